@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * An I/O address space: what devices may reach by DMA.
+ *
+ *      plx_ioas  ---- mappings (VA run -> device addresses)
+ *         |
+ *         +-- IOMMU context (an iommufd IOAS)        ---- devices
+ *         +-- IOMMU context (a type1 container)      ---- devices
+ *         +-- IOMMU context (no-IOMMU)               ---- devices
+ *
+ * Mapping memory applies it to every context; a context that joins later is given all that is
+ * mapped already. One address space a process is the usual case. Contexts come and go with the
+ * devices claimed into the address space (vfio.h).
+ *
+ * The control path (map, unmap, claim) may be called from any thread. Looking up a device address
+ * takes no lock and no branch but the check for validity.
+ */
+#ifndef POLLUX_IOAS_H
+#define POLLUX_IOAS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* How device addresses are chosen. Fixed when the address space is made. */
+enum plx_addr_policy {
+	PLX_ADDR_VA,    /* the virtual address itself: every context translates and has room for it */
+	PLX_ADDR_ALLOC, /* ours to choose inside the contexts' ranges */
+	PLX_ADDR_PA,    /* physical: some context doesn't translate */
+};
+
+const char *plx_addr_policy_name(enum plx_addr_policy addr);
+
+struct plx_policy {
+	enum plx_addr_policy addr;
+	char reason[192]; /* one clause for people: why this one */
+};
+
+struct plx_ioas;
+
+int plx_ioas_create(const struct plx_policy *policy, struct plx_ioas **ioas);
+
+/*
+ * Unmaps what is still mapped and frees it. -EBUSY while a device is claimed into it.
+ */
+int plx_ioas_destroy(struct plx_ioas *ioas);
+
+enum plx_addr_policy plx_ioas_policy(const struct plx_ioas *ioas);
+
+enum {
+	PLX_DMA_READ = 1 << 0,  /* the device may read it */
+	PLX_DMA_WRITE = 1 << 1, /* the device may write it */
+	PLX_DMA_RW = PLX_DMA_READ | PLX_DMA_WRITE,
+};
+
+struct plx_dma_mem {
+	void *va;          /* page aligned */
+	size_t len;        /* bytes, whole pages */
+	size_t page_size;  /* of the pages behind it; 0: not known, taken as base pages */
+	int fd;            /* the file behind it, or -1 */
+	uint64_t fd_offset;/* of va in that file */
+	unsigned access;   /* PLX_DMA_*; 0 means PLX_DMA_RW */
+};
+
+/*
+ * Lets devices reach a run of memory. All or nothing: on failure no context keeps a part of it.
+ * Errors: -EINVAL (alignment, length), -EEXIST (overlaps what is mapped), -ENOSPC (a context's
+ * entry limit, or no room in the IOVA ranges), -ENOMEM (memlock limit), -EOPNOTSUPP (no-IOMMU with
+ * pages that may move), -EPERM (no way to learn physical addresses).
+ */
+int plx_ioas_map(struct plx_ioas *ioas, const struct plx_dma_mem *mem);
+
+/*
+ * Takes back exactly what one plx_ioas_map() call mapped. -ENOENT: no such mapping; -EINVAL: a part
+ * of one, or more than one. No device may use it any more. The mapping is gone afterwards even if
+ * a context complained (its error is returned).
+ */
+int plx_ioas_unmap(struct plx_ioas *ioas, void *va, size_t len);
+
+/*
+ * Translation, for hot loops: a table of 2 MiB frames in two levels, read without a lock. An entry
+ * is the frame's (device address - virtual address) with bit 0 set, or 0 where nothing is mapped:
+ * both addresses are page aligned, so the low bits are free.
+ */
+#define PLX_FRAME_SHIFT  21
+#define PLX_FRAME_SIZE   (UINT64_C(1) << PLX_FRAME_SHIFT)
+#define PLX_XLATE_VABITS 48
+#define PLX_XLATE_LOW    14 /* 32 GiB a leaf */
+#define PLX_XLATE_ROOT   (1u << (PLX_XLATE_VABITS - PLX_FRAME_SHIFT - PLX_XLATE_LOW))
+#define PLX_DMA_BAD      UINT64_MAX
+
+struct plx_xlate {
+	uint64_t *leaf[PLX_XLATE_ROOT];
+};
+
+const struct plx_xlate *plx_ioas_xlate(const struct plx_ioas *ioas);
+
+/* The device address of va, or PLX_DMA_BAD if its frame isn't mapped. Right under every policy. */
+static inline uint64_t plx_xlate_dma(const struct plx_xlate *xlate, const void *va)
+{
+	uint64_t addr = (uint64_t)(uintptr_t)va;
+	uint64_t frame = addr >> PLX_FRAME_SHIFT;
+	const uint64_t *leaf;
+	uint64_t entry;
+
+	if (__builtin_expect(addr >> PLX_XLATE_VABITS, 0))
+		return PLX_DMA_BAD;
+	leaf = __atomic_load_n(&xlate->leaf[frame >> PLX_XLATE_LOW], __ATOMIC_ACQUIRE);
+	if (__builtin_expect(!leaf, 0))
+		return PLX_DMA_BAD;
+	entry = __atomic_load_n(&leaf[frame & ((1u << PLX_XLATE_LOW) - 1)], __ATOMIC_RELAXED);
+	if (__builtin_expect(!entry, 0))
+		return PLX_DMA_BAD;
+	return addr + (entry - 1);
+}
+
+/*
+ * Ring and queue memory for drivers: zeroed, contiguous for the device, at least 64-byte aligned.
+ * Comes from arenas that the address space makes and maps as needed. align is a power of two up to
+ * the page size, node a NUMA node or PLX_NODE_ANY. Errors as plx_arena_create() and plx_ioas_map().
+ */
+struct plx_dma {
+	void *va;
+	uint64_t dma; /* device address of va */
+	size_t len;
+};
+
+int plx_dma_alloc(struct plx_ioas *ioas, size_t len, size_t align, int node, struct plx_dma *dma);
+
+/* Gives it back; a zeroed struct is fine. Zeroes *dma. */
+void plx_dma_free(struct plx_ioas *ioas, struct plx_dma *dma);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

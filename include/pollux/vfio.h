@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Claiming a device and using it: regions, interrupts, reset, features.
+ *
+ * An access mode is a way to claim a device (its cdev, or its group) together with the IOMMU
+ * context that it joins. plx_vfio_open() tries the modes in order of preference, for each device
+ * on its own, keeps a refusal for each one not taken, and logs one line on what was chosen and why.
+ */
+#ifndef POLLUX_VFIO_H
+#define POLLUX_VFIO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <pollux/ioas.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* In order of preference. */
+enum plx_vfio_mode {
+	PLX_VFIO_CDEV,         /* device cdev + iommufd */
+	PLX_VFIO_TYPE1V2,      /* group + container, type1 v2 */
+	PLX_VFIO_TYPE1,        /* group + container, type1 v1 */
+	PLX_VFIO_COMPAT,       /* group + /dev/iommu as a container */
+	PLX_VFIO_NOIOMMU_CDEV, /* device cdev + iommufd that doesn't translate (IOMMU_IOAS_NOIOMMU_GET_PA) */
+	PLX_VFIO_NOIOMMU,      /* no-IOMMU group */
+	PLX_VFIO_MODES,
+};
+
+#define PLX_VFIO_ALL_MODES ((1u << PLX_VFIO_MODES) - 1)
+
+const char *plx_vfio_mode_name(enum plx_vfio_mode mode);
+
+/* -EINVAL if name is no access mode. */
+int plx_vfio_mode_parse(const char *name, enum plx_vfio_mode *mode);
+
+/* Whether devices in this mode use physical addresses, unprotected. */
+bool plx_vfio_mode_unsafe(enum plx_vfio_mode mode);
+
+/* How a device may be claimed. Start from PLX_VFIO_OPTS_INIT. */
+struct plx_vfio_opts {
+	unsigned modes;       /* bit mask of 1u << enum plx_vfio_mode */
+	bool allow_noiommu;   /* the user accepts that the device can reach all of memory */
+	const char *vf_token; /* UUID, for a VF whose PF is held by VFIO; or NULL */
+
+	/* Descriptors handed in by the caller, or -1. They are duplicated: the caller's stay its own. */
+	int cdev_fd;      /* /dev/vfio/devices/vfioN, not bound */
+	int iommufd;      /* /dev/iommu */
+	int container_fd; /* /dev/vfio/vfio */
+	int group_fd;     /* /dev/vfio/N, in no container */
+};
+
+#define PLX_VFIO_OPTS_INIT                                                                         \
+	{                                                                                          \
+		.modes = PLX_VFIO_ALL_MODES, .cdev_fd = -1, .iommufd = -1, .container_fd = -1,     \
+		.group_fd = -1,                                                                    \
+	}
+
+/* Why an access mode was not taken. */
+enum plx_refusal_code {
+	PLX_REFUSED_NONE,
+	PLX_REFUSED_NOT_ASKED,   /* the user restricted the modes */
+	PLX_REFUSED_NO_DEVICE,   /* no such PCI function */
+	PLX_REFUSED_DRIVER,      /* the device is bound to another driver, or to none */
+	PLX_REFUSED_NODE,        /* a device node or kernel facility is missing */
+	PLX_REFUSED_PERMISSION,  /* a mode bit, a capability */
+	PLX_REFUSED_BUSY,        /* somebody holds it */
+	PLX_REFUSED_GROUP,       /* the group is not viable: a sibling is held by a kernel driver */
+	PLX_REFUSED_IOMMU,       /* no IOMMU, or one without interrupt isolation */
+	PLX_REFUSED_UNSAFE,      /* no-IOMMU, not allowed by the user or the kernel */
+	PLX_REFUSED_TOKEN,       /* VF token missing or wrong */
+	PLX_REFUSED_MEMORY,      /* memory that is mapped already can't be mapped there: limits, ranges */
+	PLX_REFUSED_POLICY,      /* the address policy of the address space can't be kept */
+	PLX_REFUSED_KERNEL,      /* the kernel said no in a way we have no better word for */
+	PLX_REFUSED_CODES,
+};
+
+const char *plx_refusal_name(enum plx_refusal_code code);
+
+struct plx_refusal {
+	enum plx_refusal_code code; /* PLX_REFUSED_NONE: the mode was taken, or not reached */
+	int err;                    /* negative errno, or 0 */
+	char text[256];             /* one sentence: the object, what is wrong, what to do */
+};
+
+/* One a mode, indexed by enum plx_vfio_mode. */
+struct plx_refusals {
+	struct plx_refusal mode[PLX_VFIO_MODES];
+};
+
+/*
+ * Foretells, without claiming anything, which mode plx_vfio_open() would take and why not the
+ * better ones. bdf is "dddd:bb:dd.f". Returns 0 with *mode, or -ENODEV/-EACCES/... when none would
+ * do. refusals may be NULL.
+ */
+int plx_vfio_foresee(const char *bdf, const struct plx_vfio_opts *opts, enum plx_vfio_mode *mode,
+		     struct plx_refusals *refusals);
+
+/* A device that is going to be claimed, for plx_vfio_policy(). */
+struct plx_vfio_candidate {
+	const char *bdf;
+	const struct plx_vfio_opts *opts;
+};
+
+/*
+ * The address policy that suits all the candidates: PA as soon as one will be unprotected, ALLOC
+ * when an IOMMU's address width can't hold our virtual addresses, VA otherwise (and for none).
+ */
+int plx_vfio_policy(const struct plx_vfio_candidate *devs, size_t count, struct plx_policy *policy);
+
+struct plx_vfio_dev;
+
+/*
+ * Claims a device into an address space. Errors: the most telling refusal's errno; all of them are
+ * in *refusals (may be NULL), and the sum of it is logged.
+ */
+int plx_vfio_open(struct plx_ioas *ioas, const char *bdf, const struct plx_vfio_opts *opts,
+		  struct plx_vfio_dev **dev, struct plx_refusals *refusals);
+
+/* Unmaps its regions, takes down its interrupts, lets go of it. NULL is fine. */
+void plx_vfio_close(struct plx_vfio_dev *dev);
+
+const char *plx_vfio_name(const struct plx_vfio_dev *dev); /* the address it was opened by */
+enum plx_vfio_mode plx_vfio_dev_mode(const struct plx_vfio_dev *dev);
+struct plx_ioas *plx_vfio_dev_ioas(const struct plx_vfio_dev *dev);
+unsigned plx_vfio_num_regions(const struct plx_vfio_dev *dev);
+unsigned plx_vfio_num_irqs(const struct plx_vfio_dev *dev);
+
+/*
+ * Regions, by their VFIO index (VFIO_PCI_BAR0_REGION_INDEX and so on).
+ */
+#define PLX_VFIO_MAX_AREAS 16
+
+struct plx_vfio_area {
+	uint64_t offset; /* in the region */
+	uint64_t size;
+};
+
+struct plx_vfio_region {
+	uint64_t size; /* 0: not there */
+	bool readable, writable;
+	bool msix_mappable; /* the pages of the MSI-X table may be mapped too */
+	unsigned nareas;    /* what can be mmapped; 0: only read and write */
+	struct plx_vfio_area area[PLX_VFIO_MAX_AREAS];
+};
+
+int plx_vfio_region(struct plx_vfio_dev *dev, unsigned index, struct plx_vfio_region *region);
+
+/* Whole access or an error: -EINVAL outside the region, -EIO when the device is gone. */
+int plx_vfio_read(struct plx_vfio_dev *dev, unsigned index, uint64_t offset, void *buf, size_t len);
+int plx_vfio_write(struct plx_vfio_dev *dev, unsigned index, uint64_t offset, const void *buf,
+		   size_t len);
+
+/*
+ * Maps a region: its whole size is reserved in one run of virtual memory and every mappable area
+ * is placed in it; touching a hole faults. -ENODEV when nothing in it can be mapped. Mapped once:
+ * a second call returns the same address. Gone at close.
+ */
+int plx_vfio_mmap(struct plx_vfio_dev *dev, unsigned index, void **va, size_t *len);
+
+/*
+ * Interrupts, by their VFIO index (VFIO_PCI_MSIX_IRQ_INDEX and so on).
+ */
+struct plx_vfio_irq {
+	unsigned count; /* 0: the device has none of this kind */
+	bool eventfd, maskable, automasked;
+	bool noresize; /* to grow a set that is on, it must be turned off first */
+};
+
+int plx_vfio_irq(struct plx_vfio_dev *dev, unsigned index, struct plx_vfio_irq *irq);
+
+/*
+ * Connects vectors start..start+count-1 to eventfds (-1 disconnects one). The rest of the set keeps
+ * what it had: where the kernel can't grow a set (noresize) it is taken down and set again.
+ */
+int plx_vfio_irq_set(struct plx_vfio_dev *dev, unsigned index, unsigned start, unsigned count,
+		     const int *eventfds);
+
+int plx_vfio_irq_off(struct plx_vfio_dev *dev, unsigned index);  /* all of one kind */
+int plx_vfio_irq_mask(struct plx_vfio_dev *dev, unsigned index); /* INTx */
+int plx_vfio_irq_unmask(struct plx_vfio_dev *dev, unsigned index);
+int plx_vfio_irq_fire(struct plx_vfio_dev *dev, unsigned index, unsigned vector); /* loop-back test */
+
+/*
+ * Reset. Both restore nothing: memory decoding, bus mastering and interrupts must be set up again
+ * (the interrupt sets known to the device are put back by plx_vfio_irq_restore()).
+ * -EOPNOTSUPP: the function can't be reset alone; try the hot reset, which takes everything on its
+ * bus or slot with it and works only if all of that is claimed by this process.
+ */
+int plx_vfio_reset(struct plx_vfio_dev *dev);
+int plx_vfio_hot_reset(struct plx_vfio_dev *dev);
+int plx_vfio_irq_restore(struct plx_vfio_dev *dev);
+
+/*
+ * Device features (VFIO_DEVICE_FEATURE_*). op is VFIO_DEVICE_FEATURE_GET or _SET, or both.
+ * Whether the device offers it: 1, 0, or -errno.
+ */
+int plx_vfio_feature_probe(struct plx_vfio_dev *dev, unsigned feature, unsigned op);
+int plx_vfio_feature(struct plx_vfio_dev *dev, unsigned feature, unsigned op, void *data, size_t len);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

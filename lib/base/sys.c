@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sys.h"
+
+static int sys_open(const char *path, int flags)
+{
+	return open(path, flags | O_CLOEXEC);
+}
+
+static int sys_dup(int fd)
+{
+	return fcntl(fd, F_DUPFD_CLOEXEC, 3);
+}
+
+static int sys_ioctl(int fd, unsigned long request, void *arg)
+{
+	return ioctl(fd, request, arg);
+}
+
+static int sys_bind(int fd, const void *addr, size_t len)
+{
+	return bind(fd, addr, len);
+}
+
+static void sys_sleep_ms(unsigned int ms)
+{
+	struct timespec left = { .tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000L };
+
+	while (nanosleep(&left, &left) && errno == EINTR)
+		;
+}
+
+static void *sys_alloc(size_t len)
+{
+	return calloc(1, len);
+}
+
+const struct plx_sys plx_sys_kernel = {
+	.open = sys_open,
+	.close = close,
+	.dup = sys_dup,
+	.ioctl = sys_ioctl,
+	.mmap = mmap,
+	.munmap = munmap,
+	.read = read,
+	.write = write,
+	.pread = pread,
+	.pwrite = pwrite,
+	.readlink = readlink,
+	.access = access,
+	.stat = stat,
+	.opendir = opendir,
+	.readdir = readdir,
+	.closedir = closedir,
+	.eventfd = eventfd,
+	.getrlimit = (int (*)(int, struct rlimit *))getrlimit,
+	.socket = socket,
+	.bind = sys_bind,
+	.sleep_ms = sys_sleep_ms,
+	.alloc = sys_alloc,
+	.free = free,
+};
+
+const struct plx_sys *plx_sys = &plx_sys_kernel;
+
+int plx_sys_read_text(const char *path, char *buf, size_t len)
+{
+	size_t have = 0;
+	ssize_t got;
+	int fd, err = 0;
+
+	fd = plx_sys->open(path, O_RDONLY);
+	if (fd < 0)
+		return -errno;
+	do {
+		got = plx_sys->read(fd, buf + have, len - have);
+		if (got < 0)
+			err = errno == EINTR ? 0 : -errno;
+		else
+			have += got;
+	} while (!err && got && have < len);
+	plx_sys->close(fd);
+	if (err)
+		return err;
+	if (have == len)
+		return -E2BIG;
+	while (have && buf[have - 1] == '\n')
+		have--;
+	buf[have] = '\0';
+	return have;
+}
+
+int plx_sys_read_u64(const char *path, uint64_t *value)
+{
+	char text[64], *end;
+	int len = plx_sys_read_text(path, text, sizeof(text));
+
+	if (len < 0)
+		return len;
+	errno = 0;
+	*value = strtoull(text, &end, 0);
+	return errno || !len || *end ? -EINVAL : 0;
+}
+
+int plx_sys_link_name(const char *path, char *buf, size_t len)
+{
+	char target[PATH_MAX];
+	const char *name;
+	ssize_t got = plx_sys->readlink(path, target, sizeof(target) - 1);
+
+	if (got < 0)
+		return -errno;
+	target[got] = '\0';
+	name = strrchr(target, '/');
+	name = name ? name + 1 : target;
+	if (strlen(name) >= len)
+		return -E2BIG;
+	strcpy(buf, name);
+	return 0;
+}

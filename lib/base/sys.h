@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The system-call seam.
+ *
+ * lib/vfio and the PCI bus reach the kernel through this table only, so a test can stand in for the
+ * kernel or fail the nth call. Each entry behaves as the call it is named after (-1 and errno).
+ */
+#ifndef PLX_SYS_H
+#define PLX_SYS_H
+
+#include <dirent.h>
+#include <stdint.h>
+#include <stddef.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+struct plx_sys {
+	int (*open)(const char *path, int flags);
+	int (*close)(int fd);
+	int (*dup)(int fd); /* close-on-exec */
+	int (*ioctl)(int fd, unsigned long request, void *arg);
+	void *(*mmap)(void *addr, size_t len, int prot, int flags, int fd, off_t offset);
+	int (*munmap)(void *addr, size_t len);
+	ssize_t (*read)(int fd, void *buf, size_t len);
+	ssize_t (*write)(int fd, const void *buf, size_t len);
+	ssize_t (*pread)(int fd, void *buf, size_t len, off_t offset);
+	ssize_t (*pwrite)(int fd, const void *buf, size_t len, off_t offset);
+	ssize_t (*readlink)(const char *path, char *buf, size_t len);
+	int (*access)(const char *path, int mode);
+	int (*stat)(const char *path, struct stat *st);
+	DIR *(*opendir)(const char *path);
+	struct dirent *(*readdir)(DIR *dir);
+	int (*closedir)(DIR *dir);
+	int (*eventfd)(unsigned int initial, int flags);
+	int (*getrlimit)(int resource, struct rlimit *limit);
+	int (*socket)(int domain, int type, int protocol);
+	int (*bind)(int fd, const void *addr, size_t len);
+	void (*sleep_ms)(unsigned int ms);
+	void *(*alloc)(size_t len); /* zeroed */
+	void (*free)(void *ptr);
+};
+
+extern const struct plx_sys plx_sys_kernel;
+
+/* What is in force: plx_sys_kernel, unless a test replaced it. */
+extern const struct plx_sys *plx_sys;
+
+/*
+ * Small files of sysfs and procfs, whole, without the last newline. Return the length or -errno;
+ * -E2BIG if it doesn't fit.
+ */
+int plx_sys_read_text(const char *path, char *buf, size_t len);
+int plx_sys_read_u64(const char *path, uint64_t *value); /* any base; -EINVAL if it is no number */
+
+/* The last component of a symbolic link's target. 0 or -errno; -E2BIG if it doesn't fit. */
+int plx_sys_link_name(const char *path, char *buf, size_t len);
+
+#endif
