@@ -137,12 +137,16 @@ unsigned plx_pci_ext_cap(struct plx_pci *pci, uint16_t id);
 /* Lets the function start DMA, or stops it. Off when the driver's probe is called. */
 int plx_pci_set_master(struct plx_pci *pci, bool on);
 
-/* Maps a BAR of at least min_len bytes. Mapped once; gone when the function is let go of. */
+/*
+ * Maps a BAR of at least min_len bytes. Mapped once; gone when the function is let go of. len may
+ * be NULL. -ENODEV: no such BAR, or none that can be mapped; -EINVAL: smaller than min_len.
+ */
 int plx_pci_bar(struct plx_pci *pci, unsigned bar, size_t min_len, void **va, size_t *len);
 
 /*
  * MSI-X (or MSI, if that is all there is, then count is 1): sets up vectors 0..count-1, an eventfd
- * each. -ENODEV: no message-signalled interrupts; -ENOSPC: fewer vectors than count.
+ * each. Called again with more it adds vectors; those that are on keep their eventfds. -ENODEV: no
+ * message-signalled interrupts; -ENOSPC: fewer vectors than count.
  */
 int plx_pci_irq_enable(struct plx_pci *pci, unsigned count);
 void plx_pci_irq_disable(struct plx_pci *pci);

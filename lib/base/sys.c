@@ -67,6 +67,7 @@ const struct plx_sys plx_sys_kernel = {
 	.getrlimit = (int (*)(int, struct rlimit *))getrlimit,
 	.socket = socket,
 	.bind = sys_bind,
+	.recvmsg = recvmsg,
 	.sleep_ms = sys_sleep_ms,
 	.alloc = sys_alloc,
 	.free = free,

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stddef.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -36,6 +37,7 @@ struct plx_sys {
 	int (*getrlimit)(int resource, struct rlimit *limit);
 	int (*socket)(int domain, int type, int protocol);
 	int (*bind)(int fd, const void *addr, size_t len);
+	ssize_t (*recvmsg)(int fd, struct msghdr *msg, int flags);
 	void (*sleep_ms)(unsigned int ms);
 	void *(*alloc)(size_t len); /* zeroed */
 	void (*free)(void *ptr);

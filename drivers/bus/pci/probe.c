@@ -1,1 +1,130 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Claiming functions, handing them to drivers, and taking them back. */
+#include <errno.h>
+#include <string.h>
+
+#include <linux/pci_regs.h>
+
+#include <pollux/log.h>
+
+#include "bus.h"
+#include "sys.h"
+
+int plx_pci_policy(struct plx_pci_bus *bus, struct plx_policy *policy)
+{
+	struct plx_vfio_candidate *devs;
+	struct pci_fn *fn;
+	size_t count = 0;
+	int err;
+
+	TAILQ_FOREACH(fn, &bus->fns, link)
+		count += fn->in_use;
+	devs = plx_sys->alloc((count + 1) * sizeof(*devs));
+	if (!devs)
+		return -ENOMEM;
+	count = 0;
+	TAILQ_FOREACH(fn, &bus->fns, link) {
+		if (fn->in_use)
+			devs[count++] = (struct plx_vfio_candidate){ fn->pci.name, &fn->opts };
+	}
+	err = plx_vfio_policy(devs, count, policy);
+	plx_sys->free(devs);
+	return err;
+}
+
+int plx_pci_set_command(struct plx_pci *pci, bool memory, bool master)
+{
+	uint16_t old = plx_pci_cfg_read16(pci, PCI_COMMAND), new = old;
+
+	/* All ones is what a function that is gone reads as. */
+	if (old == UINT16_MAX)
+		return -EIO;
+	new &= ~(PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	if (memory)
+		new |= PCI_COMMAND_MEMORY;
+	if (master)
+		new |= PCI_COMMAND_MASTER;
+	return new == old ? 0 : plx_pci_cfg_write16(pci, PCI_COMMAND, new);
+}
+
+/* Stops DMA and interrupts before the claim goes: nothing of ours may be written after it. */
+static void let_go(struct pci_fn *fn)
+{
+	struct plx_pci *pci = &fn->pci;
+	int err = plx_pci_set_master(pci, false);
+
+	if (err)
+		plx_debug("%s: bus mastering can't be turned off: %s", pci->name, strerror(-err));
+	plx_pci_irq_disable(pci);
+	plx_vfio_close(pci->vfio);
+	pci->vfio = NULL;
+	pci->ioas = NULL;
+	pci->priv = NULL;
+	pci->driver = NULL;
+}
+
+static int probe_function(struct pci_fn *fn, struct plx_ioas *ioas)
+{
+	struct plx_pci *pci = &fn->pci;
+	const struct plx_pci_driver *driver = plx_pci_match(pci);
+	int err;
+
+	if (!driver) {
+		plx_err("%s: no driver of this program takes %04x:%04x (class %06x)", pci->name,
+			pci->id.vendor, pci->id.device, pci->id.class_code);
+		return -ENODEV;
+	}
+	err = plx_vfio_open(ioas, pci->name, &fn->opts, &pci->vfio, NULL);
+	if (err)
+		return err;
+	pci->ioas = ioas;
+	err = plx_pci_set_command(pci, true, false);
+	if (err) {
+		plx_err("%s: memory decoding can't be turned on: %s", pci->name, strerror(-err));
+		let_go(fn);
+		return err;
+	}
+	err = driver->probe(pci);
+	if (err) {
+		plx_err("%s: driver %s: %s", pci->name, driver->name, strerror(-err));
+		let_go(fn);
+		return err;
+	}
+	pci->driver = driver;
+	plx_info("%s: taken by driver %s", pci->name, driver->name);
+	return 0;
+}
+
+int plx_pci_probe(struct plx_pci_bus *bus, struct plx_ioas *ioas)
+{
+	struct pci_fn *fn;
+	int err, taken = 0;
+
+	TAILQ_FOREACH(fn, &bus->fns, link) {
+		if (!fn->in_use || fn->pci.driver)
+			continue;
+		err = probe_function(fn, ioas);
+		if (err && fn->named)
+			return err;
+		taken += !err;
+	}
+	return taken;
+}
+
+void plx_pci_cleanup(struct plx_pci_bus *bus)
+{
+	struct pci_fn *fn;
+
+	if (!bus)
+		return;
+	while ((fn = TAILQ_LAST(&bus->fns, pci_fn_list))) {
+		if (fn->pci.driver) {
+			fn->pci.driver->remove(&fn->pci);
+			let_go(fn);
+		}
+		TAILQ_REMOVE(&bus->fns, fn, link);
+		plx_sys->free(fn);
+	}
+	plx_pci_options_free(&bus->options);
+	plx_sys->free(bus);
+}
