@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <pollux/log.h>
+
+#include "pci_sysfs.h"
+#include "sys.h"
+
+#define MOVED_MAX (PATH_MAX + 32)
+
+static char root[32];
+static unsigned calls, fail_nth, errors;
+static int fail_err, left;
+static char last_error[1024];
+
+static const char *moved(const char *path, char buf[MOVED_MAX])
+{
+	snprintf(buf, MOVED_MAX, "%s%s", root, path);
+	return buf;
+}
+
+/* Whether this call is the one to fail. */
+static int fails(void)
+{
+	if (++calls != fail_nth)
+		return 0;
+	errno = fail_err;
+	return 1;
+}
+
+static int fake_open(const char *path, int flags)
+{
+	char buf[MOVED_MAX];
+	int fd = fails() ? -1 : open(moved(path, buf), flags | O_CLOEXEC);
+
+	left += fd >= 0;
+	return fd;
+}
+
+static int fake_close(int fd)
+{
+	left--;
+	return close(fd);
+}
+
+static ssize_t fake_read(int fd, void *buf, size_t len)
+{
+	return fails() ? -1 : read(fd, buf, len);
+}
+
+static ssize_t fake_readlink(const char *path, char *target, size_t len)
+{
+	char buf[MOVED_MAX];
+
+	return fails() ? -1 : readlink(moved(path, buf), target, len);
+}
+
+static int fake_stat(const char *path, struct stat *st)
+{
+	char buf[MOVED_MAX];
+
+	return fails() ? -1 : stat(moved(path, buf), st);
+}
+
+static DIR *fake_opendir(const char *path)
+{
+	char buf[MOVED_MAX];
+	DIR *dir = fails() ? NULL : opendir(moved(path, buf));
+
+	left += dir != NULL;
+	return dir;
+}
+
+static struct dirent *fake_readdir(DIR *dir)
+{
+	return fails() ? NULL : readdir(dir);
+}
+
+static int fake_closedir(DIR *dir)
+{
+	left--;
+	return closedir(dir);
+}
+
+static int fake_eventfd(unsigned int initial, int flags)
+{
+	int fd = fails() ? -1 : plx_sys_kernel.eventfd(initial, flags);
+
+	left += fd >= 0;
+	return fd;
+}
+
+static void *fake_alloc(size_t len)
+{
+	void *ptr = fails() ? NULL : calloc(1, len);
+
+	left += ptr != NULL;
+	return ptr;
+}
+
+static void fake_free(void *ptr)
+{
+	left -= ptr != NULL;
+	free(ptr);
+}
+
+static const struct plx_sys fake = {
+	.open = fake_open,
+	.close = fake_close,
+	.read = fake_read,
+	.readlink = fake_readlink,
+	.stat = fake_stat,
+	.opendir = fake_opendir,
+	.readdir = fake_readdir,
+	.closedir = fake_closedir,
+	.eventfd = fake_eventfd,
+	.alloc = fake_alloc,
+	.free = fake_free,
+};
+
+static void count_errors(void *ctx, enum plx_log_level level, const char *line)
+{
+	(void)ctx;
+	if (level != PLX_LOG_ERR)
+		return;
+	errors++;
+	snprintf(last_error, sizeof(last_error), "%s", line);
+}
+
+static void make_dir(const char *path)
+{
+	char buf[MOVED_MAX];
+
+	assert_int_equal(mkdir(moved(path, buf), 0700), 0);
+}
+
+int pci_sysfs_setup(void **state)
+{
+	(void)state;
+	strcpy(root, "/tmp/test_pci.XXXXXX");
+	if (!mkdtemp(root))
+		return -1;
+	make_dir("/sys");
+	make_dir("/sys/bus");
+	make_dir("/sys/bus/pci");
+	make_dir("/sys/bus/pci/devices");
+	plx_sys = &fake;
+	plx_log_set_sink(count_errors, NULL);
+	errors = 0;
+	last_error[0] = '\0';
+	left = 0;
+	pci_sysfs_fail(0, 0);
+	return 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+	(void)st;
+	(void)kind;
+	(void)ftw;
+	return remove(path);
+}
+
+int pci_sysfs_teardown(void **state)
+{
+	(void)state;
+	plx_sys = &plx_sys_kernel;
+	plx_log_set_sink(NULL, NULL);
+	return nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+void pci_sysfs_set(const char *name, const char *attr, const char *text)
+{
+	char path[PATH_MAX], buf[MOVED_MAX];
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", name, attr);
+	moved(path, buf);
+	unlink(buf);
+	if (!text)
+		return;
+	fd = open(buf, O_WRONLY | O_CREAT | O_EXCL, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+}
+
+void pci_sysfs_add(const char *name, const struct pci_sysfs_fn *fn)
+{
+	char path[PATH_MAX], buf[MOVED_MAX], target[PATH_MAX];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", name);
+	make_dir(path);
+	pci_sysfs_set(name, "vendor", fn->vendor);
+	pci_sysfs_set(name, "device", fn->device);
+	pci_sysfs_set(name, "subsystem_vendor", fn->subvendor);
+	pci_sysfs_set(name, "subsystem_device", fn->subdevice);
+	pci_sysfs_set(name, "class", fn->class_code);
+	pci_sysfs_set(name, "numa_node", fn->node);
+	if (fn->driver) {
+		snprintf(target, sizeof(target), "../../drivers/%s", fn->driver);
+		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver", name);
+		assert_int_equal(symlink(target, moved(path, buf)), 0);
+	}
+	if (fn->vfio_dev) {
+		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev", name);
+		make_dir(path);
+	}
+}
+
+void pci_sysfs_fail(unsigned nth, int err)
+{
+	calls = 0;
+	fail_nth = nth;
+	fail_err = err;
+}
+
+unsigned pci_sysfs_calls(void)
+{
+	return calls;
+}
+
+int pci_sysfs_left(void)
+{
+	return left;
+}
+
+unsigned pci_sysfs_errors(void)
+{
+	return errors;
+}
+
+const char *pci_sysfs_last_error(void)
+{
+	return last_error;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A sysfs of a test's own: a temporary directory that stands for / behind the system-call seam.
+ * Any call can be made to fail, and what is left open or allocated is counted.
+ */
+#ifndef PCI_SYSFS_H
+#define PCI_SYSFS_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+/* Attributes of a function, as sysfs writes them; NULL: no such file. */
+struct pci_sysfs_fn {
+	const char *vendor, *device, *subvendor, *subdevice, *class_code, *node;
+	const char *driver; /* NULL: unbound */
+	int vfio_dev;	    /* it has a vfio-dev folder */
+};
+
+#define PCI_SYSFS_82574                                                                           \
+	{                                                                                         \
+		"0x8086\n", "0x10d3\n", "0x8086\n", "0x0000\n", "0x020000\n", "-1\n", "vfio-pci", \
+			1                                                                         \
+	}
+
+/* cmocka fixtures: an empty bus, the seam installed, messages counted rather than printed. */
+int pci_sysfs_setup(void **state);
+int pci_sysfs_teardown(void **state);
+
+void pci_sysfs_add(const char *name, const struct pci_sysfs_fn *fn);
+void pci_sysfs_set(const char *name, const char *attr, const char *text); /* NULL: removes it */
+
+/* The nth call through the seam from now fails with err; 0: none does. */
+void pci_sysfs_fail(unsigned nth, int err);
+unsigned pci_sysfs_calls(void); /* since then */
+
+/* Descriptors, directories and memory not given back. */
+int pci_sysfs_left(void);
+
+/* Messages at level ERR so far, and the last of them. */
+unsigned pci_sysfs_errors(void);
+const char *pci_sysfs_last_error(void);
+
+#endif
