@@ -1,1 +1,193 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Events and interrupts. A driver's eventfd is served by EAL's interrupt thread; what comes of it
+ * reaches the application through callbacks, on that thread.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_interrupts.h>
+
+#include <pollux/log.h>
+
+#include "internal.h"
+
+struct plx_eth_callback {
+	struct plx_eth_callback *next;
+	enum rte_eth_event_type event;
+	rte_eth_dev_cb_fn fn;
+	void *arg;
+	unsigned int active; /* it runs on some thread */
+};
+
+static pthread_mutex_t callback_lock = PTHREAD_MUTEX_INITIALIZER;
+
+int plx_eth_dev_callback_register(uint16_t port, enum rte_eth_event_type event,
+				  rte_eth_dev_cb_fn fn, void *arg)
+{
+	struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	struct plx_eth_callback *cb, *new, **end;
+
+	if (!dev)
+		return -ENODEV;
+	if (!fn || event <= RTE_ETH_EVENT_UNKNOWN || event >= RTE_ETH_EVENT_MAX)
+		return -EINVAL;
+	new = calloc(1, sizeof(*new));
+	if (!new)
+		return -ENOMEM;
+	new->event = event;
+	new->fn = fn;
+	new->arg = arg;
+	pthread_mutex_lock(&callback_lock);
+	for (end = &dev->callbacks; (cb = *end); end = &cb->next) {
+		if (cb->event == event && cb->fn == fn && cb->arg == arg)
+			break;
+	}
+	if (!cb) {
+		*end = new;
+		new = NULL;
+	}
+	pthread_mutex_unlock(&callback_lock);
+	free(new); /* registered already: that is what was asked for */
+	return 0;
+}
+
+int plx_eth_dev_callback_unregister(uint16_t port, enum rte_eth_event_type event,
+				    rte_eth_dev_cb_fn fn, void *arg)
+{
+	struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	struct plx_eth_callback *cb, **at;
+	int err = 0;
+
+	if (!dev)
+		return -ENODEV;
+	if (!fn)
+		return -EINVAL;
+	pthread_mutex_lock(&callback_lock);
+	for (at = &dev->callbacks; (cb = *at);) {
+		/* As in rte_ethdev, (void *)-1 stands for any argument. */
+		if (cb->event != event || cb->fn != fn || (arg != (void *)-1 && cb->arg != arg)) {
+			at = &cb->next;
+		} else if (cb->active) {
+			err = -EAGAIN;
+			at = &cb->next;
+		} else {
+			*at = cb->next;
+			free(cb);
+		}
+	}
+	pthread_mutex_unlock(&callback_lock);
+	return err;
+}
+
+void plx_eth_callbacks_free(struct plx_eth_dev *dev)
+{
+	struct plx_eth_callback *cb;
+
+	while ((cb = dev->callbacks)) {
+		dev->callbacks = cb->next;
+		free(cb);
+	}
+}
+
+void plx_eth_dev_event(struct plx_eth_dev *dev, enum rte_eth_event_type event, void *ret_param)
+{
+	struct plx_eth_callback *cb;
+
+	pthread_mutex_lock(&callback_lock);
+	for (cb = dev->callbacks; cb; cb = cb->next) {
+		if (cb->event != event)
+			continue;
+		/* Without the lock, so that it may register others; active keeps it in the list. */
+		cb->active++;
+		pthread_mutex_unlock(&callback_lock);
+		cb->fn(dev->port, event, cb->arg, ret_param);
+		pthread_mutex_lock(&callback_lock);
+		cb->active--;
+	}
+	pthread_mutex_unlock(&callback_lock);
+}
+
+static void intr_fired(void *arg)
+{
+	struct plx_eth_dev *dev = arg;
+	uint64_t count;
+
+	if (read(rte_intr_fd_get(dev->intr), &count, sizeof(count)) == sizeof(count))
+		dev->intr_handler(dev);
+}
+
+int plx_eth_intr_attach(struct plx_eth_dev *dev, int eventfd,
+			void (*handler)(struct plx_eth_dev *dev))
+{
+	int err;
+
+	dev->intr = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
+	if (!dev->intr)
+		return -ENOMEM;
+	dev->intr_handler = handler;
+	err = rte_intr_fd_set(dev->intr, eventfd);
+	if (!err)
+		err = rte_intr_type_set(dev->intr, RTE_INTR_HANDLE_EXT);
+	if (!err)
+		err = rte_intr_callback_register(dev->intr, intr_fired, dev);
+	if (err) {
+		plx_err("%s: EAL's interrupt thread won't watch its eventfd: %s", dev->name,
+			strerror(err < 0 ? -err : EINVAL));
+		rte_intr_instance_free(dev->intr);
+		dev->intr = NULL;
+		return err < 0 ? err : -EINVAL;
+	}
+	return 0;
+}
+
+void plx_eth_intr_detach(struct plx_eth_dev *dev)
+{
+	if (!dev->intr)
+		return;
+	rte_intr_callback_unregister_sync(dev->intr, intr_fired, dev);
+	rte_intr_instance_free(dev->intr);
+	dev->intr = NULL;
+}
+
+static int rx_intr_check(const struct plx_eth_dev *dev, uint16_t queue)
+{
+	if (!dev)
+		return -ENODEV;
+	if (!dev->ops->rx_intr)
+		return -ENOTSUP;
+	if (queue >= dev->nb_rxq || !dev->running)
+		return -EINVAL;
+	if (!dev->conf.intr_conf.rxq) {
+		plx_err("%s: receive interrupts need intr_conf.rxq at configuration", dev->name);
+		return -ENOTSUP;
+	}
+	return 0;
+}
+
+int plx_eth_dev_rx_intr_enable(uint16_t port, uint16_t queue)
+{
+	struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	int err = rx_intr_check(dev, queue);
+
+	return err ? err : dev->ops->rx_intr(dev, queue, true);
+}
+
+int plx_eth_dev_rx_intr_disable(uint16_t port, uint16_t queue)
+{
+	struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	int err = rx_intr_check(dev, queue);
+
+	return err ? err : dev->ops->rx_intr(dev, queue, false);
+}
+
+int plx_eth_dev_rx_intr_ctl_q_get_fd(uint16_t port, uint16_t queue)
+{
+	struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	int err = rx_intr_check(dev, queue);
+
+	return err ? err : dev->ops->rx_intr_fd(dev, queue);
+}

@@ -1,1 +1,216 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Setting up queues: everything that can be checked without the device is checked here.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_mbuf.h>
+
+#include <pollux/log.h>
+
+#include "internal.h"
+
+#define DEFAULT_DESC 512
+
+void plx_eth_rxqs_release(struct plx_eth_dev *dev, uint16_t first)
+{
+	for (uint16_t q = first; q < PLX_MAX_QUEUES; q++) {
+		if (dev->rxq_conf[q].ready)
+			dev->ops->rxq_release(dev, dev->rxq[q]);
+		dev->rxq[q] = NULL;
+		memset(&dev->rxq_conf[q], 0, sizeof(dev->rxq_conf[q]));
+	}
+}
+
+void plx_eth_txqs_release(struct plx_eth_dev *dev, uint16_t first)
+{
+	for (uint16_t q = first; q < PLX_MAX_QUEUES; q++) {
+		if (dev->txq_conf[q].ready)
+			dev->ops->txq_release(dev, dev->txq[q]);
+		dev->txq[q] = NULL;
+		memset(&dev->txq_conf[q], 0, sizeof(dev->txq_conf[q]));
+	}
+}
+
+static int check_state(const struct plx_eth_dev *dev, const char *dir, uint16_t queue,
+		       uint16_t count)
+{
+	if (dev->running) {
+		plx_err("%s: stop the port before setting up %s queue %u", dev->name, dir, queue);
+		return -EBUSY;
+	}
+	if (queue >= count) {
+		plx_err("%s: no %s queue %u: %u configured", dev->name, dir, queue, count);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int check_desc(const struct plx_eth_dev *dev, const char *dir, uint16_t queue,
+		      uint16_t *desc, uint16_t preferred, const struct rte_eth_desc_lim *lim)
+{
+	if (!*desc)
+		*desc = preferred ? preferred : DEFAULT_DESC;
+	if (*desc >= lim->nb_min && *desc <= lim->nb_max &&
+	    (!lim->nb_align || *desc % lim->nb_align == 0))
+		return 0;
+	plx_err("%s: %s queue %u: %u descriptors asked for; %u to %u in steps of %u will do",
+		dev->name, dir, queue, *desc, lim->nb_min, lim->nb_max, lim->nb_align);
+	return -EINVAL;
+}
+
+/* The pool must be one of packet buffers, each with room for what the device writes at least. */
+static int check_pool(const struct plx_eth_dev *dev, uint16_t queue, struct rte_mempool *pool,
+		      uint32_t min_bufsize)
+{
+	uint32_t room;
+
+	if (!pool) {
+		plx_err("%s: receive queue %u needs a mempool", dev->name, queue);
+		return -EINVAL;
+	}
+	if (pool->private_data_size < sizeof(struct rte_pktmbuf_pool_private)) {
+		plx_err("%s: receive queue %u: mempool %s holds no packet buffers: make it with "
+			"rte_pktmbuf_pool_create()",
+			dev->name, queue, pool->name);
+		return -ENOSPC;
+	}
+	room = rte_pktmbuf_data_room_size(pool);
+	if (room < min_bufsize + RTE_PKTMBUF_HEADROOM) {
+		plx_err("%s: receive queue %u: buffers of mempool %s have %u bytes, %u needed "
+			"(%u headroom, %u data)",
+			dev->name, queue, pool->name, room, min_bufsize + RTE_PKTMBUF_HEADROOM,
+			RTE_PKTMBUF_HEADROOM, min_bufsize);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int plx_eth_rx_queue_setup(uint16_t port, uint16_t queue, uint16_t desc, unsigned int socket,
+			   const struct rte_eth_rxconf *conf, struct rte_mempool *pool)
+{
+	struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	struct rte_eth_dev_info info;
+	struct plx_eth_rxq new = { 0 };
+	char what[32];
+	void *made;
+	int err;
+
+	if (!dev)
+		return -ENODEV;
+	plx_eth_dev_info_get(port, &info);
+	err = check_state(dev, "receive", queue, dev->nb_rxq);
+	if (!err)
+		err = check_desc(dev, "receive", queue, &desc, info.default_rxportconf.ring_size,
+				 &info.rx_desc_lim);
+	if (!err)
+		err = check_pool(dev, queue, pool, info.min_rx_bufsize);
+	if (err)
+		return err;
+
+	new.desc = desc;
+	new.node = socket == (unsigned int)SOCKET_ID_ANY ? dev->node : (int)socket;
+	new.pool = pool;
+	new.conf = conf ? *conf : info.default_rxconf;
+	if (new.conf.rx_deferred_start || new.conf.rx_nseg || new.conf.rx_nmempool ||
+	    new.conf.share_group) {
+		plx_err("%s: receive queue %u: deferred start, buffer split, several mempools and "
+			"shared queues aren't supported",
+			dev->name, queue);
+		return -ENOTSUP;
+	}
+	/* What the whole port has needs no per-queue capability. */
+	snprintf(what, sizeof(what), "receive queue %u", queue);
+	err = plx_eth_rx_offloads_check(dev, what, new.conf.offloads & ~dev->rx_offloads,
+					info.rx_queue_offload_capa);
+	if (err)
+		return err;
+	new.conf.offloads |= dev->rx_offloads;
+
+	if (dev->rxq_conf[queue].ready) {
+		dev->ops->rxq_release(dev, dev->rxq[queue]);
+		dev->rxq[queue] = NULL;
+		dev->rxq_conf[queue].ready = false;
+	}
+	err = dev->ops->rxq_setup(dev, queue, &new, &made);
+	if (err)
+		return err;
+	dev->rxq[queue] = made;
+	dev->rxq_conf[queue] = new;
+	dev->rxq_conf[queue].ready = true;
+	return 0;
+}
+
+int plx_eth_tx_queue_setup(uint16_t port, uint16_t queue, uint16_t desc, unsigned int socket,
+			   const struct rte_eth_txconf *conf)
+{
+	struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	struct rte_eth_dev_info info;
+	struct plx_eth_txq new = { 0 };
+	char what[32];
+	void *made;
+	int err;
+
+	if (!dev)
+		return -ENODEV;
+	plx_eth_dev_info_get(port, &info);
+	err = check_state(dev, "transmit", queue, dev->nb_txq);
+	if (!err)
+		err = check_desc(dev, "transmit", queue, &desc, info.default_txportconf.ring_size,
+				 &info.tx_desc_lim);
+	if (err)
+		return err;
+
+	new.desc = desc;
+	new.node = socket == (unsigned int)SOCKET_ID_ANY ? dev->node : (int)socket;
+	new.conf = conf ? *conf : info.default_txconf;
+	if (new.conf.tx_deferred_start) {
+		plx_err("%s: transmit queue %u: deferred start isn't supported", dev->name, queue);
+		return -ENOTSUP;
+	}
+	snprintf(what, sizeof(what), "transmit queue %u", queue);
+	err = plx_eth_tx_offloads_check(dev, what, new.conf.offloads & ~dev->tx_offloads,
+					info.tx_queue_offload_capa);
+	if (err)
+		return err;
+	new.conf.offloads |= dev->tx_offloads;
+
+	if (dev->txq_conf[queue].ready) {
+		dev->ops->txq_release(dev, dev->txq[queue]);
+		dev->txq[queue] = NULL;
+		dev->txq_conf[queue].ready = false;
+	}
+	err = dev->ops->txq_setup(dev, queue, &new, &made);
+	if (err)
+		return err;
+	dev->txq[queue] = made;
+	dev->txq_conf[queue] = new;
+	dev->txq_conf[queue].ready = true;
+	return 0;
+}
+
+static void adjust(uint16_t *desc, uint16_t preferred, const struct rte_eth_desc_lim *lim)
+{
+	uint32_t count = *desc ? *desc : (preferred ? preferred : DEFAULT_DESC);
+
+	if (lim->nb_align)
+		count = RTE_ALIGN_MUL_CEIL(count, lim->nb_align);
+	count = RTE_MIN(count, (uint32_t)lim->nb_max);
+	*desc = RTE_MAX(count, (uint32_t)lim->nb_min);
+}
+
+int plx_eth_dev_adjust_nb_rx_tx_desc(uint16_t port, uint16_t *rx_desc, uint16_t *tx_desc)
+{
+	struct rte_eth_dev_info info;
+	int err = plx_eth_dev_info_get(port, &info);
+
+	if (err)
+		return err;
+	if (rx_desc)
+		adjust(rx_desc, info.default_rxportconf.ring_size, &info.rx_desc_lim);
+	if (tx_desc)
+		adjust(tx_desc, info.default_txportconf.ring_size, &info.tx_desc_lim);
+	return 0;
+}
