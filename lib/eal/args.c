@@ -1,1 +1,204 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * EAL's arguments: the user's, and ours in front of them.
+ *
+ * Ours say what Pollux knows better than a user: devices are not EAL's business, the IOVA mode
+ * follows from the address policy, and memory comes and goes in the same runs (so that it can be
+ * mapped and unmapped in the same runs), as descriptors that can be mapped by file. Those that EAL
+ * refuses beside an option of the user's are left out.
+ *
+ * The user's arguments are read with getopt_long() as EAL reads them, on a copy, so abbreviations
+ * and values that look like options are understood as EAL will understand them.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <pollux/log.h>
+
+#include "internal.h"
+
+#define MAX_EXTRA 6
+
+enum option_id {
+	OPT_OTHER = 256, /* above the short options */
+	OPT_DEVICES,
+	OPT_HUGE_DIR,
+	OPT_HUGE_UNLINK,
+	OPT_IOVA_MODE,
+	OPT_LEGACY_MEM,
+	OPT_NO_HUGE,
+	OPT_PROC_TYPE,
+};
+
+#define SHORT_OPTIONS "a:b:c:s:d:hl:S:m:n:r:v"
+
+/* Those that matter here, and those with a value: it must not be taken for an option. */
+static const struct option long_options[] = {
+	{ "allow", required_argument, NULL, OPT_DEVICES },
+	{ "base-virtaddr", required_argument, NULL, OPT_OTHER },
+	{ "block", required_argument, NULL, OPT_DEVICES },
+	{ "create-uio-dev", no_argument, NULL, OPT_DEVICES },
+	{ "file-prefix", required_argument, NULL, OPT_OTHER },
+	{ "force-max-simd-bitwidth", required_argument, NULL, OPT_OTHER },
+	{ "huge-dir", required_argument, NULL, OPT_HUGE_DIR },
+	{ "huge-unlink", optional_argument, NULL, OPT_HUGE_UNLINK },
+	{ "huge-worker-stack", optional_argument, NULL, OPT_OTHER },
+	{ "iova-mode", required_argument, NULL, OPT_IOVA_MODE },
+	{ "lcores", required_argument, NULL, OPT_OTHER },
+	{ "legacy-mem", no_argument, NULL, OPT_LEGACY_MEM },
+	{ "log-level", required_argument, NULL, OPT_OTHER },
+	{ "main-lcore", required_argument, NULL, OPT_OTHER },
+	{ "mbuf-pool-ops-name", required_argument, NULL, OPT_OTHER },
+	{ "no-huge", no_argument, NULL, OPT_NO_HUGE },
+	{ "proc-type", required_argument, NULL, OPT_PROC_TYPE },
+	{ "socket-limit", required_argument, NULL, OPT_OTHER },
+	{ "socket-mem", required_argument, NULL, OPT_OTHER },
+	{ "syslog", required_argument, NULL, OPT_OTHER },
+	{ "trace", required_argument, NULL, OPT_OTHER },
+	{ "trace-bufsz", required_argument, NULL, OPT_OTHER },
+	{ "trace-dir", required_argument, NULL, OPT_OTHER },
+	{ "trace-mode", required_argument, NULL, OPT_OTHER },
+	{ "vdev", required_argument, NULL, OPT_OTHER },
+	{ "vfio-intr", required_argument, NULL, OPT_DEVICES },
+	{ "vfio-vf-token", required_argument, NULL, OPT_DEVICES },
+	{ NULL, 0, NULL, 0 },
+};
+
+/* What the user's arguments say. */
+struct asked {
+	bool huge_dir, huge_unlink, legacy_mem, no_huge;
+};
+
+static const char *iova_mode(enum plx_addr_policy addr)
+{
+	return addr == PLX_ADDR_PA ? "pa" : "va";
+}
+
+static int look_at(int opt, const char *value, const char *word, enum plx_addr_policy addr,
+		   struct asked *asked)
+{
+	switch (opt) {
+	case 'a':
+	case 'b':
+	case OPT_DEVICES:
+		plx_err("EAL option %s: devices are not EAL's: -a, -b and --vfio-vf-token belong "
+			"to "
+			"the PCI bus (plx_pci_scan())",
+			word);
+		return -EINVAL;
+	case OPT_IOVA_MODE:
+		if (!strcmp(value, iova_mode(addr)))
+			return 0;
+		plx_err("EAL option --iova-mode=%s contradicts the address policy %s, which needs "
+			"%s: "
+			"leave the option out",
+			value, plx_addr_policy_name(addr), iova_mode(addr));
+		return -EINVAL;
+	case OPT_NO_HUGE:
+		if (addr == PLX_ADDR_PA) {
+			plx_err("EAL option --no-huge: physical addresses hold for hugepages only, "
+				"base pages may move under a device");
+			return -EINVAL;
+		}
+		asked->no_huge = true;
+		return 0;
+	case OPT_PROC_TYPE:
+		if (!strcmp(value, "secondary")) {
+			plx_err("EAL option --proc-type=secondary: secondary processes are not "
+				"supported");
+			return -ENOTSUP;
+		}
+		return 0;
+	case OPT_HUGE_DIR: asked->huge_dir = true; return 0;
+	case OPT_HUGE_UNLINK: asked->huge_unlink = true; return 0;
+	case OPT_LEGACY_MEM: asked->legacy_mem = true; return 0;
+	default: return 0; /* also what EAL will refuse, in its own words */
+	}
+}
+
+/* Reads a copy of the arguments: getopt_long() sorts them as it goes. */
+static int read_user(int argc, char **argv, enum plx_addr_policy addr, struct asked *asked)
+{
+	const int old_optind = optind, old_opterr = opterr, old_optopt = optopt;
+	char *const old_optarg = optarg;
+	int opt, at, err = 0;
+
+	optind = 0; /* also makes glibc forget where a caller left off */
+	opterr = 0;
+	at = 1;
+	while (!err && (opt = getopt_long(argc, argv, SHORT_OPTIONS, long_options, NULL)) != -1) {
+		err = look_at(opt, optarg, argv[at < argc ? at : argc - 1], addr, asked);
+		at = optind;
+	}
+	optind = old_optind;
+	opterr = old_opterr;
+	optopt = old_optopt;
+	optarg = old_optarg;
+	return err;
+}
+
+static int add_extra(enum plx_addr_policy addr, const struct asked *asked, char **extra)
+{
+	/* Writable: EAL's parsers take char *. */
+	static char no_pci[] = "--no-pci", pa[] = "--iova-mode=pa", va[] = "--iova-mode=va",
+		    match[] = "--match-allocations", single[] = "--single-file-segments",
+		    in_memory[] = "--in-memory", no_shconf[] = "--no-shconf";
+	int n = 0;
+
+	extra[n++] = no_pci;
+	extra[n++] = addr == PLX_ADDR_PA ? pa : va;
+	if (asked->no_huge) {
+		extra[n++] = no_shconf;
+	} else if (!asked->legacy_mem) {
+		extra[n++] = match;
+		if (!asked->huge_unlink)
+			extra[n++] = single;
+		/* Without secondary processes files in a mount serve nobody. */
+		if (!asked->huge_unlink && !asked->huge_dir)
+			extra[n++] = in_memory;
+	}
+	return n;
+}
+
+int plx_eal_args_build(int argc, char **argv, enum plx_addr_policy addr, struct plx_eal_args *args)
+{
+	struct asked asked = { 0 };
+	int err;
+
+	memset(args, 0, sizeof(*args));
+	if (argc < 1 || !argv || !argv[0]) {
+		plx_err("EAL needs the program's name as the first argument");
+		return -EINVAL;
+	}
+	args->argv = calloc(argc + MAX_EXTRA + 1, sizeof(*args->argv));
+	if (!args->argv)
+		return -ENOMEM;
+	memcpy(args->argv, argv, argc * sizeof(*argv));
+	err = read_user(argc, args->argv, addr, &asked);
+	if (err) {
+		plx_eal_args_free(args);
+		return err;
+	}
+	args->extra = add_extra(addr, &asked, args->argv + 1);
+	memcpy(args->argv + 1 + args->extra, argv + 1, argc * sizeof(*argv) - sizeof(*argv));
+	args->argc = argc + args->extra;
+	args->argv[args->argc] = NULL;
+	args->no_huge = asked.no_huge;
+	args->static_memory = asked.no_huge || asked.legacy_mem;
+	return 0;
+}
+
+int plx_eal_args_return(const struct plx_eal_args *args, int consumed, int argc, char **argv)
+{
+	/* Ours are options and come first: sorting left them where they were. */
+	memcpy(argv + 1, args->argv + 1 + args->extra, argc * sizeof(*argv) - sizeof(*argv));
+	return consumed - args->extra;
+}
+
+void plx_eal_args_free(struct plx_eal_args *args)
+{
+	free(args->argv);
+	args->argv = NULL;
+}

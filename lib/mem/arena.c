@@ -228,32 +228,31 @@ static bool short_of_pages(int err)
 static void explain(const struct plx_arena_opts *opts, size_t page_size, int err)
 {
 	size_t len = round_up(opts->len, page_size), wanted = len / page_size;
-	char what[WHAT_LEN], size[PLX_MEM_SIZE_LEN], path[PLX_MEM_PATH_LEN];
+	char what[WHAT_LEN], size[PLX_MEM_SIZE_LEN], path[PLX_MEM_PATH_LEN], need[192];
 	struct plx_hugepages pages;
+	unsigned long long total, avail;
 	int node = opts->node;
 
-	describe(len, node, what);
-	plx_mem_size_text(page_size, size);
+	snprintf(need, sizeof(need), "%s: %zu page%s of %s wanted", describe(len, node, what),
+		 wanted, wanted == 1 ? "" : "s", plx_mem_size_text(page_size, size));
 	/* A kernel without NUMA has no nodes in sysfs. */
 	if (node == 0 && plx_hugepages_query(page_size, node, &pages) == -ENOENT)
 		node = PLX_NODE_ANY;
-	if (!short_of_pages(err) || plx_hugepages_query(page_size, node, &pages))
-		plx_err("%s: %zu pages of %s wanted: %s", what, wanted, size, strerror(-err));
-	else if (pages.free >= wanted)
-		plx_err("%s: %zu pages of %s wanted, %llu of %llu free, but refused (%s): a limit "
-			"of "
-			"the hugetlbfs mount (size=), of the cgroup (hugetlb) or of the address "
-			"space "
-			"(ulimit -v)?",
-			what, wanted, size, (unsigned long long)pages.free,
-			(unsigned long long)pages.total, strerror(-err));
-	else {
-		plx_mem_hugepages_path(page_size, node, "nr_hugepages", path);
-		plx_err("%s: %zu pages of %s wanted, %llu of %llu free: echo %llu > %s", what,
-			wanted, size, (unsigned long long)pages.free,
-			(unsigned long long)pages.total,
-			(unsigned long long)(pages.total + wanted - pages.free), path);
+	if (!short_of_pages(err) || plx_hugepages_query(page_size, node, &pages)) {
+		plx_err("%s: %s", need, strerror(-err));
+		return;
 	}
+	total = pages.total;
+	avail = pages.free;
+	if (avail < wanted) {
+		plx_mem_hugepages_path(page_size, node, "nr_hugepages", path);
+		plx_err("%s, %llu of %llu free: echo %llu > %s", need, avail, total,
+			total + wanted - avail, path);
+		return;
+	}
+	plx_err("%s, %llu of %llu free, but refused (%s): is there a limit on the hugetlbfs mount "
+		"(size=), the cgroup (hugetlb) or the address space (ulimit -v)?",
+		need, avail, total, strerror(-err));
 }
 
 static int check(const struct plx_arena_opts *opts, size_t page_size)
