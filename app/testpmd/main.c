@@ -1,5 +1,218 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-int main(void)
+/*
+ * plx-testpmd: forwards packets between ports and counts what that takes.
+ *
+ *      main lcore                       worker lcores
+ *      start-up
+ *      launch  ------------------------>  streams_forward_here(): bursts, nothing else
+ *      control: sleeps, prints figures
+ *      join    <------------------------  control_stopping()
+ *      report, clean-up
+ *
+ * With a single lcore the main one forwards, and a thread outside EAL's lcores is in control.
+ */
+#include <errno.h>
+#include <math.h>
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+
+#include <rte_lcore.h>
+
+#include <pollux/eal.h>
+#include <pollux/log.h>
+#include <pollux/pci.h>
+
+#include "control.h"
+#include "report.h"
+
+static double now(void)
 {
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* Milliseconds to sleep until then; a day at most. */
+static int until(double moment)
+{
+	return (int)RTE_MIN(RTE_MAX(moment - now(), 0.0) * 1000 + 1, 86400e3);
+}
+
+/* Until a limit is reached or somebody asks for the end. */
+static void control(FILE *out, const struct run *run)
+{
+	const struct options *opts = run->opts;
+	struct period period = { 0 };
+	double last = now();
+	double end = opts->seconds ? last + (double)opts->seconds : HUGE_VAL;
+	double next = opts->stats_period ? last + opts->stats_period : HUGE_VAL;
+
+	while (now() < end && !control_sleep(until(RTE_MIN(end, next)))) {
+		double at = now();
+
+		if (at < next)
+			continue;
+		report_period(out, run, &period, at - last);
+		last = at;
+		next += opts->stats_period;
+	}
+	control_stop();
+}
+
+struct control_args {
+	FILE *out;
+	const struct run *run;
+};
+
+static void *control_thread(void *arg)
+{
+	const struct control_args *args = arg;
+
+	control(args->out, args->run);
+	return NULL;
+}
+
+static int forward(FILE *out, struct run *run, struct ports *ports, struct streams *streams)
+{
+	struct control_args args = { .out = out, .run = run };
+	uint64_t sent[PLX_MAX_ETHPORTS];
+	double start = now();
+	pthread_t thread;
+
+	if (streams_launch(streams)) {
+		control(out, run);
+	} else {
+		int ret = rte_ctrl_thread_create(&thread, "control", NULL, control_thread, &args);
+
+		if (ret) {
+			plx_err("no control thread: %s", strerror(-ret));
+			return ret;
+		}
+		streams_forward_here(streams);
+		pthread_join(thread, NULL);
+	}
+	streams_join();
+	run->seconds = now() - start;
+	for (unsigned i = 0; i < ports->count; i++)
+		sent[i] = streams_sent(streams, ports->port[i].id);
+	ports_settle(ports, sent);
 	return 0;
+}
+
+static enum exit_code run_ports(const struct options *opts, struct ports *ports,
+				const struct plx_policy *policy)
+{
+	FILE *out = opts->json ? stderr : stdout;
+	enum exit_code code = EXIT_OK;
+	struct streams streams;
+	struct run run = { .opts = opts, .ports = ports, .streams = &streams, .policy = policy };
+	int ret = streams_create(&streams, ports, opts);
+
+	if (ret)
+		return ret == -EINVAL ? EXIT_USAGE : EXIT_RUNTIME;
+	if (opts->pcap && capture_open(opts->pcap)) {
+		streams_destroy(&streams);
+		return EXIT_RUNTIME;
+	}
+	ports_wait_for_links(ports, opts);
+	ports_flush(ports, opts);
+	ports_mark(ports);
+	report_start(out, &run);
+	if (forward(out, &run, ports, &streams))
+		code = EXIT_RUNTIME;
+	else
+		report_end(out, &run);
+	if (code == EXIT_OK && opts->json)
+		report_json(stdout, &run);
+	if (code == EXIT_OK && report_verify_failed(&streams))
+		code = EXIT_VERIFY;
+	if (capture_close() || control_failed())
+		code = EXIT_RUNTIME;
+	streams_destroy(&streams);
+	return code;
+}
+
+/* Ports and everything above them; the bus has been probed. */
+static enum exit_code with_ports(const struct options *opts, struct plx_pci_bus *bus,
+				 const struct plx_policy *policy)
+{
+	struct ports ports;
+	enum exit_code code;
+	int ret = ports_open(&ports, bus, opts);
+
+	if (ret == -ENODEV)
+		return EXIT_NO_PORT;
+	if (ret)
+		return ret == -EINVAL ? EXIT_USAGE : EXIT_RUNTIME;
+	code = run_ports(opts, &ports, policy);
+	ports_close(&ports);
+	return code;
+}
+
+static enum exit_code with_bus(int argc, char **argv, const struct options *opts,
+			       struct plx_pci_bus *bus)
+{
+	enum exit_code code = EXIT_NO_PORT;
+	struct plx_policy policy;
+	struct plx_ioas *ioas;
+	int ret = plx_pci_policy(bus, &policy);
+
+	if (ret) {
+		plx_pci_cleanup(bus);
+		return EXIT_RUNTIME;
+	}
+	ret = plx_eal_init(argc, argv, &policy, &ioas);
+	if (ret < 0) {
+		plx_pci_cleanup(bus);
+		return ret == -EINVAL ? EXIT_USAGE : EXIT_RUNTIME;
+	}
+	ret = plx_pci_probe(bus, ioas);
+	if (ret == 0)
+		plx_err("no port: no network card that a driver knows is bound to vfio-pci");
+	else if (ret > 0)
+		code = with_ports(opts, bus, &policy);
+	plx_pci_cleanup(bus);
+	if (plx_eal_cleanup() && code == EXIT_OK)
+		code = EXIT_RUNTIME;
+	return code;
+}
+
+static int index_of(int argc, char **argv, const char *what)
+{
+	int i = 1;
+
+	while (i < argc && strcmp(argv[i], what) != 0)
+		i++;
+	return i;
+}
+
+int main(int argc, char **argv)
+{
+	struct plx_pci_bus *bus;
+	struct options opts;
+	enum exit_code code;
+	int own, ret;
+
+	if (index_of(argc, argv, "--help") < argc || index_of(argc, argv, "-h") < argc) {
+		usage(stdout);
+		return EXIT_OK;
+	}
+	/* Ours are read first: a typing error shouldn't cost a start of EAL. */
+	own = index_of(argc, argv, "--");
+	ret = own < argc ? options_parse(argc - own, argv + own, &opts)
+			 : options_parse(1, argv, &opts);
+	if (ret)
+		return EXIT_USAGE;
+	ret = plx_pci_scan(&argc, argv, &bus);
+	if (ret)
+		return ret == -EINVAL ? EXIT_USAGE : ret == -ENODEV ? EXIT_NO_PORT : EXIT_RUNTIME;
+	if (control_init()) {
+		plx_pci_cleanup(bus);
+		return EXIT_RUNTIME;
+	}
+	code = with_bus(argc, argv, &opts, bus);
+	control_cleanup();
+	return code;
 }
