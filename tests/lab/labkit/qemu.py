@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The QEMU command line of a guest, and the QEMU to run it with."""
+
+import functools
+import os
+import re
+import shutil
+import subprocess
+
+from . import devices as devs
+from .errors import Unavailable
+
+PROGRAM = "qemu-system-x86_64"
+SYSTEM_PACKAGE = "qemu-system-x86"
+# The guest's own ports; the first three carry text, see guest/init
+PORTS = ("lab.ctl", "lab.stdout", "lab.stderr")
+
+
+@functools.lru_cache
+def version(program):
+    """The version of a QEMU program as a tuple."""
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=30,
+                          check=False)
+    match = re.search(r"version (\d+)\.(\d+)", done.stdout)
+    if not match:
+        raise Unavailable(f"{program} --version says nothing useful: "
+                          f"{(done.stderr or done.stdout).strip()[:200]}")
+    return int(match[1]), int(match[2])
+
+
+def find(devices):
+    """How to start a QEMU that has all the devices: a list of words."""
+    wanted = max([device.model.min_qemu for device in devices], default=(0,))
+    path = shutil.which(PROGRAM)
+    if path and version(path) >= wanted:
+        return [path]
+    if wanted > (0,):
+        names = sorted({d.model.name for d in devices if d.model.min_qemu == wanted})
+        raise Unavailable(f"{', '.join(names)} needs QEMU {'.'.join(map(str, wanted))} or later, "
+                          f"here is {'.'.join(map(str, version(path))) if path else 'none'}")
+    raise Unavailable(f"{PROGRAM} is missing: apt-get install {SYSTEM_PACKAGE}")
+
+
+def kernel_arguments(options, image):
+    """The guest's kernel command line."""
+    words = ["console=ttyS0", "panic=-1", "quiet", "nokaslr", "rdinit=/init",
+             "no_timer_check", "tsc=reliable", f"hugepages={options.hugepages}"]
+    if options.iommu == "intel":
+        words += ["intel_iommu=on", "iommu.strict=1"]
+    elif options.iommu == "virtio":
+        # QEMU's virtio-iommu does not isolate interrupts
+        words += ["vfio_iommu_type1.allow_unsafe_interrupts=1",
+                  "iommufd.allow_unsafe_interrupts=1", "iommu.strict=1"]
+    else:
+        words.append("intel_iommu=off")
+    if image.modules:
+        words.append("mitigations=off")
+    return " ".join(words + options.append)
+
+
+def command(options, image, initrd, folder, console, out, fds):
+    """The whole command line.
+
+    `fds` are our ends' peers, one for each of PORTS and, for a shell, one
+    more for its terminal.
+    """
+    machine, iommu = "q35", []
+    if options.iommu == "intel":
+        machine += ",kernel-irqchip=split"
+        iommu = ["-device", f"intel-iommu,intremap={'on' if options.intremap else 'off'},"
+                 f"caching-mode=on,device-iotlb=on,aw-bits={options.aw_bits}"]
+    elif options.iommu == "virtio":
+        iommu = ["-device", "virtio-iommu-pci,addr=0x1"]
+    if options.icount:
+        accel = ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]
+    else:
+        accel = ["-accel", "tcg,thread=multi"]
+    words = [*find(options.devices), "-machine", machine, *accel, "-cpu", "max",
+             "-smp", str(options.cpus), "-m", options.mem,
+             "-no-user-config", "-nodefaults", "-display", "none", "-no-reboot",
+             "-serial", f"file:{console}", *iommu,
+             "-kernel", str(image.image), "-initrd", str(initrd),
+             "-append", kernel_arguments(options, image)]
+    # The guest's own devices bypass the IOMMU and sit on the root bus
+    words += ["-device", "virtio-serial-pci,id=serial,addr=0x2,disable-legacy=on"]
+    for number, name in enumerate(PORTS):
+        words += ["-chardev", f"socket,id=port{number},fd={fds[number]}",
+                  "-device", f"virtserialport,bus=serial.0,nr={number + 1},"
+                  f"chardev=port{number},name={name}"]
+    if len(fds) > len(PORTS):
+        words += ["-chardev", f"socket,id=tty,fd={fds[-1]}",
+                  "-device", f"virtconsole,bus=serial.0,nr={len(PORTS) + 1},chardev=tty"]
+    words += ["-fsdev", "local,id=host,path=/,security_model=none,readonly=on,multidevs=remap",
+              "-device", "virtio-9p-pci,fsdev=host,mount_tag=host,addr=0x3,disable-legacy=on",
+              "-fsdev", f"local,id=out,path={_escape(out)},security_model=none,multidevs=remap",
+              "-device", "virtio-9p-pci,fsdev=out,mount_tag=out,addr=0x4,disable-legacy=on"]
+    words += devs.qemu_options(options.devices, folder, ats=options.iommu == "intel")
+    if options.qmp:
+        words += ["-qmp", f"unix:{_escape(os.path.abspath(options.qmp))},server=on,wait=off"]
+    return words + options.qemu
+
+
+def _escape(path):
+    """QEMU doubles a comma inside an option's value."""
+    return str(path).replace(",", ",,")
