@@ -243,6 +243,9 @@ static void malformed(void **state)
 		if (pci_sysfs_errors() != errors + 1)
 			fail_msg("'%s' gave %u messages", bad[i], pci_sysfs_errors() - errors);
 	}
+	/* An option where a value should be is a value forgotten. */
+	assert_int_equal(parse("-a --vfio-mode=cdev"), -EINVAL);
+	assert_non_null(strstr(pci_sysfs_last_error(), "--allow wants"));
 	/* A message names what is wrong and what would be right. */
 	assert_int_equal(parse("--vfio-mode=cdev,vfio"), -EINVAL);
 	assert_non_null(strstr(pci_sysfs_last_error(), "'vfio'"));

@@ -25,7 +25,7 @@
 	"PCI_SLOT_NAME=0000:01:00.0\0SEQNUM=1766"
 #define BIND                                                                \
 	"bind@/devices/x\0ACTION=bind\0DEVPATH=/devices/x\0SUBSYSTEM=pci\0" \
-	"DRIVER=vfio-pci\0PCI_SLOT_NAME=0001:02:03.4\0SEQNUM=2"
+	"DRIVER=vfio-pci\0DRIVERS=none\0PCI_SLOT_NAME=0001:02:03.4\0SEQNUM=2"
 
 /* A copy of exactly len bytes, so that the sanitizers see a step beyond them. */
 static int parse(const char *msg, size_t len, struct plx_pci_event *event)

@@ -105,8 +105,9 @@ static void reads_attributes(void **state)
 
 static void numa_node_is_optional(void **state)
 {
-	static const char *const odd[] = { "-1\n",	    "\n", "two\n",
-					   "99999999999\n", NULL, "1 \nmore than there is room" };
+	static const char *const odd[] = {
+		"-1\n", "-2\n", "\n", "two\n", "99999999999\n", NULL, "1 \nmore than there is room"
+	};
 	unsigned i;
 
 	(void)state;
@@ -144,9 +145,14 @@ static void odd_entries_are_passed_over(void **state)
 		}
 		pci_sysfs_set("0000:01:00.0", attrs[i], ids[i]);
 	}
+	/* The largest that fits, and the smallest that doesn't. */
+	pci_sysfs_set("0000:01:00.0", "device", "0xffff\n");
 	assert_int_equal(scan(""), 0);
 	assert_non_null(plx_pci_at(bus, 0));
 	assert_null(plx_pci_at(bus, 1));
+	pci_sysfs_set("0000:01:00.0", "device", "0x10000\n");
+	assert_int_equal(scan(""), 0);
+	assert_null(plx_pci_at(bus, 0));
 }
 
 static void matches_ids_and_classes(void **state)
