@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <cmocka.h>
+
+#include "fail_nth.h"
+
+enum call {
+	CALL_OPEN,
+	CALL_DUP,
+	CALL_IOCTL,
+	CALL_MMAP,
+	CALL_READ,
+	CALL_WRITE,
+	CALL_READLINK,
+	CALL_STAT,
+	CALL_OPENDIR,
+	CALL_EVENTFD,
+	CALL_GETRLIMIT,
+	CALL_SOCKET,
+	CALL_ALLOC,
+	CALLS,
+};
+
+/* What each call may fail with, worth telling apart. */
+static const struct {
+	const char *name;
+	int err[6];
+} calls[CALLS] = {
+	[CALL_OPEN] = { "open", { EMFILE, ENOMEM, EACCES, EIO, EINTR } },
+	[CALL_DUP] = { "dup", { EMFILE, EBADF } },
+	[CALL_IOCTL] = { "ioctl", { ENOMEM, EIO, EINTR, ENOTTY, EINVAL } },
+	[CALL_MMAP] = { "mmap", { ENOMEM, EACCES } },
+	[CALL_READ] = { "read", { EIO, EINTR } },
+	[CALL_WRITE] = { "write", { EIO, EINTR } },
+	[CALL_READLINK] = { "readlink", { EIO, ENOMEM } },
+	[CALL_STAT] = { "stat", { EIO, EACCES } },
+	[CALL_OPENDIR] = { "opendir", { EMFILE, ENOMEM, EACCES } },
+	[CALL_EVENTFD] = { "eventfd", { EMFILE, ENOMEM } },
+	[CALL_GETRLIMIT] = { "getrlimit", { EPERM } },
+	[CALL_SOCKET] = { "socket", { EMFILE, EACCES } },
+	[CALL_ALLOC] = { "alloc", { ENOMEM } },
+};
+
+static const struct plx_sys *inner;
+static struct {
+	unsigned count; /* calls so far */
+	unsigned at;	/* the one to fail, from 1; 0: none */
+	unsigned which; /* of the errnos of that call */
+	bool failed;	/* it came to it */
+	enum call call;
+	int err;
+	char what[256];
+} nth;
+
+/* Whether this call is to fail now, with errno set. */
+static bool fails(enum call call, const char *what)
+{
+	if (++nth.count != nth.at || nth.which >= 6 || !calls[call].err[nth.which])
+		return false;
+	nth.failed = true;
+	nth.call = call;
+	nth.err = calls[call].err[nth.which];
+	snprintf(nth.what, sizeof(nth.what), "%s", what);
+	errno = nth.err;
+	return true;
+}
+
+static int nth_open(const char *path, int flags)
+{
+	return fails(CALL_OPEN, path) ? -1 : inner->open(path, flags);
+}
+
+static int nth_dup(int fd)
+{
+	return fails(CALL_DUP, "") ? -1 : inner->dup(fd);
+}
+
+static int nth_ioctl(int fd, unsigned long request, void *arg)
+{
+	char what[32];
+
+	snprintf(what, sizeof(what), "0x%lx", request);
+	return fails(CALL_IOCTL, what) ? -1 : inner->ioctl(fd, request, arg);
+}
+
+static void *nth_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
+{
+	return fails(CALL_MMAP, "") ? MAP_FAILED : inner->mmap(addr, len, prot, flags, fd, offset);
+}
+
+static ssize_t nth_read(int fd, void *buf, size_t len)
+{
+	return fails(CALL_READ, "") ? -1 : inner->read(fd, buf, len);
+}
+
+static ssize_t nth_write(int fd, const void *buf, size_t len)
+{
+	return fails(CALL_WRITE, "") ? -1 : inner->write(fd, buf, len);
+}
+
+static ssize_t nth_pread(int fd, void *buf, size_t len, off_t offset)
+{
+	return fails(CALL_READ, "") ? -1 : inner->pread(fd, buf, len, offset);
+}
+
+static ssize_t nth_pwrite(int fd, const void *buf, size_t len, off_t offset)
+{
+	return fails(CALL_WRITE, "") ? -1 : inner->pwrite(fd, buf, len, offset);
+}
+
+static ssize_t nth_readlink(const char *path, char *buf, size_t len)
+{
+	return fails(CALL_READLINK, path) ? -1 : inner->readlink(path, buf, len);
+}
+
+static int nth_access(const char *path, int mode)
+{
+	return fails(CALL_STAT, path) ? -1 : inner->access(path, mode);
+}
+
+static int nth_stat(const char *path, struct stat *st)
+{
+	return fails(CALL_STAT, path) ? -1 : inner->stat(path, st);
+}
+
+static DIR *nth_opendir(const char *path)
+{
+	return fails(CALL_OPENDIR, path) ? NULL : inner->opendir(path);
+}
+
+static int nth_eventfd(unsigned int initial, int flags)
+{
+	return fails(CALL_EVENTFD, "") ? -1 : inner->eventfd(initial, flags);
+}
+
+static int nth_getrlimit(int resource, struct rlimit *limit)
+{
+	return fails(CALL_GETRLIMIT, "") ? -1 : inner->getrlimit(resource, limit);
+}
+
+static int nth_socket(int domain, int type, int protocol)
+{
+	return fails(CALL_SOCKET, "") ? -1 : inner->socket(domain, type, protocol);
+}
+
+static void *nth_alloc(size_t len)
+{
+	return fails(CALL_ALLOC, "") ? NULL : inner->alloc(len);
+}
+
+static int run(int (*scenario)(void *arg), void *arg, unsigned at, unsigned which)
+{
+	struct plx_sys sys;
+	int ret;
+
+	/* What isn't replaced can't fail, or nothing follows from it: close, munmap, free, ... */
+	inner = plx_sys;
+	sys = *inner;
+	sys.open = nth_open;
+	sys.dup = nth_dup;
+	sys.ioctl = nth_ioctl;
+	sys.mmap = nth_mmap;
+	sys.read = nth_read;
+	sys.write = nth_write;
+	sys.pread = nth_pread;
+	sys.pwrite = nth_pwrite;
+	sys.readlink = nth_readlink;
+	sys.access = nth_access;
+	sys.stat = nth_stat;
+	sys.opendir = nth_opendir;
+	sys.eventfd = nth_eventfd;
+	sys.getrlimit = nth_getrlimit;
+	sys.socket = nth_socket;
+	sys.alloc = nth_alloc;
+	memset(&nth, 0, sizeof(nth));
+	nth.at = at;
+	nth.which = which;
+	plx_sys = &sys;
+	ret = scenario(arg);
+	plx_sys = inner;
+	return ret;
+}
+
+struct fail_nth_result fail_nth(const char *name, int (*scenario)(void *arg), void *arg,
+				int (*leaks)(void), bool (*logged)(void))
+{
+	struct fail_nth_result result = { 0 };
+	unsigned at, which;
+	int ret, left;
+	bool said;
+
+	ret = run(scenario, arg, 0, 0);
+	if (ret || leaks())
+		fail_msg("%s: fails without help: %d", name, ret);
+	result.calls = nth.count;
+	for (at = 1; at <= result.calls; at++)
+		for (which = 0;; which++) {
+			if (logged)
+				logged();
+			ret = run(scenario, arg, at, which);
+			left = leaks();
+			if (!nth.failed)
+				break;
+			said = logged && logged();
+			result.runs++;
+			result.survived += !ret;
+			if (left)
+				fail_msg("%s: %d left behind with call %u, %s(%s), failing: %s",
+					 name, left, at, calls[nth.call].name, nth.what,
+					 strerror(nth.err));
+			if (ret > 0 || ret < -4095)
+				fail_msg("%s: %d is neither 0 nor an errno with call %u, %s(%s), "
+					 "failing: %s",
+					 name, ret, at, calls[nth.call].name, nth.what,
+					 strerror(nth.err));
+			if (ret && logged && !said)
+				fail_msg(
+					"%s: failed with %d and said nothing with call %u, %s(%s), "
+					"failing: %s",
+					name, ret, at, calls[nth.call].name, nth.what,
+					strerror(nth.err));
+		}
+	return result;
+}

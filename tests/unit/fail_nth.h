@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Fail each system call in turn.
+ *
+ * A scenario is run once to count its calls through the seam, then once more for every call and
+ * every errno that this call can give, with that one call failing. After each run nothing may be
+ * left behind, and a scenario that failed must have said why.
+ *
+ *      static int scenario(void *arg) { ... return 0 or -errno; }
+ *      fail_nth("cdev", scenario, arg, fake_leaks);
+ *
+ * It stands in front of whatever `plx_sys` is: the fake kernel, or the real one.
+ */
+#ifndef FAIL_NTH_H
+#define FAIL_NTH_H
+
+#include <stdbool.h>
+
+#include "sys.h"
+
+struct fail_nth_result {
+	unsigned calls;	   /* of the scenario when nothing fails */
+	unsigned runs;	   /* with one call failing */
+	unsigned survived; /* of these, those that succeeded all the same */
+};
+
+/*
+ * leaks() counts what is left behind after a run, and says it on stderr. It is also given the
+ * chance to do so after the first run. logged() tells whether an error line was logged since the
+ * last call of it; NULL: don't care. Fails the running cmocka test on the first bad run, naming
+ * the call and the errno.
+ */
+struct fail_nth_result fail_nth(const char *name, int (*scenario)(void *arg), void *arg,
+				int (*leaks)(void), bool (*logged)(void));
+
+#endif

@@ -1,0 +1,609 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * iommufd of the fake kernel, and its compatibility with VFIO containers, after drivers/iommu/
+ * iommufd/{main,ioas,io_pagetable,vfio_compat}.c of Linux 6.12; GET_PA after Linux 7.3.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "fake_kernel.h"
+
+int fake_iommufd_open(void)
+{
+	struct fake_file *file = fake_file_new(FAKE_FILE_IOMMUFD);
+
+	file->iommufd = calloc(1, sizeof(*file->iommufd));
+	return fake_fd_install(file);
+}
+
+static void ioas_destroy(struct fake_ioas *ioas)
+{
+	if (ioas->pinned)
+		fake_unpin(fake_maps_bytes(&ioas->maps));
+	fake_maps_clear(&ioas->maps);
+	memset(ioas, 0, sizeof(*ioas));
+}
+
+void fake_iommufd_release(struct fake_file *file)
+{
+	unsigned i;
+
+	for (i = 0; i < FAKE_IOASES; i++)
+		if (file->iommufd->ioas[i].id)
+			ioas_destroy(&file->iommufd->ioas[i]);
+	free(file->iommufd);
+}
+
+struct fake_ioas *fake_iommufd_ioas(struct fake_file *file, uint32_t id)
+{
+	unsigned i;
+
+	for (i = 0; i < FAKE_IOASES; i++)
+		if (id && file->iommufd->ioas[i].id == id)
+			return &file->iommufd->ioas[i];
+	return NULL;
+}
+
+static int ioas_new(struct fake_file *file, uint32_t *id)
+{
+	struct fake_iommufd *iommufd = file->iommufd;
+	unsigned i;
+
+	for (i = 0; i < FAKE_IOASES && iommufd->ioas[i].id; i++)
+		;
+	if (i == FAKE_IOASES)
+		return -ENOMEM;
+	*id = iommufd->ioas[i].id = ++iommufd->next_id;
+	return 0;
+}
+
+/* What the devices attached to an IOAS allow. */
+static unsigned ioas_ranges(struct fake_file *file, const struct fake_ioas *ioas,
+			    struct fake_range *range)
+{
+	struct fake_dev *dev;
+	unsigned i, n = 1;
+
+	range[0] = (struct fake_range){ 0, UINT64_MAX };
+	for (i = 0; (dev = fake_dev_at(i)); i++)
+		if (dev->bound == file && dev->pt == ioas->id && !dev->noiommu)
+			n = fake_range_intersect(range, n, dev->range, dev->nranges);
+	return n;
+}
+
+static uint64_t alignment(const struct fake_ioas *ioas)
+{
+	return ioas->attached || ioas->noiommu || ioas->small ? FAKE_PAGE : 1;
+}
+
+/*
+ * Mapping.
+ */
+static int pick_iova(const struct fake_ioas *ioas, const struct fake_range *range, unsigned n,
+		     struct fake_map *map)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		uint64_t iova = range[i].first ? range[i].first : FAKE_PAGE;
+
+		while (iova <= range[i].last && range[i].last - iova >= map->size - 1) {
+			size_t at = fake_maps_find(&ioas->maps, iova);
+
+			if (at == ioas->maps.count ||
+			    ioas->maps.map[at].iova > iova + map->size - 1) {
+				map->iova = iova;
+				return 0;
+			}
+			iova = ioas->maps.map[at].iova + ioas->maps.map[at].size;
+		}
+	}
+	return -ENOSPC;
+}
+
+static int ioas_map(struct fake_file *file, struct fake_ioas *ioas, struct fake_map *map,
+		    bool fixed)
+{
+	struct fake_range range[2 * FAKE_RANGES];
+	unsigned n = ioas_ranges(file, ioas, range);
+	uint64_t last;
+	int ret;
+
+	if (!map->size)
+		return -EINVAL;
+	if (fixed) {
+		if (map->iova & (alignment(ioas) - 1))
+			return -EINVAL;
+		last = map->iova + map->size - 1;
+		if (last < map->iova)
+			return -EOVERFLOW;
+		if (!fake_range_allows(range, n, map->iova, last))
+			return -EINVAL;
+		if (fake_maps_overlap(&ioas->maps, map->iova, last))
+			return -EEXIST;
+	} else {
+		ret = pick_iova(ioas, range, n, map);
+		if (ret)
+			return ret;
+	}
+	if ((map->size | map->va) & (alignment(ioas) - 1))
+		return -EINVAL;
+	if (map->fd < 0 && fake_va_is_device(map->va, map->size))
+		return -EFAULT;
+	if (ioas->pinned) {
+		ret = fake_pin(map->size);
+		if (ret)
+			return ret;
+	}
+	return fake_maps_insert(&ioas->maps, map);
+}
+
+static int cmd_map(struct fake_file *file, struct fk_ioas_map *cmd)
+{
+	struct fake_ioas *ioas = fake_iommufd_ioas(file, cmd->ioas_id);
+	struct fake_map map = { cmd->iova, cmd->user_va, cmd->length, -1, cmd->flags & 6 };
+	int ret;
+
+	if ((cmd->flags & ~7u) || cmd->reserved)
+		return -EOPNOTSUPP;
+	if (cmd->iova == UINT64_MAX || cmd->length == UINT64_MAX)
+		return -EOVERFLOW;
+	if (!map.prot)
+		return -EINVAL;
+	if (!ioas)
+		return -ENOENT;
+	ret = ioas_map(file, ioas, &map, cmd->flags & FK_MAP_FIXED_IOVA);
+	if (!ret)
+		cmd->iova = map.iova;
+	return ret;
+}
+
+static int cmd_map_file(struct fake_file *file, struct fk_map_file *cmd)
+{
+	struct fake_ioas *ioas = fake_iommufd_ioas(file, cmd->ioas_id);
+	struct fake_map map = { cmd->iova, cmd->start, cmd->length, cmd->fd, cmd->flags & 6 };
+	int ret;
+
+	if (fake.flavour != FAKE_C || fake.no_map_file)
+		return -ENOTTY;
+	if (cmd->flags & ~7u)
+		return -EOPNOTSUPP;
+	if (!map.prot || cmd->fd < 0)
+		return -EINVAL;
+	if (!ioas)
+		return -ENOENT;
+	if (fake_file_of(cmd->fd))
+		return -EINVAL;
+	ret = ioas_map(file, ioas, &map, cmd->flags & FK_MAP_FIXED_IOVA);
+	if (!ret)
+		cmd->iova = map.iova;
+	return ret;
+}
+
+/* Takes away whole maps; -ENOENT if an end of the range cuts one, with what came before it gone. */
+static int ioas_unmap(struct fake_ioas *ioas, uint64_t first, uint64_t last, uint64_t *unmapped)
+{
+	size_t at = fake_maps_find(&ioas->maps, first);
+	int ret = 0;
+
+	*unmapped = 0;
+	while (at < ioas->maps.count && ioas->maps.map[at].iova <= last) {
+		const struct fake_map *map = &ioas->maps.map[at];
+
+		if (map->iova < first || map->iova + map->size - 1 > last) {
+			ret = -ENOENT;
+			break;
+		}
+		*unmapped += map->size;
+		fake_maps_remove(&ioas->maps, at, 1);
+	}
+	if (ioas->pinned)
+		fake_unpin(*unmapped);
+	return ret;
+}
+
+static int cmd_unmap(struct fake_file *file, struct fk_ioas_unmap *cmd)
+{
+	struct fake_ioas *ioas = fake_iommufd_ioas(file, cmd->ioas_id);
+	bool all = !cmd->iova && cmd->length == UINT64_MAX;
+	uint64_t unmapped;
+	int ret;
+
+	if (!ioas)
+		return -ENOENT;
+	if (!all && (cmd->iova == UINT64_MAX || cmd->length == UINT64_MAX))
+		return -EOVERFLOW;
+	if (!all && (!cmd->length || cmd->iova + cmd->length - 1 < cmd->iova))
+		return cmd->length ? -EOVERFLOW : -EINVAL;
+	ret = ioas_unmap(ioas, cmd->iova, all ? UINT64_MAX : cmd->iova + cmd->length - 1,
+			 &unmapped);
+	if (ret)
+		return ret;
+	if (!unmapped && !all)
+		return -ENOENT;
+	cmd->length = unmapped;
+	return 0;
+}
+
+static int cmd_copy(struct fake_file *file, struct fk_ioas_copy *cmd)
+{
+	struct fake_ioas *from = fake_iommufd_ioas(file, cmd->src_ioas_id);
+	struct fake_ioas *to = fake_iommufd_ioas(file, cmd->dst_ioas_id);
+	struct fake_map map = { cmd->dst_iova, 0, cmd->length, -1, cmd->flags & 6 };
+	const struct fake_map *src;
+	size_t at;
+	int ret;
+
+	if (cmd->flags & ~7u)
+		return -EOPNOTSUPP;
+	if (!from || !to)
+		return -ENOENT;
+	at = fake_maps_find(&from->maps, cmd->src_iova);
+	src = &from->maps.map[at];
+	if (at == from->maps.count || src->iova > cmd->src_iova ||
+	    src->iova + src->size < cmd->src_iova + cmd->length)
+		return -ENOENT;
+	map.va = src->va + (cmd->src_iova - src->iova);
+	map.fd = src->fd;
+	ret = ioas_map(file, to, &map, cmd->flags & FK_MAP_FIXED_IOVA);
+	if (!ret)
+		cmd->dst_iova = map.iova;
+	return ret;
+}
+
+static int cmd_ranges(struct fake_file *file, struct fk_iova_ranges *cmd)
+{
+	struct fake_ioas *ioas = fake_iommufd_ioas(file, cmd->ioas_id);
+	struct fake_range range[2 * FAKE_RANGES];
+	struct fk_iova_range *out = (void *)(uintptr_t)cmd->allowed_iovas;
+	unsigned i, n, room = cmd->num_iovas;
+
+	if (cmd->reserved)
+		return -EOPNOTSUPP;
+	if (!ioas)
+		return -ENOENT;
+	n = ioas_ranges(file, ioas, range);
+	for (i = 0; i < n && i < room; i++)
+		out[i] = (struct fk_iova_range){ range[i].first, range[i].last };
+	cmd->num_iovas = n;
+	cmd->out_iova_alignment = alignment(ioas);
+	return n > room ? -EMSGSIZE : 0;
+}
+
+static int cmd_get_pa(struct fake_file *file, struct fk_get_pa *cmd)
+{
+	struct fake_ioas *ioas = fake_iommufd_ioas(file, cmd->ioas_id);
+	const struct fake_map *map;
+	uint64_t left, run;
+	size_t at;
+
+	if (fake.flavour != FAKE_C || fake.no_get_pa)
+		return -ENOTTY;
+	if (cmd->flags || cmd->reserved)
+		return -EOPNOTSUPP;
+	if (!cmd->length)
+		return -EINVAL;
+	if (!fake.cap_rawio)
+		return -EPERM;
+	if (!ioas)
+		return -ENOENT;
+	if (!ioas->noiommu)
+		return -EOPNOTSUPP;
+	at = fake_maps_find(&ioas->maps, cmd->iova);
+	map = &ioas->maps.map[at];
+	if (at == ioas->maps.count || map->iova > cmd->iova)
+		return -ENOENT;
+	left = map->size - (cmd->iova - map->iova);
+	if (left > cmd->length)
+		left = cmd->length;
+	cmd->out_phys = fake_phys(map->va + (cmd->iova - map->iova), left, &run);
+	cmd->length = run;
+	return 0;
+}
+
+static int cmd_destroy(struct fake_file *file, const struct fk_destroy *cmd)
+{
+	struct fake_ioas *ioas = fake_iommufd_ioas(file, cmd->id);
+
+	if (!ioas)
+		return -ENOENT;
+	if (ioas->attached || ioas->noiommu)
+		return -EBUSY;
+	if (file->iommufd->compat == cmd->id)
+		file->iommufd->compat = 0;
+	ioas_destroy(ioas);
+	return 0;
+}
+
+static int cmd_vfio_ioas(struct fake_file *file, struct fk_vfio_ioas *cmd)
+{
+	if (cmd->reserved)
+		return -EOPNOTSUPP;
+	switch (cmd->op) {
+	case FK_VFIO_IOAS_GET:
+		if (!file->iommufd->compat)
+			return -ENODEV;
+		cmd->ioas_id = file->iommufd->compat;
+		return 0;
+	case FK_VFIO_IOAS_SET:
+		if (!fake_iommufd_ioas(file, cmd->ioas_id))
+			return -ENOENT;
+		file->iommufd->compat = cmd->ioas_id;
+		return 0;
+	case FK_VFIO_IOAS_CLEAR: file->iommufd->compat = 0; return 0;
+	default: return -EOPNOTSUPP;
+	}
+}
+
+/*
+ * Devices.
+ */
+static bool group_taken(const struct fake_file *file, const struct fake_dev *dev)
+{
+	const struct fake_group *group = fake_group_of(dev->group, dev->noiommu);
+	struct fake_dev *other;
+	unsigned i;
+
+	if (group->container)
+		return true;
+	for (i = 0; (other = fake_dev_at(i)); i++)
+		if (other->group == dev->group && other->noiommu == dev->noiommu && other->bound &&
+		    other->bound != file)
+			return true;
+	return false;
+}
+
+int fake_iommufd_bind(struct fake_file *file, struct fake_dev *dev)
+{
+	if (!dev->noiommu) {
+		if (!fake_irq_isolated())
+			return -EPERM;
+		if (group_taken(file, dev) ||
+		    !fake_group_viable(fake_group_of(dev->group, dev->noiommu)))
+			return -EPERM;
+	}
+	fake_file_get(file);
+	dev->bound = file;
+	dev->devid = ++file->iommufd->next_id;
+	dev->pt = 0;
+	return 0;
+}
+
+void fake_iommufd_detach(struct fake_file *file, struct fake_dev *dev)
+{
+	struct fake_ioas *ioas = fake_iommufd_ioas(file, dev->pt);
+
+	if (!ioas)
+		return;
+	if (dev->noiommu)
+		ioas->noiommu--;
+	else
+		ioas->attached--;
+	dev->pt = 0;
+	if (!ioas->attached && !ioas->noiommu && ioas->pinned) {
+		fake_unpin(fake_maps_bytes(&ioas->maps));
+		ioas->pinned = false;
+	}
+}
+
+void fake_iommufd_unbind(struct fake_file *file, struct fake_dev *dev)
+{
+	fake_iommufd_detach(file, dev);
+	dev->bound = NULL;
+	dev->devid = 0;
+	fake_file_put(file);
+}
+
+int fake_iommufd_attach(struct fake_file *file, struct fake_dev *dev, uint32_t *pt)
+{
+	struct fake_ioas *ioas = fake_iommufd_ioas(file, *pt);
+	int ret;
+	size_t m;
+
+	if (!ioas)
+		return -ENOENT;
+	if (dev->pt == ioas->id)
+		return 0;
+	if (dev->noiommu ? ioas->attached : ioas->noiommu)
+		return -EINVAL;
+	for (m = 0; m < ioas->maps.count && !dev->noiommu; m++)
+		if (!fake_range_allows(dev->range, dev->nranges, ioas->maps.map[m].iova,
+				       ioas->maps.map[m].iova + ioas->maps.map[m].size - 1))
+			return -EADDRINUSE;
+	if (!ioas->pinned) {
+		ret = fake_pin(fake_maps_bytes(&ioas->maps));
+		if (ret)
+			return ret;
+		ioas->pinned = true;
+	}
+	fake_iommufd_detach(file, dev);
+	dev->pt = ioas->id;
+	if (dev->noiommu)
+		ioas->noiommu++;
+	else
+		ioas->attached++;
+	*pt = 1000 + ioas->id; /* the page table made for it */
+	return 0;
+}
+
+/*
+ * As a container.
+ */
+int fake_iommufd_compat_join(struct fake_file *file, bool noiommu)
+{
+	struct fake_iommufd *iommufd = file->iommufd;
+
+	if (noiommu) {
+		if (iommufd->compat)
+			return -EINVAL;
+		iommufd->noiommu = true;
+		return 0;
+	}
+	if (iommufd->noiommu)
+		return -EINVAL;
+	return iommufd->compat ? 0 : ioas_new(file, &iommufd->compat);
+}
+
+static int compat_extension(const struct fake_file *file, unsigned long type)
+{
+	switch (type) {
+	case VFIO_TYPE1_IOMMU:
+	case VFIO_TYPE1v2_IOMMU:
+	case VFIO_UNMAP_ALL: return !file->iommufd->noiommu;
+	case VFIO_NOIOMMU_IOMMU: return 1;
+	default: return 0;
+	}
+}
+
+static int compat_set_iommu(struct fake_file *file, unsigned long type)
+{
+	struct fake_ioas *ioas = fake_iommufd_ioas(file, file->iommufd->compat);
+
+	if (type == VFIO_NOIOMMU_IOMMU && file->iommufd->noiommu)
+		return fake.cap_rawio ? 0 : -EPERM;
+	if ((type != VFIO_TYPE1_IOMMU && type != VFIO_TYPE1v2_IOMMU) || file->iommufd->noiommu)
+		return -EINVAL;
+	if (!ioas)
+		return -ENODEV;
+	if (type == VFIO_TYPE1_IOMMU)
+		ioas->small = true;
+	return 0;
+}
+
+static int compat_get_info(struct fake_file *file, struct fake_ioas *ioas,
+			   struct vfio_iommu_type1_info *arg)
+{
+	struct fake_range range[2 * FAKE_RANGES];
+	unsigned i, n = ioas_ranges(file, ioas, range);
+	struct vfio_iommu_type1_info_dma_avail *avail;
+	struct vfio_iommu_type1_info_cap_iova_range *iovas;
+	size_t need =
+		sizeof(*arg) + sizeof(*avail) + sizeof(*iovas) + n * sizeof(iovas->iova_ranges[0]);
+
+	if (arg->argsz < offsetof(struct vfio_iommu_type1_info, iova_pgsizes) + 8)
+		return -EINVAL;
+	arg->flags = VFIO_IOMMU_INFO_PGSIZES | VFIO_IOMMU_INFO_CAPS;
+	arg->iova_pgsizes = ioas->attached ? fake.pgsizes : ~(uint64_t)(FAKE_PAGE - 1);
+	if (arg->argsz < need) {
+		if (arg->argsz >= sizeof(*arg))
+			arg->cap_offset = 0;
+		arg->argsz = need;
+		return 0;
+	}
+	arg->cap_offset = sizeof(*arg);
+	avail = (void *)(arg + 1);
+	memset(avail, 0, need - sizeof(*arg));
+	avail->header.id = VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL;
+	avail->header.version = 1;
+	avail->header.next = sizeof(*arg) + sizeof(*avail);
+	avail->avail = UINT32_MAX;
+	iovas = (void *)(avail + 1);
+	iovas->header.id = VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE;
+	iovas->header.version = 1;
+	iovas->nr_iovas = n;
+	for (i = 0; i < n; i++) {
+		iovas->iova_ranges[i].start = range[i].first;
+		iovas->iova_ranges[i].end = range[i].last;
+	}
+	return 0;
+}
+
+static int compat_map(struct fake_file *file, struct fake_ioas *ioas,
+		      const struct vfio_iommu_type1_dma_map *arg)
+{
+	struct fake_map map = { arg->iova, arg->vaddr, arg->size, -1, arg->flags };
+
+	if (arg->argsz < sizeof(*arg) ||
+	    (arg->flags & ~(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)))
+		return -EINVAL;
+	return ioas_map(file, ioas, &map, true);
+}
+
+static int compat_unmap(struct fake_ioas *ioas, struct vfio_iommu_type1_dma_unmap *arg)
+{
+	bool all = arg->flags & VFIO_DMA_UNMAP_FLAG_ALL;
+	uint64_t unmapped;
+	int ret;
+
+	if (arg->argsz < offsetof(struct vfio_iommu_type1_dma_unmap, size) + 8 ||
+	    (arg->flags & ~VFIO_DMA_UNMAP_FLAG_ALL) || (all && (arg->iova || arg->size)))
+		return -EINVAL;
+	if (!all && (!arg->size || arg->iova + arg->size - 1 < arg->iova))
+		return arg->size ? -EOVERFLOW : -EINVAL;
+	ret = ioas_unmap(ioas, arg->iova, all ? UINT64_MAX : arg->iova + arg->size - 1, &unmapped);
+	arg->size = unmapped;
+	return ret;
+}
+
+static int compat_ioctl(struct fake_file *file, unsigned long request, void *arg)
+{
+	struct fake_ioas *ioas = fake_iommufd_ioas(file, file->iommufd->compat);
+
+	switch (request) {
+	case VFIO_GET_API_VERSION: return VFIO_API_VERSION;
+	case VFIO_CHECK_EXTENSION: return compat_extension(file, (unsigned long)arg);
+	case VFIO_SET_IOMMU: return compat_set_iommu(file, (unsigned long)arg);
+	case VFIO_IOMMU_GET_INFO: return ioas ? compat_get_info(file, ioas, arg) : -ENODEV;
+	case VFIO_IOMMU_MAP_DMA: return ioas ? compat_map(file, ioas, arg) : -ENODEV;
+	case VFIO_IOMMU_UNMAP_DMA: return ioas ? compat_unmap(ioas, arg) : -ENODEV;
+	default: return -ENOTTY;
+	}
+}
+
+/* Sizes as iommufd checks them: at least the fields known to it, and zeroes in those that aren't.
+ */
+static int check_size(const void *arg, size_t min, size_t known)
+{
+	const uint8_t *bytes = arg;
+	uint32_t size = *(const uint32_t *)arg, i;
+
+	if (size < min)
+		return -EINVAL;
+	for (i = known; i < size && i < 4096; i++)
+		if (bytes[i])
+			return -E2BIG;
+	return 0;
+}
+
+int fake_iommufd_ioctl(struct fake_file *file, unsigned long request, void *arg)
+{
+	static const struct {
+		unsigned long request;
+		size_t size;
+	} sizes[] = {
+		{ FK_DESTROY, sizeof(struct fk_destroy) },
+		{ FK_IOAS_ALLOC, sizeof(struct fk_ioas_alloc) },
+		{ FK_IOAS_COPY, sizeof(struct fk_ioas_copy) },
+		{ FK_IOVA_RANGES, sizeof(struct fk_iova_ranges) },
+		{ FK_IOAS_MAP, sizeof(struct fk_ioas_map) },
+		{ FK_IOAS_UNMAP, sizeof(struct fk_ioas_unmap) },
+		{ FK_VFIO_IOAS, sizeof(struct fk_vfio_ioas) },
+		{ FK_MAP_FILE, sizeof(struct fk_map_file) },
+		{ FK_GET_PA, sizeof(struct fk_get_pa) },
+	};
+	size_t i;
+	int ret;
+
+	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		if (sizes[i].request != request)
+			continue;
+		ret = check_size(arg, sizes[i].size, sizes[i].size);
+		if (ret)
+			return ret;
+	}
+	switch (request) {
+	case FK_DESTROY: return cmd_destroy(file, arg);
+	case FK_IOAS_ALLOC:
+		if (((struct fk_ioas_alloc *)arg)->flags)
+			return -EOPNOTSUPP;
+		return ioas_new(file, &((struct fk_ioas_alloc *)arg)->out_ioas_id);
+	case FK_IOAS_COPY: return cmd_copy(file, arg);
+	case FK_IOVA_RANGES: return cmd_ranges(file, arg);
+	case FK_IOAS_MAP: return cmd_map(file, arg);
+	case FK_IOAS_UNMAP: return cmd_unmap(file, arg);
+	case FK_VFIO_IOAS: return cmd_vfio_ioas(file, arg);
+	case FK_MAP_FILE: return cmd_map_file(file, arg);
+	case FK_GET_PA: return cmd_get_pa(file, arg);
+	default: return compat_ioctl(file, request, arg);
+	}
+}
