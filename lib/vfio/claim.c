@@ -1,1 +1,238 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The access modes in order of preference, the loop over them, and the line that says what came of
+ * it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <pollux/log.h>
+
+#include "claim.h"
+#include "refusal.h"
+
+/* After a bind udev may be changing owner and mode of the nodes, or be looking into them. */
+#define OPEN_RETRIES  5
+#define OPEN_RETRY_MS 100
+
+/* enum plx_vfio_mode is in order of preference. */
+static const struct plx_claim_ops *const claims[PLX_VFIO_MODES] = {
+	[PLX_VFIO_CDEV] = &plx_claim_cdev,	   [PLX_VFIO_TYPE1V2] = &plx_claim_group,
+	[PLX_VFIO_TYPE1] = &plx_claim_group,	   [PLX_VFIO_COMPAT] = &plx_claim_group,
+	[PLX_VFIO_NOIOMMU_CDEV] = &plx_claim_cdev, [PLX_VFIO_NOIOMMU] = &plx_claim_group,
+};
+
+int plx_claim_open_node(const struct plx_claim *claim, const char *path, struct plx_refusal *why)
+{
+	for (;;) {
+		int fd = plx_sys->open(path, O_RDWR);
+		int err = -errno;
+
+		if (fd >= 0)
+			return fd;
+		if ((err != -EACCES && err != -EBUSY) || !*claim->retries)
+			return plx_refuse_node(why, path, err);
+		--*claim->retries;
+		plx_sys->sleep_ms(OPEN_RETRY_MS);
+	}
+}
+
+int plx_claim_check_node(const struct plx_claim *claim, const char *path, struct plx_refusal *why)
+{
+	if (plx_sys->access(path, F_OK))
+		return plx_refuse_node(why, path, -errno);
+	if (!claim->ioas && plx_sys->access(path, R_OK | W_OK))
+		return plx_refuse_node(why, path, -errno);
+	return 0;
+}
+
+int plx_claim_check_group(const struct plx_claim *claim, struct plx_refusal *why)
+{
+	char bdf[PLX_BDF_LEN], driver[PLX_NAME_LEN];
+
+	if (claim->facts->noiommu_group ||
+	    !plx_group_intruder(claim->facts, bdf, sizeof(bdf), driver, sizeof(driver)))
+		return 0;
+	return plx_refuse(
+		why, PLX_REFUSED_GROUP, -EBUSY,
+		"group %d is not viable: %s is held by %s; unbind it or bind it to vfio-pci",
+		claim->facts->group, bdf, driver);
+}
+
+int plx_refuse_isolation(struct plx_refusal *why, const char *call, int err)
+{
+	return plx_refuse(
+		why, PLX_REFUSED_IOMMU, err,
+		"interrupt remapping is missing (%s from %s): turn it on in the firmware, "
+		"or accept that devices can forge interrupts with allow_unsafe_interrupts=1 "
+		"(modules vfio_iommu_type1 and iommufd)",
+		err == -EPERM ? "EPERM" : strerror(-err), call);
+}
+
+static int refuse_driver(const struct plx_facts *facts, struct plx_refusal *why)
+{
+	if (facts->driver[0])
+		return plx_refuse(why, PLX_REFUSED_DRIVER, -EBUSY,
+				  "bound to %s: bind it to vfio-pci", facts->driver);
+	return plx_refuse(why, PLX_REFUSED_DRIVER, -ENODEV,
+			  "bound to no driver: bind it to vfio-pci%s",
+			  facts->group < 0 ? " (without an IOMMU that takes vfio.enable_unsafe_"
+					     "noiommu_mode=1)"
+					   : "");
+}
+
+/* What holds for any way of claiming: the device, the driver, the user's wishes. */
+static int check_mode(const struct plx_claim *claim, struct plx_refusal *why)
+{
+	const struct plx_vfio_opts *opts = claim->opts;
+
+	if (!(opts->modes & 1u << claim->mode))
+		return plx_refuse(why, PLX_REFUSED_NOT_ASKED, -EINVAL, "not asked for");
+	if (!claim->facts->present && opts->cdev_fd < 0 && opts->group_fd < 0)
+		return plx_refuse(why, PLX_REFUSED_NO_DEVICE, -ENODEV, "no such PCI function");
+	if (!plx_facts_bound(claim->facts) && opts->cdev_fd < 0 && opts->group_fd < 0)
+		return refuse_driver(claim->facts, why);
+	return 0;
+}
+
+/* Asked last, so that a device behind an IOMMU is not told to do without. */
+static int check_unsafe(const struct plx_claim *claim, struct plx_refusal *why)
+{
+	if (!plx_vfio_mode_unsafe(claim->mode) || claim->opts->allow_noiommu)
+		return 0;
+	return plx_refuse(why, PLX_REFUSED_UNSAFE, -EPERM,
+			  "unprotected DMA was not allowed: say --allow-noiommu if you accept that "
+			  "the device can write all of memory");
+}
+
+static bool is_noiommu(const struct plx_facts *facts)
+{
+	return facts->noiommu_group || facts->noiommu_cdev;
+}
+
+int plx_claim_choose(struct plx_claim *claim, struct plx_vfio_dev *dev,
+		     struct plx_refusals *refusals, enum plx_vfio_mode *taken)
+{
+	const struct plx_refusal *telling;
+	unsigned int i;
+
+	memset(refusals, 0, sizeof(*refusals));
+	for (i = 0; i < PLX_VFIO_MODES; i++) {
+		struct plx_refusal *why = &refusals->mode[i];
+		int err;
+
+		claim->mode = i;
+		err = check_mode(claim, why);
+		if (!err && is_noiommu(claim->facts))
+			err = check_unsafe(claim, why);
+		if (!err)
+			err = claims[i]->probe(claim, why);
+		if (!err)
+			err = check_unsafe(claim, why);
+		if (!err && dev) {
+			dev->mode = i;
+			dev->claim = claims[i];
+			err = claims[i]->open(claim, dev, why);
+		}
+		if (!err) {
+			*why = (struct plx_refusal){ 0 };
+			*taken = i;
+			return 0;
+		}
+	}
+	telling = plx_refusals_telling(refusals);
+	return telling->err ? telling->err : -ENODEV;
+}
+
+static void log_choice(const struct plx_vfio_dev *dev, const struct plx_refusals *refusals)
+{
+	char worse[800];
+
+	plx_refusals_print(refusals, (1u << dev->mode) - 1, " refused: ", worse, sizeof(worse));
+	plx_notice("%s: %s (%s), IOVA = %s%s%s", dev->name, plx_vfio_mode_name(dev->mode), dev->how,
+		   plx_addr_policy_name(plx_ioas_policy(dev->ioas)), worse[0] ? "; " : "", worse);
+}
+
+static void log_failure(const char *bdf, const struct plx_refusals *refusals)
+{
+	char text[900];
+
+	plx_refusals_print(refusals, PLX_VFIO_ALL_MODES, ": ", text, sizeof(text));
+	plx_err("%s can't be claimed: %s", bdf, text[0] ? text : "no access mode was asked for");
+}
+
+int plx_vfio_open(struct plx_ioas *ioas, const char *bdf, const struct plx_vfio_opts *opts,
+		  struct plx_vfio_dev **out, struct plx_refusals *refusals)
+{
+	struct plx_refusals own;
+	unsigned int retries = OPEN_RETRIES;
+	enum plx_vfio_mode mode;
+	struct plx_facts facts;
+	struct plx_claim claim = {
+		.ioas = ioas,
+		.facts = &facts,
+		.opts = opts,
+		.retries = &retries,
+	};
+	struct plx_vfio_dev *dev;
+	int err;
+
+	if (!refusals)
+		refusals = &own;
+	memset(refusals, 0, sizeof(*refusals));
+	err = plx_facts_read(bdf, &facts);
+	if (err) {
+		plx_err("\"%.32s\" is no PCI address (dddd:bb:dd.f)", bdf);
+		return err;
+	}
+	dev = plx_sys->alloc(sizeof(*dev));
+	if (!dev)
+		return -ENOMEM;
+	dev->ioas = ioas;
+	dev->fd = -1;
+	strcpy(dev->name, facts.bdf);
+	pthread_mutex_init(&dev->lock, NULL);
+
+	pthread_mutex_lock(&ioas->lock);
+	err = plx_claim_choose(&claim, dev, refusals, &mode);
+	if (!err) {
+		err = plx_dev_init(dev, &refusals->mode[mode]);
+		if (err)
+			dev->claim->close(dev);
+		else
+			ioas->ndevs++;
+	}
+	pthread_mutex_unlock(&ioas->lock);
+	if (err) {
+		log_failure(bdf, refusals);
+		pthread_mutex_destroy(&dev->lock);
+		plx_sys->free(dev);
+		return err;
+	}
+	log_choice(dev, refusals);
+	*out = dev;
+	return 0;
+}
+
+/*
+ * The order matters: a BAR that is still mapped keeps a device bound after its file is closed, and
+ * a group or container goes only after its devices.
+ */
+void plx_vfio_close(struct plx_vfio_dev *dev)
+{
+	struct plx_ioas *ioas;
+
+	if (!dev)
+		return;
+	ioas = dev->ioas;
+	plx_dev_fini(dev);
+	pthread_mutex_lock(&ioas->lock);
+	dev->claim->close(dev);
+	ioas->ndevs--;
+	pthread_mutex_unlock(&ioas->lock);
+	pthread_mutex_destroy(&dev->lock);
+	plx_sys->free(dev);
+}

@@ -1,1 +1,225 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Claiming by device cdev: open /dev/vfio/devices/vfioN (inert), bind it to an iommufd, attach it
+ * to one of the address space's IOASes. With an IOMMU or, from a cdev called noiommu-vfioN,
+ * without.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "claim.h"
+#include "refusal.h"
+#include "uapi.h"
+
+static void node_path(const struct plx_facts *facts, char *path)
+{
+	snprintf(path, PLX_NODE_LEN, "/dev/vfio/devices/%s", facts->cdev);
+}
+
+static int probe_kind(const struct plx_claim *claim, struct plx_refusal *why)
+{
+	const struct plx_facts *facts = claim->facts;
+
+	if (claim->mode == PLX_VFIO_NOIOMMU_CDEV) {
+		if (facts->noiommu_cdev)
+			return 0;
+		if (facts->group >= 0 && !facts->noiommu_group)
+			return plx_refuse(why, PLX_REFUSED_NODE, -ENODEV,
+					  "the device is behind an IOMMU: there is no unprotected "
+					  "access to it");
+		return plx_refuse(why, PLX_REFUSED_NODE, -ENODEV,
+				  "the device has no no-IOMMU cdev: use a kernel with "
+				  "CONFIG_IOMMUFD_NOIOMMU");
+	}
+	if (facts->noiommu_cdev || facts->noiommu_group)
+		return plx_refuse(why, PLX_REFUSED_IOMMU, -ENODEV,
+				  "there is no IOMMU before the device: turn it on in the firmware "
+				  "and on the kernel's command line");
+	return 0;
+}
+
+static int cdev_probe(const struct plx_claim *claim, struct plx_refusal *why)
+{
+	char path[PLX_NODE_LEN];
+	int err;
+
+	if (claim->opts->group_fd >= 0 || claim->opts->container_fd >= 0)
+		if (claim->opts->cdev_fd < 0)
+			return plx_refuse(why, PLX_REFUSED_NOT_ASKED, -EINVAL,
+					  "the caller handed in a group or a container");
+	if (claim->opts->cdev_fd < 0 || claim->facts->cdev[0]) {
+		err = probe_kind(claim, why);
+		if (err)
+			return err;
+	}
+	if (claim->opts->cdev_fd < 0) {
+		if (!claim->facts->cdev[0])
+			return plx_refuse(why, PLX_REFUSED_NODE, -ENOENT,
+					  "the device has no cdev: use a kernel with "
+					  "CONFIG_VFIO_DEVICE_CDEV");
+		node_path(claim->facts, path);
+		err = plx_claim_check_node(claim, path, why);
+		if (err)
+			return err;
+	}
+	if (claim->mode == PLX_VFIO_NOIOMMU_CDEV && !plx_have_rawio())
+		return plx_refuse(why, PLX_REFUSED_PERMISSION, -EPERM,
+				  "no-IOMMU needs CAP_SYS_RAWIO");
+	if (claim->opts->iommufd < 0) {
+		err = plx_claim_check_node(claim, "/dev/iommu", why);
+		if (err)
+			return err;
+	}
+	return claim->ioas ? 0 : plx_claim_check_group(claim, why);
+}
+
+/* A UUID's 16 bytes, in the order in which they are written. */
+static int parse_token(const char *text, uint8_t token[16])
+{
+	unsigned int n = 0;
+
+	while (n < 16) {
+		unsigned int byte;
+
+		if (*text == '-' && (n == 4 || n == 6 || n == 8 || n == 10))
+			text++;
+		if (strspn(text, "0123456789abcdefABCDEF") < 2 || sscanf(text, "%2x", &byte) != 1)
+			return -EINVAL;
+		token[n++] = byte;
+		text += 2;
+	}
+	return *text ? -EINVAL : 0;
+}
+
+static int refuse_bind(const struct plx_claim *claim, int err, struct plx_refusal *why)
+{
+	switch (err) {
+	case -EACCES:
+		return plx_refuse(why, PLX_REFUSED_TOKEN, err,
+				  "the VF token is %s: give the one that was set for the PF",
+				  claim->opts->vf_token ? "wrong" : "missing");
+	case -EBUSY:
+		if (plx_claim_check_group(claim, why))
+			return why->err;
+		return plx_refuse(why, PLX_REFUSED_BUSY, err,
+				  "the device, or its group, is held through another file, by this "
+				  "process or another");
+	case -EPERM:
+		if (claim->mode == PLX_VFIO_NOIOMMU_CDEV)
+			return plx_refuse(why, PLX_REFUSED_PERMISSION, err,
+					  "no-IOMMU needs CAP_SYS_RAWIO");
+		if (plx_claim_check_group(claim, why))
+			return why->err;
+		return plx_refuse_isolation(why, "VFIO_DEVICE_BIND_IOMMUFD", err);
+	default:
+		return plx_refuse(why, PLX_REFUSED_KERNEL, err,
+				  "VFIO_DEVICE_BIND_IOMMUFD failed: %s", strerror(-err));
+	}
+}
+
+static int bind_device(const struct plx_claim *claim, int dev_fd, int iommufd,
+		       struct plx_refusal *why)
+{
+	struct uapi_bind_iommufd arg = { .argsz = UAPI_BIND_IOMMUFD_SIZE, .iommufd = iommufd };
+	uint8_t token[16];
+	int err = -EINVAL;
+
+	if (claim->opts->vf_token) {
+		if (parse_token(claim->opts->vf_token, token))
+			return plx_refuse(why, PLX_REFUSED_TOKEN, -EINVAL,
+					  "the VF token is no UUID: \"%.64s\"",
+					  claim->opts->vf_token);
+		arg.argsz = sizeof(arg);
+		arg.flags = UAPI_BIND_FLAG_TOKEN;
+		arg.token_uuid_ptr = (uintptr_t)token;
+		err = plx_ioctl(dev_fd, UAPI_DEVICE_BIND_IOMMUFD, &arg);
+	}
+	/* EINVAL: the kernel knows no tokens here, or the device has no use for one. */
+	if (err == -EINVAL) {
+		arg = (struct uapi_bind_iommufd){ .argsz = UAPI_BIND_IOMMUFD_SIZE,
+						  .iommufd = iommufd };
+		err = plx_ioctl(dev_fd, UAPI_DEVICE_BIND_IOMMUFD, &arg);
+	}
+	return err ? refuse_bind(claim, err, why) : 0;
+}
+
+/* To an IOAS that is there already, if one suits the device; else to a new one. */
+static int attach(const struct plx_claim *claim, struct plx_vfio_dev *dev, struct plx_iommufd *file,
+		  struct plx_refusal *why)
+{
+	struct plx_ioas *ioas = claim->ioas;
+	struct plx_iommu *iommu;
+	int err;
+
+	for (iommu = ioas->contexts; iommu; iommu = iommu->next) {
+		if (iommu->mode != claim->mode || !plx_iommufd_is_of(iommu, file) ||
+		    plx_iommufd_attach(iommu, dev->fd))
+			continue;
+		dev->iommu = iommu;
+		return plx_ioas_join(ioas, iommu, why);
+	}
+	err = plx_iommufd_create(&ioas->iommufds, file, claim->mode, &iommu, why);
+	if (err)
+		return err;
+	err = plx_iommufd_attach(iommu, dev->fd);
+	if (err)
+		plx_refuse(why, PLX_REFUSED_IOMMU, err,
+			   "the device can't be attached to an I/O address space: %s",
+			   strerror(-err));
+	dev->iommu = iommu;
+	return err ? err : plx_ioas_join(ioas, iommu, why);
+}
+
+static int cdev_open(const struct plx_claim *claim, struct plx_vfio_dev *dev,
+		     struct plx_refusal *why)
+{
+	struct plx_ioas *ioas = claim->ioas;
+	struct plx_iommufd *file;
+	char path[PLX_NODE_LEN];
+	int err;
+
+	node_path(claim->facts, path);
+	dev->fd = claim->opts->cdev_fd >= 0 ? plx_sys->dup(claim->opts->cdev_fd)
+					    : plx_claim_open_node(claim, path, why);
+	if (dev->fd < 0)
+		return claim->opts->cdev_fd >= 0 ? plx_refuse_node(why, path, -errno) : dev->fd;
+	err = plx_iommufd_get(&ioas->iommufds, claim->opts->iommufd, &file, why);
+	if (err)
+		goto close_dev;
+	err = bind_device(claim, dev->fd, plx_iommufd_fd(file), why);
+	if (err)
+		goto put_file;
+	err = attach(claim, dev, file, why);
+	if (err)
+		goto put_file;
+	/* The context holds the file from here on. */
+	plx_iommufd_put(&ioas->iommufds, file);
+	snprintf(dev->how, sizeof(dev->how), "%s, iommufd",
+		 claim->facts->cdev[0] ? claim->facts->cdev : "caller's file");
+	return 0;
+put_file:
+	plx_sys->close(dev->fd);
+	dev->fd = -1;
+	if (dev->iommu && !dev->iommu->devices)
+		plx_ioas_leave(ioas, dev->iommu);
+	dev->iommu = NULL;
+	plx_iommufd_put(&ioas->iommufds, file);
+	return err;
+close_dev:
+	plx_sys->close(dev->fd);
+	dev->fd = -1;
+	return err;
+}
+
+static void cdev_close(struct plx_vfio_dev *dev)
+{
+	plx_sys->close(dev->fd);
+	plx_ioas_leave(dev->ioas, dev->iommu);
+}
+
+const struct plx_claim_ops plx_claim_cdev = {
+	.probe = cdev_probe,
+	.open = cdev_open,
+	.close = cdev_close,
+};

@@ -1,1 +1,289 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * iommufd: /dev/iommu, its I/O address spaces (IOAS), and the device cdevs attached to them.
+ *
+ *     file (/dev/iommu) --- IOAS (a context) --- device bound to the file, attached to the IOAS
+ *                       \-- IOAS ...
+ *
+ * An IOAS of the no-IOMMU cdev takes the same calls: it pins memory and, instead of translating,
+ * tells physical addresses (IOMMU_IOAS_NOIOMMU_GET_PA).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include <pollux/log.h>
+
+#include "ioas.h"
+#include "refusal.h"
+#include "uapi.h"
+
+/* More ranges than this are no answer. */
+#define MAX_RANGES 65536u
+
+struct plx_iommufd {
+	struct plx_iommufd *next;
+	unsigned int refs;
+	int fd;
+	int given; /* the caller's number for it, or -1 */
+};
+
+struct ioas_context {
+	struct plx_iommu base;
+	struct plx_iommufd **list;
+	struct plx_iommufd *file;
+	uint32_t ioas_id;
+	bool no_map_file; /* the kernel said that it has no such command */
+};
+
+static struct ioas_context *context(const struct plx_iommu *iommu)
+{
+	return (struct ioas_context *)iommu;
+}
+
+int plx_iommufd_get(struct plx_iommufd **list, int given, struct plx_iommufd **out,
+		    struct plx_refusal *why)
+{
+	struct plx_iommufd *file;
+	int err;
+
+	for (file = *list; file; file = file->next) {
+		if (file->given == given) {
+			file->refs++;
+			*out = file;
+			return 0;
+		}
+	}
+	file = plx_sys->alloc(sizeof(*file));
+	if (!file)
+		return plx_refuse(why, PLX_REFUSED_KERNEL, -ENOMEM, "out of memory");
+	file->fd = given >= 0 ? plx_sys->dup(given) : plx_sys->open("/dev/iommu", O_RDWR);
+	if (file->fd < 0) {
+		err = -errno;
+		plx_sys->free(file);
+		return plx_refuse_node(why, "/dev/iommu", err);
+	}
+	file->given = given;
+	file->refs = 1;
+	file->next = *list;
+	*list = file;
+	*out = file;
+	return 0;
+}
+
+void plx_iommufd_put(struct plx_iommufd **list, struct plx_iommufd *file)
+{
+	if (--file->refs)
+		return;
+	while (*list != file)
+		list = &(*list)->next;
+	*list = file->next;
+	plx_sys->close(file->fd);
+	plx_sys->free(file);
+}
+
+int plx_iommufd_fd(const struct plx_iommufd *file)
+{
+	return file->fd;
+}
+
+static uint32_t map_flags(unsigned int access)
+{
+	uint32_t flags = UAPI_IOAS_MAP_FIXED_IOVA;
+
+	if (access & PLX_DMA_READ)
+		flags |= UAPI_IOAS_MAP_READABLE;
+	if (access & PLX_DMA_WRITE)
+		flags |= UAPI_IOAS_MAP_WRITEABLE;
+	return flags;
+}
+
+/*
+ * By file, where there is one: such pins go with the file, not with this process. What the kernel
+ * can't take that way (an older kernel, a kind of file) it may still take by address.
+ */
+static int map_file(struct ioas_context *c, const struct plx_iommu_map *map)
+{
+	struct uapi_ioas_map_file arg = {
+		.size = sizeof(arg),
+		.flags = map_flags(map->access),
+		.ioas_id = c->ioas_id,
+		.fd = map->fd,
+		.start = map->fd_offset,
+		.length = map->len,
+		.iova = map->key,
+	};
+	int err;
+
+	if (map->fd < 0 || c->no_map_file)
+		return -EOPNOTSUPP;
+	err = plx_ioctl(c->base.fd, UAPI_IOAS_MAP_FILE, &arg);
+	if (err == -ENOTTY)
+		c->no_map_file = true;
+	return err;
+}
+
+static int iommufd_map(struct plx_iommu *iommu, const struct plx_iommu_map *map,
+		       struct plx_refusal *why)
+{
+	struct ioas_context *c = context(iommu);
+	struct uapi_ioas_map arg = {
+		.size = sizeof(arg),
+		.flags = map_flags(map->access),
+		.ioas_id = c->ioas_id,
+		.user_va = map->va,
+		.length = map->len,
+		.iova = map->key,
+	};
+	int err = map_file(c, map);
+
+	if (err && err != -ENOMEM && err != -EEXIST)
+		err = plx_ioctl(iommu->fd, UAPI_IOAS_MAP, &arg);
+	return err ? plx_refuse_map(why, iommu, map, err) : 0;
+}
+
+static int iommufd_unmap(struct plx_iommu *iommu, uint64_t key, uint64_t len)
+{
+	struct uapi_ioas_unmap arg = {
+		.size = sizeof(arg),
+		.ioas_id = context(iommu)->ioas_id,
+		.iova = key,
+		.length = len,
+	};
+	int err = plx_ioctl(iommu->fd, UAPI_IOAS_UNMAP, &arg);
+
+	if (err)
+		return err;
+	return arg.length == len ? 0 : -EIO;
+}
+
+static int iommufd_ranges(struct plx_iommu *iommu, struct plx_ranges *ranges)
+{
+	struct uapi_ioas_iova_ranges arg = {
+		.size = sizeof(arg),
+		.ioas_id = context(iommu)->ioas_id,
+	};
+	struct uapi_iova_range *list = NULL;
+	uint32_t room = 0, i;
+	int err, tries;
+
+	/* Another process's hand in the same IOAS may make the list longer in between. */
+	for (tries = 0; tries < 4; tries++) {
+		arg.num_iovas = room;
+		arg.allowed_iovas = (uintptr_t)list;
+		err = plx_ioctl(iommu->fd, UAPI_IOAS_IOVA_RANGES, &arg);
+		if (err != -EMSGSIZE)
+			break;
+		plx_sys->free(list);
+		list = NULL;
+		room = arg.num_iovas;
+		if (!room || room > MAX_RANGES)
+			return -EOVERFLOW;
+		list = plx_sys->alloc(room * sizeof(*list));
+		if (!list)
+			return -ENOMEM;
+	}
+	if (!err && arg.num_iovas > room)
+		err = -EOVERFLOW;
+	for (i = 0; !err && i < arg.num_iovas; i++)
+		err = plx_ranges_add(ranges, list[i].start, list[i].last);
+	plx_sys->free(list);
+	return err;
+}
+
+static int iommufd_phys(struct plx_iommu *iommu, uint64_t va, uint64_t len, size_t page_size,
+			uint64_t *phys, uint64_t *run)
+{
+	struct uapi_ioas_noiommu_get_pa arg = {
+		.size = sizeof(arg),
+		.ioas_id = context(iommu)->ioas_id,
+		.iova = va, /* the key that memory was mapped with */
+		.length = len,
+	};
+	int err = plx_ioctl(iommu->fd, UAPI_IOAS_NOIOMMU_GET_PA, &arg);
+
+	(void)page_size;
+	if (err)
+		return err;
+	*phys = arg.out_phys;
+	*run = arg.length < len ? arg.length : len;
+	return 0;
+}
+
+static int destroy_id(int fd, uint32_t id)
+{
+	struct uapi_iommu_destroy arg = { .size = sizeof(arg), .id = id };
+
+	return plx_ioctl(fd, UAPI_IOMMU_DESTROY, &arg);
+}
+
+static void iommufd_destroy(struct plx_iommu *iommu)
+{
+	struct ioas_context *c = context(iommu);
+	int err = destroy_id(iommu->fd, c->ioas_id);
+
+	if (err)
+		plx_warn("IOAS %u can't be destroyed: %s", c->ioas_id, strerror(-err));
+	plx_iommufd_put(c->list, c->file);
+	plx_sys->free(c);
+}
+
+static const struct plx_iommu_ops iommufd_ops = {
+	.name = "iommufd",
+	.translates = true,
+	.map = iommufd_map,
+	.unmap = iommufd_unmap,
+	.ranges = iommufd_ranges,
+	.destroy = iommufd_destroy,
+};
+
+static const struct plx_iommu_ops noiommu_cdev_ops = {
+	.name = "iommufd without an IOMMU",
+	.map = iommufd_map,
+	.unmap = iommufd_unmap,
+	.phys = iommufd_phys,
+	.destroy = iommufd_destroy,
+};
+
+int plx_iommufd_create(struct plx_iommufd **list, struct plx_iommufd *file, enum plx_vfio_mode mode,
+		       struct plx_iommu **iommu, struct plx_refusal *why)
+{
+	struct uapi_ioas_alloc arg = { .size = sizeof(arg) };
+	struct ioas_context *c = plx_sys->alloc(sizeof(*c));
+	int err;
+
+	if (!c)
+		return plx_refuse(why, PLX_REFUSED_KERNEL, -ENOMEM, "out of memory");
+	err = plx_ioctl(file->fd, UAPI_IOAS_ALLOC, &arg);
+	if (err) {
+		plx_sys->free(c);
+		return plx_refuse(why, PLX_REFUSED_KERNEL, err,
+				  "iommufd gives no address space: %s", strerror(-err));
+	}
+	c->base.ops = plx_vfio_mode_unsafe(mode) ? &noiommu_cdev_ops : &iommufd_ops;
+	c->base.mode = mode;
+	c->base.fd = file->fd;
+	c->base.given = file->given;
+	c->ioas_id = arg.out_ioas_id;
+	c->list = list;
+	c->file = file;
+	file->refs++;
+	*iommu = &c->base;
+	return 0;
+}
+
+bool plx_iommufd_is_of(const struct plx_iommu *iommu, const struct plx_iommufd *file)
+{
+	return (iommu->ops == &iommufd_ops || iommu->ops == &noiommu_cdev_ops) &&
+	       context(iommu)->file == file;
+}
+
+int plx_iommufd_attach(struct plx_iommu *iommu, int dev_fd)
+{
+	struct uapi_attach_iommufd_pt arg = {
+		.argsz = sizeof(arg),
+		.pt_id = context(iommu)->ioas_id,
+	};
+
+	return plx_ioctl(dev_fd, UAPI_DEVICE_ATTACH_IOMMUFD_PT, &arg);
+}

@@ -1,1 +1,144 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Type 1 contexts, versions 2 and 1, and iommufd's stand-in for them: the same calls on a container
+ * file. All groups in a container share its maps, which are gone with the last group.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "caps.h"
+#include "ioas.h"
+#include "refusal.h"
+#include "uapi.h"
+
+/* The container's answer to GET_INFO, and where its capabilities begin in it (0: none). */
+static int get_info(struct plx_iommu *iommu, void **info, size_t *len, uint32_t *caps)
+{
+	/* As far as every kernel fills it in. */
+	struct vfio_iommu_type1_info init = { .argsz = sizeof(init) }, *got;
+	int err = plx_info_get(iommu->fd, VFIO_IOMMU_GET_INFO, &init, sizeof(init), info, len);
+
+	if (err)
+		return err;
+	got = *info;
+	*caps = got->flags & VFIO_IOMMU_INFO_CAPS ? got->cap_offset : 0;
+	return 0;
+}
+
+/* How many more maps the container takes, or UINT32_MAX if it doesn't say. */
+static uint32_t maps_left(struct plx_iommu *iommu)
+{
+	struct vfio_iommu_type1_info_dma_avail avail = { .avail = UINT32_MAX };
+	const void *cap;
+	size_t len, room;
+	uint32_t caps;
+	void *info;
+
+	if (get_info(iommu, &info, &len, &caps))
+		return UINT32_MAX;
+	cap = plx_cap_find(info, len, caps, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, sizeof(avail), &room);
+	if (cap)
+		memcpy(&avail, cap, sizeof(avail));
+	plx_sys->free(info);
+	return avail.avail;
+}
+
+static int type1_map(struct plx_iommu *iommu, const struct plx_iommu_map *map,
+		     struct plx_refusal *why)
+{
+	struct vfio_iommu_type1_dma_map arg = {
+		.argsz = sizeof(arg),
+		.vaddr = map->va,
+		.iova = map->key,
+		.size = map->len,
+	};
+	int err;
+
+	if (map->access & PLX_DMA_READ)
+		arg.flags |= VFIO_DMA_MAP_FLAG_READ;
+	if (map->access & PLX_DMA_WRITE)
+		arg.flags |= VFIO_DMA_MAP_FLAG_WRITE;
+	err = plx_ioctl(iommu->fd, VFIO_IOMMU_MAP_DMA, &arg);
+	if (err == -ENOSPC) {
+		uint32_t left = maps_left(iommu);
+
+		if (left != UINT32_MAX)
+			return plx_refuse(
+				why, PLX_REFUSED_MEMORY, err,
+				"DMA map failed: the container's limit of maps is used up "
+				"(%u left): use larger pages, or raise "
+				"vfio_iommu_type1.dma_entry_limit",
+				left);
+	}
+	return err ? plx_refuse_map(why, iommu, map, err) : 0;
+}
+
+static int type1_unmap(struct plx_iommu *iommu, uint64_t key, uint64_t len)
+{
+	struct vfio_iommu_type1_dma_unmap arg = {
+		.argsz = sizeof(arg),
+		.iova = key,
+		.size = len,
+	};
+	int err = plx_ioctl(iommu->fd, VFIO_IOMMU_UNMAP_DMA, &arg);
+
+	if (err)
+		return err;
+	return arg.size == len ? 0 : -EIO;
+}
+
+/* The ranges in a capability of room bytes. */
+static int read_cap(const char *cap, size_t room, struct plx_ranges *ranges)
+{
+	struct vfio_iommu_type1_info_cap_iova_range header;
+	size_t at = offsetof(struct vfio_iommu_type1_info_cap_iova_range, iova_ranges);
+	uint32_t i;
+	int err = 0;
+
+	memcpy(&header, cap, at);
+	if (header.nr_iovas > (room - at) / sizeof(struct vfio_iova_range))
+		return -EIO;
+	for (i = 0; !err && i < header.nr_iovas; i++) {
+		struct vfio_iova_range range;
+
+		memcpy(&range, cap + at + i * sizeof(range), sizeof(range));
+		err = plx_ranges_add(ranges, range.start, range.end);
+	}
+	return err;
+}
+
+static int type1_ranges(struct plx_iommu *iommu, struct plx_ranges *ranges)
+{
+	const void *cap;
+	size_t len, room;
+	uint32_t caps;
+	void *info;
+	int err;
+
+	err = get_info(iommu, &info, &len, &caps);
+	if (err)
+		return err;
+	cap = plx_cap_find(info, len, caps, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE,
+			   offsetof(struct vfio_iommu_type1_info_cap_iova_range, iova_ranges),
+			   &room);
+	err = cap ? read_cap(cap, room, ranges)
+		  : plx_ranges_add(ranges, PLX_IOVA_FALLBACK_FIRST, PLX_IOVA_FALLBACK_LAST);
+	plx_sys->free(info);
+	return err;
+}
+
+static void type1_destroy(struct plx_iommu *iommu)
+{
+	plx_sys->close(iommu->fd);
+	plx_sys->free(iommu);
+}
+
+const struct plx_iommu_ops plx_type1_ops = {
+	.name = "type 1 container",
+	.translates = true,
+	.map = type1_map,
+	.unmap = type1_unmap,
+	.ranges = type1_ranges,
+	.destroy = type1_destroy,
+};

@@ -13,7 +13,7 @@
 
 /* Assumed where the kernel names no ranges: what every IOMMU in use can do. */
 #define PLX_IOVA_FALLBACK_FIRST UINT64_C(0x10000)
-#define PLX_IOVA_FALLBACK_LAST  ((UINT64_C(1) << 39) - 1)
+#define PLX_IOVA_FALLBACK_LAST	((UINT64_C(1) << 39) - 1)
 
 struct plx_range {
 	uint64_t first, last;

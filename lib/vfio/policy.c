@@ -1,1 +1,86 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Foretelling: which access mode a device would be claimed in, and which address policy suits a
+ * set of devices. Only sysfs is read and nodes are looked at, nothing is opened.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "claim.h"
+#include "facts.h"
+
+/*
+ * Where our virtual addresses lie: EAL's hugepages from 4 GiB up, anything else up to the end of
+ * user space.
+ */
+#define VA_BITS	 47
+#define VA_FIRST (UINT64_C(1) << 32)
+#define VA_LAST	 ((UINT64_C(1) << VA_BITS) - 1)
+
+int plx_vfio_foresee(const char *bdf, const struct plx_vfio_opts *opts, enum plx_vfio_mode *mode,
+		     struct plx_refusals *refusals)
+{
+	struct plx_refusals own;
+	unsigned int retries = 0;
+	struct plx_facts facts;
+	struct plx_claim claim = { .facts = &facts, .opts = opts, .retries = &retries };
+	int err;
+
+	if (!refusals)
+		refusals = &own;
+	memset(refusals, 0, sizeof(*refusals));
+	err = plx_facts_read(bdf, &facts);
+	return err ? err : plx_claim_choose(&claim, NULL, refusals, mode);
+}
+
+/* PA beats ALLOC beats VA: the first reason for the strictest is kept. */
+static void demand(struct plx_policy *policy, enum plx_addr_policy addr, const char *bdf,
+		   const char *what)
+{
+	if (addr <= policy->addr)
+		return;
+	policy->addr = addr;
+	snprintf(policy->reason, sizeof(policy->reason), "%s %s", bdf, what);
+}
+
+static void consider(const struct plx_vfio_candidate *candidate, struct plx_policy *policy)
+{
+	enum plx_vfio_mode mode;
+	struct plx_facts facts;
+	unsigned int width;
+	char what[96];
+
+	/* A device that can't be claimed has no say. */
+	if (plx_vfio_foresee(candidate->bdf, candidate->opts, &mode, NULL) ||
+	    plx_facts_read(candidate->bdf, &facts))
+		return;
+	if (plx_vfio_mode_unsafe(mode)) {
+		demand(policy, PLX_ADDR_PA, candidate->bdf,
+		       "will be used without an IOMMU: it takes physical addresses");
+		return;
+	}
+	width = plx_iommu_width(&facts);
+	if (width && width < VA_BITS) {
+		snprintf(what, sizeof(what),
+			 "is behind an IOMMU of %u bits: virtual addresses have %u", width,
+			 VA_BITS);
+		demand(policy, PLX_ADDR_ALLOC, candidate->bdf, what);
+	} else if (plx_iommu_reserves(&facts, VA_FIRST, VA_LAST)) {
+		demand(policy, PLX_ADDR_ALLOC, candidate->bdf,
+		       "has reserved addresses among our virtual ones");
+	}
+}
+
+int plx_vfio_policy(const struct plx_vfio_candidate *devs, size_t count, struct plx_policy *policy)
+{
+	size_t i;
+
+	policy->addr = PLX_ADDR_VA;
+	snprintf(policy->reason, sizeof(policy->reason), "%s",
+		 count ? "every device is behind an IOMMU that has room for virtual addresses"
+		       : "there is no device to say otherwise");
+	for (i = 0; i < count; i++)
+		consider(&devs[i], policy);
+	return 0;
+}

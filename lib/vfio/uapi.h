@@ -20,14 +20,14 @@
  */
 #define UAPI_IOMMUFD_TYPE (';')
 
-#define UAPI_IOMMU_DESTROY         _IO(UAPI_IOMMUFD_TYPE, 0x80)
-#define UAPI_IOAS_ALLOC            _IO(UAPI_IOMMUFD_TYPE, 0x81)
-#define UAPI_IOAS_IOVA_RANGES      _IO(UAPI_IOMMUFD_TYPE, 0x84)
-#define UAPI_IOAS_MAP              _IO(UAPI_IOMMUFD_TYPE, 0x85)
-#define UAPI_IOAS_UNMAP            _IO(UAPI_IOMMUFD_TYPE, 0x86)
-#define UAPI_VFIO_IOAS             _IO(UAPI_IOMMUFD_TYPE, 0x88)
-#define UAPI_IOAS_MAP_FILE         _IO(UAPI_IOMMUFD_TYPE, 0x8f) /* Linux 6.14 */
-#define UAPI_IOAS_NOIOMMU_GET_PA   _IO(UAPI_IOMMUFD_TYPE, 0x95) /* Linux 7.3 */
+#define UAPI_IOMMU_DESTROY	 _IO(UAPI_IOMMUFD_TYPE, 0x80)
+#define UAPI_IOAS_ALLOC		 _IO(UAPI_IOMMUFD_TYPE, 0x81)
+#define UAPI_IOAS_IOVA_RANGES	 _IO(UAPI_IOMMUFD_TYPE, 0x84)
+#define UAPI_IOAS_MAP		 _IO(UAPI_IOMMUFD_TYPE, 0x85)
+#define UAPI_IOAS_UNMAP		 _IO(UAPI_IOMMUFD_TYPE, 0x86)
+#define UAPI_VFIO_IOAS		 _IO(UAPI_IOMMUFD_TYPE, 0x88)
+#define UAPI_IOAS_MAP_FILE	 _IO(UAPI_IOMMUFD_TYPE, 0x8f) /* Linux 6.14 */
+#define UAPI_IOAS_NOIOMMU_GET_PA _IO(UAPI_IOMMUFD_TYPE, 0x95) /* Linux 7.3 */
 
 struct uapi_iommu_destroy {
 	uint32_t size;
@@ -55,8 +55,8 @@ struct uapi_ioas_iova_ranges {
 };
 
 #define UAPI_IOAS_MAP_FIXED_IOVA (1u << 0)
-#define UAPI_IOAS_MAP_WRITEABLE  (1u << 1)
-#define UAPI_IOAS_MAP_READABLE   (1u << 2)
+#define UAPI_IOAS_MAP_WRITEABLE	 (1u << 1)
+#define UAPI_IOAS_MAP_READABLE	 (1u << 2)
 
 struct uapi_ioas_map {
 	uint32_t size;
@@ -132,10 +132,10 @@ struct uapi_attach_iommufd_pt {
 /*
  * Hot reset: with a cdev the affected devices are named by device id instead of group (Linux 6.6).
  */
-#define UAPI_HOT_RESET_FLAG_DEV_ID       (1u << 0)
+#define UAPI_HOT_RESET_FLAG_DEV_ID	 (1u << 0)
 #define UAPI_HOT_RESET_FLAG_DEV_ID_OWNED (1u << 1)
-#define UAPI_DEVID_OWNED                 0u
-#define UAPI_DEVID_NOT_OWNED             UINT32_MAX
+#define UAPI_DEVID_OWNED		 0u
+#define UAPI_DEVID_NOT_OWNED		 UINT32_MAX
 
 /* Features newer than Linux 6.1. */
 #define UAPI_FEATURE_DMA_BUF 11 /* Linux 6.19 */

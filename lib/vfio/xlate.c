@@ -49,14 +49,14 @@ void plx_xlate_clear(struct plx_xlate *xlate, uint64_t first, uint64_t last)
 bool plx_xlate_get(const struct plx_xlate *xlate, uint64_t frame, uint64_t *delta)
 {
 	const uint64_t *leaf;
+	uint64_t entry;
 
 	if (frame >> PLX_XLATE_LOW >= PLX_XLATE_ROOT)
 		return false;
-	leaf = xlate->leaf[frame >> PLX_XLATE_LOW];
-	if (!leaf || !leaf[frame & (LEAF_ENTRIES - 1)])
-		return false;
-	*delta = leaf[frame & (LEAF_ENTRIES - 1)] - 1;
-	return true;
+	leaf = __atomic_load_n(&xlate->leaf[frame >> PLX_XLATE_LOW], __ATOMIC_ACQUIRE);
+	entry = leaf ? __atomic_load_n(&leaf[frame & (LEAF_ENTRIES - 1)], __ATOMIC_RELAXED) : 0;
+	*delta = entry - 1;
+	return entry;
 }
 
 void plx_xlate_free(struct plx_xlate *xlate)

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What sysfs says about a PCI function, before anything is opened.
+ */
+#ifndef PLX_VFIO_FACTS_H
+#define PLX_VFIO_FACTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define PLX_BDF_LEN  16
+#define PLX_NAME_LEN 40
+#define PLX_NODE_LEN (PLX_NAME_LEN + 24)
+
+struct plx_facts {
+	char bdf[PLX_BDF_LEN];
+	bool present;
+	char driver[PLX_NAME_LEN]; /* "" if none */
+	int group;		   /* number of its IOMMU group, or -1 */
+	bool noiommu_group;	   /* the group is VFIO's stand-in: there is no IOMMU */
+	char cdev[PLX_NAME_LEN];   /* "vfio0", "noiommu-vfio0"; "" if it has none */
+	bool noiommu_cdev;
+	bool has_token; /* VF, or PF with VFs: a VF token may be asked of it */
+};
+
+/* Whether bdf is "dddd:bb:dd.f": only such names become part of a path. */
+bool plx_bdf_valid(const char *bdf);
+
+/* -EINVAL: bdf is no address. A function that doesn't exist is no error here, see present. */
+int plx_facts_read(const char *bdf, struct plx_facts *facts);
+
+/* Whether the function is VFIO's. */
+bool plx_facts_bound(const struct plx_facts *facts);
+
+/* Whether the user lets no-IOMMU be: module parameter, capability. */
+bool plx_noiommu_enabled(void);
+bool plx_have_rawio(void);
+
+/*
+ * The first other member of the group that a driver of the kernel's own holds. false: there is
+ * none, or no way to know.
+ */
+bool plx_group_intruder(const struct plx_facts *facts, char *bdf, size_t bdf_len, char *driver,
+			size_t driver_len);
+
+/* Address width of the IOMMU before the function, or 0 if sysfs doesn't tell. */
+unsigned int plx_iommu_width(const struct plx_facts *facts);
+
+/* Whether the group has a reserved range that touches first..last. */
+bool plx_iommu_reserves(const struct plx_facts *facts, unsigned long long first,
+			unsigned long long last);
+
+#endif

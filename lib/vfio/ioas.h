@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The inside of an address space: what is mapped, by which contexts, at which device addresses.
+ *
+ * A mapping is what one plx_ioas_map() call named. For devices it is one or more segments: one
+ * under the VA and ALLOC policies, one a physically contiguous run under PA, none as long as
+ * nobody could tell the physical addresses.
+ */
+#ifndef PLX_VFIO_IOAS_H
+#define PLX_VFIO_IOAS_H
+
+#include <pthread.h>
+
+#include <pollux/ioas.h>
+
+#include "iommu.h"
+#include "iova.h"
+#include "xlate.h"
+
+struct plx_seg {
+	uint64_t va;
+	uint64_t dma; /* device address of va */
+	uint64_t len;
+};
+
+struct plx_mapping {
+	uint64_t va, len;
+	size_t page_size;
+	int fd;
+	uint64_t fd_offset;
+	unsigned int access;
+	unsigned int nsegs, room;
+	struct plx_seg *seg;
+	struct plx_seg one; /* where seg points while one is enough */
+};
+
+struct plx_dma_arena;
+struct plx_group;
+
+struct plx_ioas {
+	pthread_mutex_t lock; /* all below, but for what dma_lock covers */
+	struct plx_policy policy;
+	size_t base_page;
+
+	struct plx_mapping **map; /* sorted by va */
+	unsigned int nmaps, room;
+	struct plx_ranges allowed; /* what all translating contexts can map */
+	struct plx_ranges used;	   /* ALLOC: IOVA frames taken */
+
+	struct plx_iommu *contexts;
+	struct plx_iommufd *iommufds;
+	struct plx_group *groups;
+	unsigned int ndevs;
+
+	pthread_mutex_t dma_lock; /* taken before lock */
+	struct plx_dma_arena *arenas;
+
+	struct plx_xlate xlate;
+};
+
+/*
+ * Makes a context part of the address space, for one more device: reads its ranges again, checks
+ * them against the policy and all that is mapped and, for a new context, maps it all. On failure a
+ * new context holds no maps and is still the caller's to destroy. Lock held.
+ */
+int plx_ioas_join(struct plx_ioas *ioas, struct plx_iommu *iommu, struct plx_refusal *why);
+
+/* One device less; the context is destroyed with its last, or if it never had any. Lock held. */
+void plx_ioas_leave(struct plx_ioas *ioas, struct plx_iommu *iommu);
+
+/* Maps a mapping in one context, or takes it back. A mapping without segments maps nowhere. */
+int plx_mapping_apply(struct plx_iommu *iommu, const struct plx_mapping *m,
+		      struct plx_refusal *why);
+int plx_mapping_revoke(struct plx_iommu *iommu, const struct plx_mapping *m);
+
+/*
+ * Device addresses (place.c). prev and next are the mappings around m, or NULL.
+ */
+struct plx_neighbours {
+	const struct plx_mapping *prev, *next;
+};
+
+/* Gives m its segments. 0 with none: nobody can tell yet. Non-translating contexts have m mapped.
+ */
+int plx_place(struct plx_ioas *ioas, struct plx_mapping *m, const struct plx_neighbours *around,
+	      struct plx_refusal *why);
+
+/* Enters m in the translation table, or takes it out (frames shared with a neighbour stay). */
+int plx_place_publish(struct plx_ioas *ioas, const struct plx_mapping *m, struct plx_refusal *why);
+void plx_place_withdraw(struct plx_ioas *ioas, const struct plx_mapping *m,
+			const struct plx_neighbours *around);
+
+/* Gives back what plx_place() took. */
+void plx_unplace(struct plx_ioas *ioas, struct plx_mapping *m, const struct plx_neighbours *around);
+
+/* Compares m's physical addresses, if it has any, with what a new context says; else takes those.
+ */
+int plx_place_agree(struct plx_ioas *ioas, struct plx_mapping *m, struct plx_iommu *iommu,
+		    struct plx_refusal *why);
+
+/* Whether all of m's segments lie in ranges. */
+int plx_place_check(const struct plx_ioas *ioas, const struct plx_mapping *m,
+		    const struct plx_ranges *ranges, struct plx_refusal *why);
+
+/* Frees all that plx_dma_alloc() made (dma.c). */
+void plx_dma_fini(struct plx_ioas *ioas);
+
+#endif
