@@ -209,7 +209,7 @@ int plx_eth_dev_start(uint16_t port)
 		return err;
 	dev->running = true;
 	plx_eth_burst_install(dev);
-	if (!dev->conf.intr_conf.lsc && dev->ops->link_update)
+	if (dev->ops->link_update)
 		dev->ops->link_update(dev, false);
 	return 0;
 }

@@ -1,1 +1,89 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * MSI-X [7.4]: vectors 0 and 1 for the receive queues, 2 for the link. Without MSI-X the port
+ * works by polling.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <pollux/log.h>
+
+#include "e1000.h"
+
+#define RX_INTERVAL 195 /* of 256 ns: at most 20,000 receive interrupts a second */
+
+void e1000_intr_probe(struct e1000 *hw)
+{
+	int err = plx_pci_irq_enable(hw->pci, E1000_VECTORS);
+
+	hw->vectors = !err;
+	if (err)
+		plx_info("%s: no %u MSI-X vectors (%s): the link and the queues must be polled",
+			 hw->pci->name, E1000_VECTORS, strerror(-err));
+	else
+		hw->eth->flags |= RTE_ETH_DEV_INTR_LSC;
+}
+
+static void other_fired(struct plx_eth_dev *eth)
+{
+	struct e1000 *hw = eth->priv;
+	bool before = hw->link_up;
+	uint32_t cause = e1000_read(hw, E1000_ICR);
+
+	/* Reading doesn't always clear [10.2.4.1]: write the causes back. */
+	e1000_write(hw, E1000_ICR, cause & (E1000_ICR_LSC | E1000_ICR_OTHER));
+	if (!(cause & E1000_ICR_LSC) || !e1000_hw_present(hw))
+		return;
+	e1000_link_update(eth, false);
+	if (hw->link_up != before)
+		plx_eth_dev_event(eth, RTE_ETH_EVENT_INTR_LSC, NULL);
+}
+
+int e1000_intr_start(struct e1000 *hw)
+{
+	struct plx_eth_dev *eth = hw->eth;
+	uint32_t ivar = E1000_IVAR_OTHER(E1000_VECTOR_OTHER), clear = 0;
+	int err;
+
+	if (!hw->vectors)
+		return 0;
+	for (uint16_t q = 0; q < eth->nb_rxq; q++) {
+		ivar |= E1000_IVAR_RXQ(q, q);
+		clear |= E1000_ICR_RXQ(q);
+		e1000_write(hw, E1000_EITR(q), RX_INTERVAL);
+	}
+	e1000_write(hw, E1000_EITR(E1000_VECTOR_OTHER), 0);
+	e1000_write(hw, E1000_IVAR, ivar);
+	e1000_write(hw, E1000_EIAC, clear);
+	if (!eth->conf.intr_conf.lsc)
+		return 0;
+	err = plx_eth_intr_attach(eth, plx_pci_irq_fd(hw->pci, E1000_VECTOR_OTHER), other_fired);
+	if (err)
+		return err;
+	e1000_write(hw, E1000_IMS, E1000_ICR_LSC | E1000_ICR_OTHER);
+	e1000_flush(hw);
+	return 0;
+}
+
+void e1000_intr_stop(struct e1000 *hw)
+{
+	e1000_write(hw, E1000_IMC, UINT32_MAX);
+	e1000_flush(hw);
+	plx_eth_intr_detach(hw->eth);
+}
+
+int e1000_rx_intr(struct plx_eth_dev *eth, uint16_t index, bool on)
+{
+	struct e1000 *hw = eth->priv;
+
+	e1000_write(hw, on ? E1000_IMS : E1000_IMC, E1000_ICR_RXQ(index));
+	e1000_flush(hw);
+	return 0;
+}
+
+int e1000_rx_intr_fd(struct plx_eth_dev *eth, uint16_t index)
+{
+	struct e1000 *hw = eth->priv;
+
+	return plx_pci_irq_fd(hw->pci, index);
+}

@@ -1,1 +1,684 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Receiving [7.1].
+ *
+ *        hold                      the device's
+ *   |<--------->|<------------------------------------------->|
+ *   first       next                                          tail (RDT)
+ *
+ * Slots from next on hold buffers; the device fills them in order and says so in the descriptor.
+ * The hold slots behind next have handed theirs to the application and are refilled a batch at a
+ * time. The tail stays one slot behind the first empty one: a tail equal to the head would mean
+ * "no buffers", not "all of them".
+ *
+ * Everything read from a descriptor is the device's word, and only a length within the buffer is
+ * believed. Where we are in the ring we know ourselves.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_malloc.h>
+#include <rte_mbuf.h>
+#include <rte_mempool.h>
+
+#include <pollux/log.h>
+
+#include "e1000.h"
+
+#if defined(__SSE2__) && !defined(E1000_PLAIN_C)
+#include <emmintrin.h>
+#define RX_SSE2 1
+#else
+#define RX_SSE2 0
+#endif
+
+/* Anything shorter can't hold an Ethernet header. */
+#define LEN_MIN ((uint16_t)RTE_ETHER_HDR_LEN)
+
+/* The layout that the stores below rely on. */
+_Static_assert(offsetof(struct rte_mbuf, rearm_data) == 16, "16 bytes from rearm_data ...");
+_Static_assert(offsetof(struct rte_mbuf, ol_flags) == 24, "... reach to the end of ol_flags");
+_Static_assert(offsetof(struct rte_mbuf, rx_descriptor_fields1) == 32, "packet_type, ...");
+_Static_assert(offsetof(struct rte_mbuf, pkt_len) == 36, "... pkt_len, ...");
+_Static_assert(offsetof(struct rte_mbuf, data_len) == 40, "... data_len, ...");
+_Static_assert(offsetof(struct rte_mbuf, vlan_tci) == 42, "... vlan_tci, ...");
+_Static_assert(offsetof(struct rte_mbuf, hash) == 44, "... and hash.rss are 16 bytes");
+
+/* data_off, refcnt, nb_segs and port in one. */
+static inline uint64_t *rx_rearm(struct rte_mbuf *m)
+{
+	return (uint64_t *)((char *)m + offsetof(struct rte_mbuf, rearm_data));
+}
+
+/* Where the device shall write: behind the headroom of a buffer. */
+static inline uint64_t rx_addr(const struct e1000_rxq *q, const struct rte_mbuf *m,
+			       const bool xlate)
+{
+	if (xlate)
+		return plx_xlate_dma(q->xlate, (char *)m->buf_addr + RTE_PKTMBUF_HEADROOM);
+	return m->buf_iova + RTE_PKTMBUF_HEADROOM;
+}
+
+/* Fills count slots, an even number, from slot on; no wrap. Writing the descriptor clears its DD.
+ */
+static inline void rx_arm(struct e1000_rxq *q, struct rte_mbuf **bufs, uint16_t slot,
+			  uint16_t count, const bool xlate)
+{
+	union e1000_rx_desc *desc = &q->ring[slot];
+	struct rte_mbuf **sw = &q->sw[slot];
+	struct rte_mbuf **end = bufs + count;
+
+	do {
+#if RX_SSE2
+		const __m128i headroom = _mm_set_epi64x(0, RTE_PKTMBUF_HEADROOM);
+		__m128i pair = _mm_loadu_si128((const __m128i *)bufs);
+		__m128i a0, a1;
+
+		if (xlate) {
+			a0 = _mm_set_epi64x(0, rx_addr(q, bufs[0], true));
+			a1 = _mm_set_epi64x(0, rx_addr(q, bufs[1], true));
+		} else {
+			a0 = _mm_loadl_epi64((const __m128i *)&bufs[0]->buf_iova);
+			a1 = _mm_loadl_epi64((const __m128i *)&bufs[1]->buf_iova);
+			a0 = _mm_add_epi64(a0, headroom);
+			a1 = _mm_add_epi64(a1, headroom);
+		}
+		_mm_storeu_si128((__m128i *)sw, pair);
+		_mm_store_si128((__m128i *)&desc[0], a0);
+		_mm_store_si128((__m128i *)&desc[1], a1);
+#else
+		for (int i = 0; i < 2; i++) {
+			sw[i] = bufs[i];
+			desc[i].read.addr = rte_cpu_to_le_64(rx_addr(q, bufs[i], xlate));
+			desc[i].read.zero = 0;
+		}
+#endif
+		bufs += 2;
+		sw += 2;
+		desc += 2;
+	} while (bufs != end);
+}
+
+/* Refills one batch of slots. Whether there were buffers for it. */
+static inline bool rx_refill(struct e1000_rxq *q, const bool xlate)
+{
+	struct rte_mempool_cache *cache = rte_mempool_default_cache(q->pool, rte_lcore_id());
+	struct rte_mbuf *fetched[E1000_BATCH], **bufs;
+	uint16_t first, run;
+
+	/* Straight out of the mempool's cache where it has a batch: nothing is copied twice. */
+	if (likely(cache && cache->len >= E1000_BATCH)) {
+		cache->len -= E1000_BATCH;
+		bufs = (struct rte_mbuf **)&cache->objs[cache->len];
+	} else if (likely(!rte_mempool_get_bulk(q->pool, (void **)fetched, E1000_BATCH))) {
+		bufs = fetched;
+	} else {
+		q->nombuf += E1000_BATCH;
+		return false;
+	}
+
+	first = q->next >= q->hold ? q->next - q->hold : q->next + q->size - q->hold;
+	run = q->size - first;
+	if (likely(run >= E1000_BATCH)) {
+		rx_arm(q, bufs, first, E1000_BATCH, xlate);
+		first += E1000_BATCH;
+	} else {
+		rx_arm(q, bufs, first, run, xlate);
+		rx_arm(q, bufs + run, 0, E1000_BATCH - run, xlate);
+		first = E1000_BATCH - run;
+	}
+	q->hold -= E1000_BATCH;
+
+	/* Descriptors before the tail, for the device's eyes: rte_write32() orders them. */
+	rte_write32(first ? first - 1 : q->size - 1, q->tail);
+	return true;
+}
+
+static inline uint32_t rx_status(const union e1000_rx_desc *desc)
+{
+	/* Nothing else of the descriptor, nor of the packet, is read before its status. */
+	return rte_le_to_cpu_32(__atomic_load_n(&desc->wb.status, __ATOMIC_ACQUIRE));
+}
+
+/*
+ * Takes the packets of four descriptors, if all four are whole, sound and of a credible length.
+ * The last one has been seen done, and the device completes them in order; a device that doesn't
+ * is found out by the mask.
+ */
+static inline bool rx_four(const struct e1000_rxq *q, const union e1000_rx_desc *desc,
+			   struct rte_mbuf **sw, struct rte_mbuf **pkts)
+{
+#if RX_SSE2
+	const __m128i fields = _mm_set_epi32(-1, -1, 0xffff, 0);
+	const __m128i fresh = _mm_set_epi64x(0, q->rearm);
+	const __m128i mask = _mm_set1_epi32(E1000_RXD_DD | E1000_RXD_EOP | (int)E1000_RXD_BAD);
+	const __m128i want = _mm_set1_epi32(E1000_RXD_DD | E1000_RXD_EOP);
+	/* Both bounds by one signed comparison: LEN_MIN wraps to the smallest integer. */
+	const __m128i bias = _mm_set1_epi32(INT32_MAX - LEN_MIN + 1);
+	const __m128i most = _mm_set1_epi32(INT32_MIN + (q->len_max - LEN_MIN));
+	__m128i d0 = _mm_load_si128((const __m128i *)&desc[0]);
+	__m128i d1 = _mm_load_si128((const __m128i *)&desc[1]);
+	__m128i d2 = _mm_load_si128((const __m128i *)&desc[2]);
+	__m128i d3 = _mm_load_si128((const __m128i *)&desc[3]);
+	__m128i high01 = _mm_unpackhi_epi32(d0, d1);
+	__m128i high23 = _mm_unpackhi_epi32(d2, d3);
+	__m128i status = _mm_unpacklo_epi64(high01, high23);
+	__m128i length = _mm_unpackhi_epi64(high01, high23);
+	__m128i sound = _mm_cmpeq_epi32(_mm_and_si128(status, mask), want);
+	__m128i off;
+
+	length = _mm_and_si128(length, _mm_set1_epi32(0xffff));
+	off = _mm_cmpgt_epi32(_mm_add_epi32(length, bias), most);
+	if (unlikely(_mm_movemask_ps(_mm_castsi128_ps(_mm_andnot_si128(off, sound))) != 0xf))
+		return false;
+
+		/* {mrq, rss, status, length:vlan} -> {0, length, length:vlan, rss}: the mbuf's
+		 * order. */
+#define RX_TAKE(i, d)                                                                             \
+	do {                                                                                      \
+		struct rte_mbuf *m = sw[i];                                                       \
+		__m128i f = _mm_and_si128(_mm_shuffle_epi32(d, _MM_SHUFFLE(1, 3, 3, 0)), fields); \
+		_mm_store_si128((__m128i *)&m->rearm_data, fresh);                                \
+		_mm_store_si128((__m128i *)&m->rx_descriptor_fields1, f);                         \
+		pkts[i] = m;                                                                      \
+	} while (0)
+	RX_TAKE(0, d0);
+	RX_TAKE(1, d1);
+	RX_TAKE(2, d2);
+	RX_TAKE(3, d3);
+#undef RX_TAKE
+	return true;
+#else
+	uint32_t bad = 0;
+
+	for (int i = 0; i < 4; i++) {
+		uint32_t status = rx_status(&desc[i]);
+		uint16_t len = rte_le_to_cpu_16(desc[i].wb.length);
+
+		bad |= (status & (E1000_RXD_DD | E1000_RXD_EOP | E1000_RXD_BAD)) ^
+		       (E1000_RXD_DD | E1000_RXD_EOP);
+		bad |= (uint32_t)len - LEN_MIN > (uint32_t)q->len_max - LEN_MIN;
+	}
+	if (unlikely(bad))
+		return false;
+	for (int i = 0; i < 4; i++) {
+		struct rte_mbuf *m = sw[i];
+
+		*rx_rearm(m) = q->rearm;
+		m->ol_flags = 0;
+		m->packet_type = 0;
+		m->data_len = rte_le_to_cpu_16(desc[i].wb.length);
+		m->pkt_len = m->data_len;
+		m->vlan_tci = rte_le_to_cpu_16(desc[i].wb.vlan);
+		m->hash.rss = rte_le_to_cpu_32(desc[i].wb.rss);
+		pkts[i] = m;
+	}
+	return true;
+#endif
+}
+
+static inline void rx_advance(struct e1000_rxq *q)
+{
+	q->next = q->next + 1 == q->size ? 0 : q->next + 1;
+	q->hold++;
+}
+
+/*
+ * Gives up the frame at next, up to the buffer that ends it or to the last of avail slots. If its
+ * end hasn't arrived q->dropping stays set. Returns how many slots that took.
+ */
+static uint16_t rx_drop(struct e1000_rxq *q, uint16_t avail)
+{
+	uint16_t slots = 0;
+	uint32_t status;
+
+	q->dropping = true;
+	while (slots < avail && q->dropping) {
+		status = rx_status(&q->ring[q->next]);
+		if (!(status & E1000_RXD_DD))
+			break;
+		rte_mbuf_raw_free(q->sw[q->next]);
+		rx_advance(q);
+		slots++;
+		if (status & E1000_RXD_EOP) {
+			q->dropping = false;
+			q->errors++;
+		}
+	}
+	return slots;
+}
+
+/* A fresh mbuf of one segment with len bytes in it. */
+static inline void rx_fresh(const struct e1000_rxq *q, struct rte_mbuf *m, uint16_t len)
+{
+	*rx_rearm(m) = q->rearm;
+	m->ol_flags = 0;
+	m->packet_type = 0;
+	m->data_len = len;
+	m->pkt_len = len;
+}
+
+/* Frames of one buffer each, nothing told about them. */
+static inline uint16_t rx_simple(struct e1000_rxq *q, struct rte_mbuf **pkts, uint16_t count,
+				 const bool xlate)
+{
+	uint16_t avail = q->size - 1 - q->hold, done = 0;
+	const union e1000_rx_desc *desc;
+	uint32_t status;
+	uint16_t len;
+
+	if (unlikely(q->dropping)) {
+		avail -= rx_drop(q, avail);
+		if (q->dropping)
+			count = 0;
+	}
+	/* Slots without a buffer still read "done": never run into them. */
+	if (unlikely(count > avail))
+		count = avail;
+
+	while (done < count) {
+		uint16_t run = RTE_MIN(count - done, q->size - q->next) & ~3;
+		uint16_t taken = 0;
+
+		desc = &q->ring[q->next];
+		while (taken < run && rx_status(&desc[taken + 3]) & E1000_RXD_DD &&
+		       likely(rx_four(q, &desc[taken], &q->sw[q->next + taken],
+				      &pkts[done + taken])))
+			taken += 4;
+		if (likely(taken)) {
+			q->next = q->next + taken == q->size ? 0 : q->next + taken;
+			q->hold += taken;
+			done += taken;
+			if (likely(taken == run))
+				continue;
+			desc += taken;
+		}
+
+		/* Fewer than four are left, or one of the four is not as it should be. */
+		status = rx_status(desc);
+		if (!(status & E1000_RXD_DD))
+			break;
+		len = rte_le_to_cpu_16(desc->wb.length);
+		if (unlikely((status & (E1000_RXD_EOP | E1000_RXD_BAD)) != E1000_RXD_EOP ||
+			     len < LEN_MIN || len > q->len_max)) {
+			avail -= rx_drop(q, avail - done);
+			if (q->dropping)
+				break;
+			count = RTE_MIN(count, avail);
+			continue;
+		}
+		pkts[done] = q->sw[q->next];
+		rx_fresh(q, pkts[done], len);
+		rx_advance(q);
+		done++;
+	}
+
+	q->packets += done;
+	while (q->hold >= E1000_BATCH && rx_refill(q, xlate))
+		;
+	return done;
+}
+
+/* What the device says about a frame, in its last descriptor [7.1.4, 7.1.10]. */
+static inline uint64_t rx_flags(const struct e1000_rxq *q, uint32_t status, uint32_t mrq)
+{
+	uint64_t flags = 0;
+
+	if (status & E1000_RXD_VP)
+		flags |= RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
+	if (q->rss && mrq & 0xf)
+		flags |= RTE_MBUF_F_RX_RSS_HASH;
+	if (q->checksum) {
+		if (status & E1000_RXD_IPCS)
+			flags |= status & E1000_RXD_IPE ? RTE_MBUF_F_RX_IP_CKSUM_BAD
+							: RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+		if (status & (E1000_RXD_TCPCS | E1000_RXD_UDPCS))
+			flags |= status & E1000_RXD_TCPE ? RTE_MBUF_F_RX_L4_CKSUM_BAD
+							 : RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+	}
+	return flags;
+}
+
+/* Takes the CRC off a frame's end; it may reach into the buffer before the last, or be all of it.
+ */
+static void rx_trim_crc(struct e1000_rxq *q, struct rte_mbuf *before, struct rte_mbuf *m)
+{
+	q->head->pkt_len -= q->crc_len;
+	if (m->data_len > q->crc_len) {
+		m->data_len -= q->crc_len;
+	} else {
+		before->data_len -= q->crc_len - m->data_len;
+		before->next = NULL;
+		q->head->nb_segs--;
+		rte_mbuf_raw_free(m);
+	}
+}
+
+/* Frames of any number of buffers, with all that the device has to say about them. */
+static inline uint16_t rx_full(struct e1000_rxq *q, struct rte_mbuf **pkts, uint16_t count,
+			       const bool xlate)
+{
+	uint16_t avail = q->size - 1 - q->hold, done = 0;
+	uint32_t status, total;
+	struct rte_mbuf *m;
+	uint16_t len;
+	bool sound;
+
+	if (unlikely(q->dropping))
+		avail -= rx_drop(q, avail);
+
+	while (done < count && avail && !q->dropping) {
+		const union e1000_rx_desc *desc = &q->ring[q->next];
+
+		status = rx_status(desc);
+		if (!(status & E1000_RXD_DD))
+			break;
+		len = rte_le_to_cpu_16(desc->wb.length);
+		total = len + (q->head ? q->head->pkt_len : 0);
+		/* A frame's end is sound and makes a whole; before it, buffers are full. */
+		if (status & E1000_RXD_EOP)
+			sound = !(status & E1000_RXD_BAD) && len && len <= q->len_max &&
+				total >= (uint32_t)LEN_MIN + q->crc_len;
+		else
+			sound = len == q->len_max;
+		if (unlikely(!sound || total > q->frame_max)) {
+			rte_pktmbuf_free(q->head);
+			q->head = NULL;
+			avail -= rx_drop(q, avail);
+			continue;
+		}
+		m = q->sw[q->next];
+		rx_fresh(q, m, len);
+		if (likely(!q->head)) {
+			q->head = m;
+		} else {
+			q->head->pkt_len += len;
+			q->head->nb_segs++;
+			q->last->next = m;
+		}
+		if (status & E1000_RXD_EOP) {
+			if (unlikely(q->crc_len))
+				rx_trim_crc(q, q->last, m);
+			m = q->head;
+			m->ol_flags = rx_flags(q, status, rte_le_to_cpu_32(desc->wb.mrq));
+			m->vlan_tci = rte_le_to_cpu_16(desc->wb.vlan);
+			m->hash.rss = rte_le_to_cpu_32(desc->wb.rss);
+			pkts[done++] = m;
+			q->head = NULL;
+		} else {
+			q->last = m;
+		}
+		rx_advance(q);
+		avail--;
+	}
+
+	q->packets += done;
+	while (q->hold >= E1000_BATCH && rx_refill(q, xlate))
+		;
+	return done;
+}
+
+static uint16_t rx_simple_direct(void *queue, struct rte_mbuf **pkts, uint16_t count)
+{
+	return rx_simple(queue, pkts, count, false);
+}
+
+static uint16_t rx_simple_xlate(void *queue, struct rte_mbuf **pkts, uint16_t count)
+{
+	return rx_simple(queue, pkts, count, true);
+}
+
+static uint16_t rx_full_direct(void *queue, struct rte_mbuf **pkts, uint16_t count)
+{
+	return rx_full(queue, pkts, count, false);
+}
+
+static uint16_t rx_full_xlate(void *queue, struct rte_mbuf **pkts, uint16_t count)
+{
+	return rx_full(queue, pkts, count, true);
+}
+
+/*
+ * Control path.
+ */
+static void check_buffer(struct rte_mempool *pool, void *arg, void *obj, unsigned int index)
+{
+	struct e1000_rxq *q = arg;
+
+	(void)pool;
+	(void)index;
+	if (rx_addr(q, obj, true) == PLX_DMA_BAD)
+		q->nombuf++;
+}
+
+/* Buffers that no device can reach are better found now than by their first packet. */
+static int check_reach(struct e1000_rxq *q, const struct plx_eth_dev *eth)
+{
+	uint64_t out;
+
+	rte_mempool_obj_iter(q->pool, check_buffer, q);
+	out = q->nombuf;
+	q->nombuf = 0;
+	if (!out)
+		return 0;
+	plx_err("%s: receive queue %u: %" PRIu64 " of %u buffers of mempool %s are in memory that "
+		"isn't mapped for DMA: map it with plx_ioas_map()",
+		eth->name, q->index, out, q->pool->size, q->pool->name);
+	return -EFAULT;
+}
+
+int e1000_rxq_setup(struct plx_eth_dev *eth, uint16_t index, const struct plx_eth_rxq *conf,
+		    void **queue)
+{
+	struct e1000 *hw = eth->priv;
+	struct rte_mbuf fresh = { .data_off = RTE_PKTMBUF_HEADROOM, .nb_segs = 1 };
+	struct e1000_rxq *q;
+	int err;
+
+	q = rte_zmalloc_socket("e1000 rxq", sizeof(*q), RTE_CACHE_LINE_SIZE, conf->node);
+	if (!q)
+		return -ENOMEM;
+	q->hw = hw;
+	q->index = index;
+	q->node = conf->node;
+	q->size = conf->desc;
+	q->pool = conf->pool;
+	q->tail = hw->bar + E1000_RDT(index);
+	q->xlate = plx_ioas_xlate(hw->pci->ioas);
+	rte_mbuf_refcnt_set(&fresh, 1);
+	fresh.port = eth->port;
+	q->rearm = *rx_rearm(&fresh);
+
+	err = check_reach(q, eth);
+	if (err)
+		goto fail;
+	err = -ENOMEM;
+	q->sw = rte_zmalloc_socket("e1000 rx slots", q->size * sizeof(*q->sw), RTE_CACHE_LINE_SIZE,
+				   conf->node);
+	if (!q->sw)
+		goto fail;
+	err = plx_dma_alloc(hw->pci->ioas, q->size * sizeof(*q->ring), 128, conf->node, &q->mem);
+	if (err)
+		goto fail;
+	q->ring = q->mem.va;
+	*queue = q;
+	return 0;
+fail:
+	plx_err("%s: receive queue %u: no memory for it: %s", eth->name, index, strerror(-err));
+	e1000_rxq_release(eth, q);
+	return err;
+}
+
+void e1000_rxq_release(struct plx_eth_dev *eth, void *queue)
+{
+	struct e1000 *hw = eth->priv;
+	struct e1000_rxq *q = queue;
+
+	plx_dma_free(hw->pci->ioas, &q->mem);
+	rte_free(q->sw);
+	rte_free(q);
+}
+
+/* The buffer size that RCTL can say, next below what the pools have. */
+static uint16_t buffer_size(const struct plx_eth_dev *eth, uint32_t *rctl)
+{
+	uint32_t room = E1000_RCTL_FLXBUF_MAX * 1024;
+
+	for (uint16_t i = 0; i < eth->nb_rxq; i++)
+		room = RTE_MIN(room, (uint32_t)rte_pktmbuf_data_room_size(eth->rxq_conf[i].pool) -
+					     RTE_PKTMBUF_HEADROOM);
+	if (room >= 1024) {
+		*rctl = E1000_RCTL_FLXBUF(room / 1024);
+		return RTE_ALIGN_FLOOR(room, 1024);
+	}
+	*rctl = room >= 512 ? E1000_RCTL_BSIZE_512 : E1000_RCTL_BSIZE_256;
+	return room >= 512 ? 512 : 256;
+}
+
+/* Takes the buffers of one ring back: those that are armed, and a frame that never ended. */
+static void rx_empty(struct e1000_rxq *q)
+{
+	uint16_t slot = q->next;
+
+	for (uint16_t i = q->hold; i < q->size; i++) {
+		if (q->sw[slot])
+			rte_mbuf_raw_free(q->sw[slot]);
+		q->sw[slot] = NULL;
+		slot = slot + 1 == q->size ? 0 : slot + 1;
+	}
+	rte_pktmbuf_free(q->head);
+	q->head = NULL;
+	q->dropping = false;
+	q->next = 0;
+	q->hold = 0;
+}
+
+static int rx_fill(struct e1000_rxq *q, const char *name, bool xlate)
+{
+	if (rte_mempool_get_bulk(q->pool, (void **)q->sw, q->size)) {
+		memset(q->sw, 0, q->size * sizeof(*q->sw));
+		plx_err("%s: receive queue %u needs %u buffers to start, mempool %s has %u free of "
+			"%u: make it larger",
+			name, q->index, q->size, q->pool->name, rte_mempool_avail_count(q->pool),
+			q->pool->size);
+		return -ENOBUFS;
+	}
+	if (xlate)
+		rx_arm(q, q->sw, 0, q->size, true);
+	else
+		rx_arm(q, q->sw, 0, q->size, false);
+	return 0;
+}
+
+static bool rx_xlates(const struct e1000 *hw)
+{
+	return plx_ioas_policy(hw->pci->ioas) == PLX_ADDR_ALLOC;
+}
+
+#define RX_CHECKSUM                                                     \
+	(RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM | \
+	 RTE_ETH_RX_OFFLOAD_TCP_CKSUM)
+
+void e1000_rx_select(struct e1000 *hw)
+{
+	struct plx_eth_dev *eth = hw->eth;
+	uint64_t offloads = eth->rx_offloads;
+	uint16_t bufsize, frame;
+	uint32_t rctl;
+	bool full;
+
+	bufsize = buffer_size(eth, &rctl);
+	frame = eth->mtu + E1000_OVERHEAD;
+	full = offloads & (RX_CHECKSUM | RTE_ETH_RX_OFFLOAD_VLAN_STRIP |
+			   RTE_ETH_RX_OFFLOAD_KEEP_CRC | RTE_ETH_RX_OFFLOAD_RSS_HASH) ||
+	       frame > bufsize;
+	for (uint16_t i = 0; i < eth->nb_rxq; i++) {
+		struct e1000_rxq *q = eth->rxq[i];
+
+		q->crc_len = offloads & RTE_ETH_RX_OFFLOAD_KEEP_CRC ? RTE_ETHER_CRC_LEN : 0;
+		q->frame_max = frame + q->crc_len;
+		q->len_max = full ? bufsize : RTE_MIN(bufsize, frame);
+		q->checksum = offloads & RX_CHECKSUM;
+		q->rss = offloads & RTE_ETH_RX_OFFLOAD_RSS_HASH;
+	}
+	if (rx_xlates(hw))
+		eth->rx_burst = full ? rx_full_xlate : rx_simple_xlate;
+	else
+		eth->rx_burst = full ? rx_full_direct : rx_simple_direct;
+}
+
+/* Rings full of buffers, registers set; nothing moves yet [4.6.5]. */
+int e1000_rx_start(struct e1000 *hw)
+{
+	struct plx_eth_dev *eth = hw->eth;
+	uint32_t rxcsum = E1000_RXCSUM_PCSD; /* the RSS hash in place of the fragment checksum */
+	int err;
+
+	for (uint16_t i = 0; i < eth->nb_rxq; i++) {
+		struct e1000_rxq *q = eth->rxq[i];
+
+		err = rx_fill(q, eth->name, rx_xlates(hw));
+		if (err) {
+			e1000_rx_stop(hw);
+			return err;
+		}
+		e1000_write(hw, E1000_RDBAL(i), q->mem.dma);
+		e1000_write(hw, E1000_RDBAH(i), q->mem.dma >> 32);
+		e1000_write(hw, E1000_RDLEN(i), q->size * sizeof(*q->ring));
+		e1000_write(hw, E1000_RDH(i), 0);
+		e1000_write(hw, E1000_RDT(i), 0);
+		/* Fetch ahead, but write each descriptor back at once: we poll them. */
+		e1000_write(hw, E1000_RXDCTL(i),
+			    E1000_DCTL_GRAN | E1000_DCTL_PTHRESH(32) | E1000_DCTL_HTHRESH(4) |
+				    E1000_DCTL_WTHRESH(1));
+	}
+	e1000_rx_select(hw);
+
+	e1000_write(hw, E1000_RDTR, 0);
+	e1000_write(hw, E1000_RADV, 0);
+	e1000_write(hw, E1000_RSRPD, 0);
+	e1000_write(hw, E1000_RFCTL,
+		    E1000_RFCTL_EXSTEN | E1000_RFCTL_ACK_DIS | E1000_RFCTL_ISCSI_DIS |
+			    E1000_RFCTL_NFSW_DIS | E1000_RFCTL_NFSR_DIS);
+	if (eth->rx_offloads & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM)
+		rxcsum |= E1000_RXCSUM_IPOFLD;
+	if (eth->rx_offloads & (RTE_ETH_RX_OFFLOAD_UDP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM))
+		rxcsum |= E1000_RXCSUM_TUOFLD;
+	e1000_write(hw, E1000_RXCSUM, rxcsum);
+	return 0;
+}
+
+/* Receive Control is written once, complete: the device takes the buffer size from that write. */
+void e1000_rx_enable(struct e1000 *hw)
+{
+	struct plx_eth_dev *eth = hw->eth;
+	uint32_t rctl;
+
+	buffer_size(eth, &rctl);
+	rctl |= E1000_RCTL_EN | E1000_RCTL_BAM;
+	if (eth->mtu > RTE_ETHER_MTU)
+		rctl |= E1000_RCTL_LPE;
+	if (!(eth->rx_offloads & RTE_ETH_RX_OFFLOAD_KEEP_CRC))
+		rctl |= E1000_RCTL_SECRC;
+	if (eth->rx_offloads & RTE_ETH_RX_OFFLOAD_VLAN_FILTER)
+		rctl |= E1000_RCTL_VFE;
+	if (eth->promisc)
+		rctl |= E1000_RCTL_UPE | E1000_RCTL_MPE;
+	if (eth->allmulti)
+		rctl |= E1000_RCTL_MPE;
+	e1000_write(hw, E1000_RCTL, rctl);
+
+	/* Only an enabled receiver may be given descriptors. */
+	for (uint16_t i = 0; i < eth->nb_rxq; i++) {
+		struct e1000_rxq *q = eth->rxq[i];
+
+		rte_write32(q->size - 1, q->tail);
+	}
+}
+
+void e1000_rx_stop(struct e1000 *hw)
+{
+	for (uint16_t i = 0; i < hw->eth->nb_rxq; i++)
+		rx_empty(hw->eth->rxq[i]);
+}

@@ -1,1 +1,448 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Transmitting [7.2].
+ *
+ *        in use, the device's               free
+ *   |<--------------------------->|<---------------------->|
+ *   clean      mark   mark        next (TDT)
+ *
+ * One descriptor in about E1000_BATCH asks for a report of its completion (RS); these slots are
+ * remembered as marks. Descriptors complete in order, so when the oldest mark reports, everything
+ * up to it is sent and given back at once.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_errno.h>
+#include <rte_ether.h>
+#include <rte_malloc.h>
+#include <rte_mbuf.h>
+#include <rte_mempool.h>
+#include <rte_net.h>
+
+#include <pollux/log.h>
+
+#include "e1000.h"
+
+#if defined(__SSE2__) && !defined(E1000_PLAIN_C)
+#include <emmintrin.h>
+#define TX_SSE2 1
+#else
+#define TX_SSE2 0
+#endif
+
+#define TX_CHECKSUM (RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_L4_MASK)
+#define TX_FLAGS    (TX_CHECKSUM | RTE_MBUF_F_TX_VLAN | RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6)
+
+/* The last descriptor of a frame: add the CRC, too. */
+#define TX_END (E1000_TXD_EOP | E1000_TXD_IFCS)
+
+/* A ring that can't take a packet must be able to give slots back: see tx_one(). */
+_Static_assert(E1000_MIN_DESC - 1 - (E1000_BATCH / 2 - 1) > E1000_MAX_SEGS + 1,
+	       "the largest packet fits beside the slots that have no mark");
+_Static_assert(E1000_MAX_DESC / (E1000_BATCH / 2) <= 256, "marks are numbered by 8 bits");
+
+static inline uint64_t tx_addr(const struct e1000_txq *q, const struct rte_mbuf *m,
+			       const bool xlate)
+{
+	if (xlate)
+		return plx_xlate_dma(q->xlate, (char *)m->buf_addr + m->data_off);
+	return m->buf_iova + m->data_off;
+}
+
+/* Gives mbufs back that may be shared, of several mempools, or NULL. */
+static void tx_free_any(struct rte_mbuf **bufs, uint16_t count)
+{
+	struct rte_mbuf *batch[E1000_BATCH];
+	uint16_t n = 0;
+
+	for (uint16_t i = 0; i < count; i++) {
+		struct rte_mbuf *m = bufs[i] ? rte_pktmbuf_prefree_seg(bufs[i]) : NULL;
+
+		if (!m)
+			continue;
+		if (n && (n == E1000_BATCH || m->pool != batch[0]->pool)) {
+			rte_mempool_put_bulk(batch[0]->pool, (void **)batch, n);
+			n = 0;
+		}
+		batch[n++] = m;
+	}
+	if (n)
+		rte_mempool_put_bulk(batch[0]->pool, (void **)batch, n);
+}
+
+/* Gives back what lies in count slots from clean on; no wrap. */
+static inline void tx_free_run(struct e1000_txq *q, uint16_t count)
+{
+	struct rte_mbuf **bufs = &q->sw[q->clean];
+
+	if (likely(q->fast_free && !q->holes))
+		rte_mempool_put_bulk(bufs[0]->pool, (void **)bufs, count);
+	else
+		tx_free_any(bufs, count);
+	q->free += count;
+	q->clean = q->clean + count == q->size ? 0 : q->clean + count;
+	if (unlikely(q->holes))
+		q->holes = q->clean != q->next;
+}
+
+/* Gives back everything up to the last mark that has reported. */
+static inline void tx_reclaim(struct e1000_txq *q)
+{
+	while (q->mark_head != q->mark_tail) {
+		uint16_t mark = q->marks[q->mark_head];
+		uint32_t status = __atomic_load_n(&q->ring[mark].data.status, __ATOMIC_ACQUIRE);
+
+		if (!(rte_le_to_cpu_32(status) & E1000_TXD_DD))
+			break;
+		q->mark_head++;
+		if (unlikely(mark < q->clean))
+			tx_free_run(q, q->size - q->clean);
+		tx_free_run(q, mark + 1 - q->clean);
+	}
+}
+
+/* Descriptors of four plain packets, if they are: one segment each, no offload wanted. */
+static inline bool tx_four(struct e1000_txq *q, uint16_t slot, struct rte_mbuf **pkts,
+			   const bool xlate)
+{
+	union e1000_tx_desc *desc = &q->ring[slot];
+	struct rte_mbuf **sw = &q->sw[slot];
+	uint64_t addr[4];
+
+	/* nb_segs is never 0, so that 1 is what four times 1 gives when or-ed, and nothing else. */
+#if TX_SSE2
+	const __m128i mask = _mm_set_epi64x(RTE_MBUF_F_TX_OFFLOAD_MASK, UINT64_C(0xffff) << 32);
+	const __m128i want = _mm_set_epi64x(0, UINT64_C(1) << 32);
+	__m128i all = _mm_or_si128(
+		_mm_or_si128(*(__m128i *)&pkts[0]->rearm_data, *(__m128i *)&pkts[1]->rearm_data),
+		_mm_or_si128(*(__m128i *)&pkts[2]->rearm_data, *(__m128i *)&pkts[3]->rearm_data));
+
+	all = _mm_cmpeq_epi32(_mm_and_si128(all, mask), want);
+	if (unlikely(_mm_movemask_epi8(all) != 0xffff))
+		return false;
+#else
+	if (unlikely((pkts[0]->nb_segs | pkts[1]->nb_segs | pkts[2]->nb_segs | pkts[3]->nb_segs) !=
+			     1 ||
+		     (pkts[0]->ol_flags | pkts[1]->ol_flags | pkts[2]->ol_flags |
+		      pkts[3]->ol_flags) &
+			     RTE_MBUF_F_TX_OFFLOAD_MASK))
+		return false;
+#endif
+	for (int i = 0; i < 4; i++) {
+		addr[i] = tx_addr(q, pkts[i], xlate);
+		if (xlate && unlikely(addr[i] == PLX_DMA_BAD))
+			return false;
+	}
+	for (int i = 0; i < 4; i++) {
+		sw[i] = pkts[i];
+		desc[i].word[0] = rte_cpu_to_le_64(addr[i]);
+		desc[i].word[1] = rte_cpu_to_le_64(pkts[i]->data_len | (uint64_t)TX_END);
+	}
+	return true;
+}
+
+/* The context descriptor of a packet's checksums [7.2.10.2], and what its data refer to. */
+static void tx_context(const struct rte_mbuf *m, union e1000_tx_desc *ctx, uint32_t *popts)
+{
+	uint64_t l4 = m->ol_flags & RTE_MBUF_F_TX_L4_MASK;
+	uint32_t cmd = E1000_TXD_DEXT;
+	uint16_t l3_start = m->l2_len, l4_start = m->l2_len + m->l3_len;
+
+	memset(ctx, 0, sizeof(*ctx));
+	*popts = 0;
+	ctx->ctx.ipcss = l3_start;
+	ctx->ctx.ipcse = rte_cpu_to_le_16(l4_start - 1);
+	if (m->ol_flags & RTE_MBUF_F_TX_IP_CKSUM) {
+		cmd |= E1000_TXD_CTX_IP;
+		ctx->ctx.ipcso = l3_start + offsetof(struct rte_ipv4_hdr, hdr_checksum);
+		*popts |= E1000_TXD_IXSM;
+	}
+	ctx->ctx.tucss = l4_start;
+	if (l4 == RTE_MBUF_F_TX_TCP_CKSUM) {
+		cmd |= E1000_TXD_CTX_TCP;
+		ctx->ctx.tucso = l4_start + offsetof(struct rte_tcp_hdr, cksum);
+		*popts |= E1000_TXD_TXSM;
+	} else if (l4 == RTE_MBUF_F_TX_UDP_CKSUM) {
+		ctx->ctx.tucso = l4_start + offsetof(struct rte_udp_hdr, dgram_cksum);
+		*popts |= E1000_TXD_TXSM;
+	}
+	ctx->ctx.cmd = rte_cpu_to_le_32(cmd);
+}
+
+static inline uint16_t tx_step(const struct e1000_txq *q, uint16_t slot)
+{
+	return slot + 1 == q->size ? 0 : slot + 1;
+}
+
+/* Whether every segment can be reached by the device. */
+static inline bool tx_reachable(const struct e1000_txq *q, const struct rte_mbuf *m)
+{
+	for (; m; m = m->next) {
+		if (tx_addr(q, m, true) == PLX_DMA_BAD)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * One packet of any kind. Whether it is done with: sent, or thrown away and counted because it
+ * never could be. False: no room for now. There is room sooner or later, since the slots without a
+ * mark are too few to fill the ring.
+ */
+static bool tx_one(struct e1000_txq *q, struct rte_mbuf *m, const bool xlate)
+{
+	union e1000_tx_desc ctx, *desc = NULL;
+	uint32_t popts, cmd = 0;
+	uint64_t upper = 0;
+	uint16_t slot = q->next, slots = m->nb_segs;
+	bool new_ctx = false;
+	struct rte_mbuf *seg, *next;
+
+	if (unlikely(slots > E1000_MAX_SEGS || (xlate && !tx_reachable(q, m))))
+		goto discard;
+
+	if (m->ol_flags & RTE_MBUF_F_TX_VLAN) {
+		if (q->vlan_hw) {
+			cmd |= E1000_TXD_VLE;
+			upper |= (uint64_t)m->vlan_tci << 48;
+		} else if (rte_vlan_insert(&m)) {
+			/* The device inserts only where it strips, too: the tag is ours to write.
+			 */
+			goto discard;
+		}
+	}
+	if (m->ol_flags & TX_CHECKSUM) {
+		tx_context(m, &ctx, &popts);
+		new_ctx = !q->ctx_keep || ctx.word[0] != q->ctx[0] || ctx.word[1] != q->ctx[1];
+		cmd |= E1000_TXD_DEXT | E1000_TXD_DTYP_D;
+		upper |= (uint64_t)popts << 32;
+		slots += new_ctx;
+	}
+	if (slots > q->free)
+		return false;
+
+	if (new_ctx) {
+		q->ring[slot] = ctx;
+		q->ctx[0] = ctx.word[0];
+		q->ctx[1] = ctx.word[1];
+		q->sw[slot] = NULL;
+		q->holes = true;
+		slot = tx_step(q, slot);
+	}
+	for (seg = m; seg; seg = next) {
+		desc = &q->ring[slot];
+		desc->word[0] = rte_cpu_to_le_64(tx_addr(q, seg, xlate));
+		desc->word[1] = rte_cpu_to_le_64(seg->data_len | cmd | upper);
+		q->sw[slot] = seg;
+		slot = tx_step(q, slot);
+		next = seg->next;
+		/* They go back to their mempool unseen: unlink them now. */
+		if (q->fast_free)
+			seg->next = NULL;
+	}
+	desc->word[1] |= rte_cpu_to_le_64(TX_END);
+	if (q->fast_free)
+		m->nb_segs = 1;
+	q->next = slot;
+	q->free -= slots;
+	q->unmarked += slots;
+	return true;
+
+discard:
+	rte_pktmbuf_free(m);
+	q->errors++;
+	return true;
+}
+
+/* Has the last descriptor filled report its completion. It ends a packet. */
+static inline void tx_mark(struct e1000_txq *q)
+{
+	uint16_t last = (q->next ? q->next : q->size) - 1;
+
+	q->ring[last].data.cmd |= rte_cpu_to_le_32(E1000_TXD_RS);
+	q->marks[q->mark_tail++] = last;
+	q->unmarked = 0;
+}
+
+static inline uint16_t tx_burst(struct e1000_txq *q, struct rte_mbuf **pkts, uint16_t count,
+				const bool xlate)
+{
+	uint16_t done = 0;
+
+	tx_reclaim(q);
+	while (done < count) {
+		/* As far as there is room, the ring doesn't wrap and no mark is due. */
+		uint16_t run = RTE_MIN(RTE_MIN(count - done, q->free),
+				       RTE_MIN(q->size - q->next, q->batch - q->unmarked));
+		uint16_t taken = 0;
+
+		while (taken + 4 <= run &&
+		       likely(tx_four(q, q->next + taken, &pkts[done + taken], xlate)))
+			taken += 4;
+		if (likely(taken)) {
+			q->next = q->next + taken == q->size ? 0 : q->next + taken;
+			q->free -= taken;
+			q->unmarked += taken;
+			done += taken;
+		} else {
+			if (!tx_one(q, pkts[done], xlate))
+				break;
+			done++;
+		}
+		if (q->unmarked >= q->batch)
+			tx_mark(q);
+	}
+	if (likely(done)) {
+		q->packets += done;
+		/* Descriptors before the tail: rte_write32() orders them. */
+		rte_write32(q->next, q->tail);
+	}
+	return done;
+}
+
+static uint16_t tx_direct(void *queue, struct rte_mbuf **pkts, uint16_t count)
+{
+	return tx_burst(queue, pkts, count, false);
+}
+
+static uint16_t tx_xlate(void *queue, struct rte_mbuf **pkts, uint16_t count)
+{
+	return tx_burst(queue, pkts, count, true);
+}
+
+static int tx_check(struct rte_mbuf *m)
+{
+	if (m->ol_flags & RTE_MBUF_F_TX_OFFLOAD_MASK & ~TX_FLAGS)
+		return ENOTSUP;
+	if ((m->ol_flags & RTE_MBUF_F_TX_L4_MASK) == RTE_MBUF_F_TX_SCTP_CKSUM)
+		return ENOTSUP;
+	if (m->nb_segs > E1000_MAX_SEGS || m->pkt_len > E1000_MAX_FRAME - RTE_ETHER_CRC_LEN)
+		return EINVAL;
+	/* The context descriptor's offsets are bytes. */
+	if (m->ol_flags & TX_CHECKSUM && m->l2_len + m->l3_len > UINT8_MAX)
+		return EINVAL;
+	return -rte_net_intel_cksum_prepare(m);
+}
+
+uint16_t e1000_tx_prepare(void *queue, struct rte_mbuf **pkts, uint16_t count)
+{
+	(void)queue;
+	for (uint16_t i = 0; i < count; i++) {
+		int err = tx_check(pkts[i]);
+
+		if (err) {
+			rte_errno = err;
+			return i;
+		}
+	}
+	return count;
+}
+
+/*
+ * Control path.
+ */
+int e1000_txq_setup(struct plx_eth_dev *eth, uint16_t index, const struct plx_eth_txq *conf,
+		    void **queue)
+{
+	struct e1000 *hw = eth->priv;
+	struct e1000_txq *q;
+	int err = -ENOMEM;
+
+	q = rte_zmalloc_socket("e1000 txq", sizeof(*q), RTE_CACHE_LINE_SIZE, conf->node);
+	if (!q)
+		return -ENOMEM;
+	q->hw = hw;
+	q->index = index;
+	q->node = conf->node;
+	q->size = conf->desc;
+	q->batch = q->size < 4 * E1000_BATCH ? E1000_BATCH / 2 : E1000_BATCH;
+	q->tail = hw->bar + E1000_TDT(index);
+	q->xlate = plx_ioas_xlate(hw->pci->ioas);
+	q->fast_free = conf->conf.offloads & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+
+	q->sw = rte_zmalloc_socket("e1000 tx slots", q->size * sizeof(*q->sw), RTE_CACHE_LINE_SIZE,
+				   conf->node);
+	q->marks = rte_zmalloc_socket("e1000 tx marks", (UINT8_MAX + 1) * sizeof(*q->marks),
+				      RTE_CACHE_LINE_SIZE, conf->node);
+	if (!q->sw || !q->marks)
+		goto fail;
+	err = plx_dma_alloc(hw->pci->ioas, q->size * sizeof(*q->ring), 128, conf->node, &q->mem);
+	if (err)
+		goto fail;
+	q->ring = q->mem.va;
+	*queue = q;
+	return 0;
+fail:
+	plx_err("%s: transmit queue %u: no memory for it: %s", eth->name, index, strerror(-err));
+	e1000_txq_release(eth, q);
+	return err;
+}
+
+void e1000_txq_release(struct plx_eth_dev *eth, void *queue)
+{
+	struct e1000 *hw = eth->priv;
+	struct e1000_txq *q = queue;
+
+	plx_dma_free(hw->pci->ioas, &q->mem);
+	rte_free(q->marks);
+	rte_free(q->sw);
+	rte_free(q);
+}
+
+/* Empty rings, registers set; nothing moves yet [4.6.6]. */
+void e1000_tx_start(struct e1000 *hw)
+{
+	struct plx_eth_dev *eth = hw->eth;
+	uint32_t tarc;
+
+	for (uint16_t i = 0; i < eth->nb_txq; i++) {
+		struct e1000_txq *q = eth->txq[i];
+
+		q->next = 0;
+		q->clean = 0;
+		q->free = q->size - 1; /* a full ring would look like an empty one */
+		q->unmarked = 0;
+		q->mark_head = 0;
+		q->mark_tail = 0;
+		q->holes = false;
+		q->ctx_keep = eth->nb_txq == 1;
+		memset(q->ctx, 0, sizeof(q->ctx));
+		q->vlan_hw = eth->rx_offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+		memset(q->ring, 0, q->size * sizeof(*q->ring));
+		e1000_write(hw, E1000_TDBAL(i), q->mem.dma);
+		e1000_write(hw, E1000_TDBAH(i), q->mem.dma >> 32);
+		e1000_write(hw, E1000_TDLEN(i), q->size * sizeof(*q->ring));
+		e1000_write(hw, E1000_TDH(i), 0);
+		e1000_write(hw, E1000_TDT(i), 0);
+		e1000_write(hw, E1000_TXDCTL(i),
+			    E1000_DCTL_GRAN | E1000_TXDCTL_COUNT | E1000_DCTL_PTHRESH(31) |
+				    E1000_DCTL_HTHRESH(1) | E1000_DCTL_WTHRESH(1));
+		tarc = e1000_read(hw, E1000_TARC(i)) | E1000_TARC_ENABLE;
+		e1000_write(hw, E1000_TARC(i), i ? tarc : tarc | E1000_TARC0_CB_MUST);
+	}
+	eth->tx_burst = plx_ioas_policy(hw->pci->ioas) == PLX_ADDR_ALLOC ? tx_xlate : tx_direct;
+	eth->tx_prepare = e1000_tx_prepare;
+}
+
+void e1000_tx_enable(struct e1000 *hw)
+{
+	/* The gaps of IEEE 802.3 for copper, and its 15 attempts and 63-byte times of collision. */
+	e1000_write(hw, E1000_TIPG, E1000_TIPG_VALUE(8, 8, 6));
+	e1000_write(hw, E1000_TCTL,
+		    E1000_TCTL_EN | E1000_TCTL_PSP | E1000_TCTL_CT(15) | E1000_TCTL_COLD(63) |
+			    E1000_TCTL_RTLC | E1000_TCTL_MULR);
+}
+
+/* The device has stopped: sent or not, the packets go back. */
+void e1000_tx_stop(struct e1000 *hw)
+{
+	for (uint16_t i = 0; i < hw->eth->nb_txq; i++) {
+		struct e1000_txq *q = hw->eth->txq[i];
+
+		while (q->clean != q->next)
+			tx_free_run(q,
+				    q->clean < q->next ? q->next - q->clean : q->size - q->clean);
+	}
+}
