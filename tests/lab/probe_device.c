@@ -109,6 +109,15 @@ int probe_regions(struct probe *probe)
 	return 0;
 }
 
+/* Whether a BAR begins with the MSI-X table (PCI Local Bus 3.0, 6.8.2.4): VFIO reads that as ones.
+ */
+static bool begins_with_vectors(struct plx_pci *pci, unsigned bar)
+{
+	unsigned cap = plx_pci_cap(pci, PCI_CAP_ID_MSIX);
+
+	return cap && plx_pci_cfg_read32(pci, cap + PCI_MSIX_TABLE) == bar;
+}
+
 /* Reads the first register both ways. Offset 0 is harmless to read in every device the lab has. */
 static int check_bar(struct probe *probe, unsigned bar, const struct plx_vfio_region *region)
 {
@@ -123,8 +132,8 @@ static int check_bar(struct probe *probe, unsigned bar, const struct plx_vfio_re
 	if (len != region->size)
 		return probe_fail("BAR %u is mapped with %#zx bytes of %#" PRIx64, bar, len,
 				  region->size);
-	if (region->area[0].offset) {
-		probe_ok("BAR %u is mapped; its beginning can't be", bar);
+	if (region->area[0].offset || begins_with_vectors(probe->pci, bar)) {
+		probe_ok("BAR %u is mapped; it begins with the MSI-X table", bar);
 		return 0;
 	}
 	mapped = *(volatile uint32_t *)va;

@@ -139,6 +139,14 @@ static int identify(struct nvme *nvme, uint64_t dma)
 	return 0;
 }
 
+/* The length of a field that is padded with spaces. */
+static int field_len(const uint8_t *field, int len)
+{
+	while (len && field[len - 1] == ' ')
+		len--;
+	return len;
+}
+
 /* Bytes 0 and 1 are the PCI vendor, 4 the serial number, 24 the model: section 5.17.2.1. */
 static int check_identity(struct probe *probe, const char *what, const uint8_t *data)
 {
@@ -146,7 +154,8 @@ static int check_identity(struct probe *probe, const char *what, const uint8_t *
 
 	if (vendor != probe->pci->id.vendor)
 		return probe_fail("NVMe: Identify into %s gave vendor %04x", what, vendor);
-	probe_ok("NVMe: Identify into %s: %.40s, serial %.20s", what, data + 24, data + 4);
+	probe_ok("NVMe: Identify into %s: %.*s, serial %.*s", what, field_len(data + 24, 40),
+		 data + 24, field_len(data + 4, 20), data + 4);
 	return 0;
 }
 
