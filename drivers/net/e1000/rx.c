@@ -52,8 +52,8 @@ static inline uint64_t *rx_rearm(struct rte_mbuf *m)
 }
 
 /* Where the device shall write: behind the headroom of a buffer. */
-static inline uint64_t rx_addr(const struct e1000_rxq *q, const struct rte_mbuf *m,
-			       const bool xlate)
+static __rte_always_inline uint64_t rx_addr(const struct e1000_rxq *q, const struct rte_mbuf *m,
+					    const bool xlate)
 {
 	if (xlate)
 		return plx_xlate_dma(q->xlate, (char *)m->buf_addr + RTE_PKTMBUF_HEADROOM);
@@ -62,8 +62,8 @@ static inline uint64_t rx_addr(const struct e1000_rxq *q, const struct rte_mbuf 
 
 /* Fills count slots, an even number, from slot on; no wrap. Writing the descriptor clears its DD.
  */
-static inline void rx_arm(struct e1000_rxq *q, struct rte_mbuf **bufs, uint16_t slot,
-			  uint16_t count, const bool xlate)
+static __rte_always_inline void rx_arm(struct e1000_rxq *q, struct rte_mbuf **bufs, uint16_t slot,
+				       uint16_t count, const bool xlate)
 {
 	union e1000_rx_desc *desc = &q->ring[slot];
 	struct rte_mbuf **sw = &q->sw[slot];
@@ -101,7 +101,7 @@ static inline void rx_arm(struct e1000_rxq *q, struct rte_mbuf **bufs, uint16_t 
 }
 
 /* Refills one batch of slots. Whether there were buffers for it. */
-static inline bool rx_refill(struct e1000_rxq *q, const bool xlate)
+static __rte_always_inline bool rx_refill(struct e1000_rxq *q, const bool xlate)
 {
 	struct rte_mempool_cache *cache = rte_mempool_default_cache(q->pool, rte_lcore_id());
 	struct rte_mbuf *fetched[E1000_BATCH], **bufs;
@@ -135,10 +135,30 @@ static inline bool rx_refill(struct e1000_rxq *q, const bool xlate)
 	return true;
 }
 
-static inline uint32_t rx_status(const union e1000_rx_desc *desc)
+static __rte_always_inline uint32_t rx_status(const union e1000_rx_desc *desc)
 {
 	/* Nothing else of the descriptor, nor of the packet, is read before its status. */
 	return rte_le_to_cpu_32(__atomic_load_n(&desc->wb.status, __ATOMIC_ACQUIRE));
+}
+
+/* What rx_four() compares with and stores, loaded once a burst. */
+struct rx_consts {
+	uint64_t rearm;
+	uint16_t len_max;
+#if RX_SSE2
+	__m128i fresh; /* rearm_data and ol_flags of an mbuf */
+	__m128i most;  /* len_max, four times, biased */
+#endif
+};
+
+static __rte_always_inline void rx_consts_init(const struct e1000_rxq *q, struct rx_consts *c)
+{
+	c->rearm = q->rearm;
+	c->len_max = q->len_max;
+#if RX_SSE2
+	c->fresh = _mm_set_epi64x(0, q->rearm);
+	c->most = _mm_set1_epi32(INT32_MIN + (q->len_max - LEN_MIN));
+#endif
 }
 
 /*
@@ -146,17 +166,15 @@ static inline uint32_t rx_status(const union e1000_rx_desc *desc)
  * The last one has been seen done, and the device completes them in order; a device that doesn't
  * is found out by the mask.
  */
-static inline bool rx_four(const struct e1000_rxq *q, const union e1000_rx_desc *desc,
-			   struct rte_mbuf **sw, struct rte_mbuf **pkts)
+static __rte_always_inline bool rx_four(const struct rx_consts *c, const union e1000_rx_desc *desc,
+					struct rte_mbuf **sw, struct rte_mbuf **pkts)
 {
 #if RX_SSE2
 	const __m128i fields = _mm_set_epi32(-1, -1, 0xffff, 0);
-	const __m128i fresh = _mm_set_epi64x(0, q->rearm);
 	const __m128i mask = _mm_set1_epi32(E1000_RXD_DD | E1000_RXD_EOP | (int)E1000_RXD_BAD);
 	const __m128i want = _mm_set1_epi32(E1000_RXD_DD | E1000_RXD_EOP);
 	/* Both bounds by one signed comparison: LEN_MIN wraps to the smallest integer. */
 	const __m128i bias = _mm_set1_epi32(INT32_MAX - LEN_MIN + 1);
-	const __m128i most = _mm_set1_epi32(INT32_MIN + (q->len_max - LEN_MIN));
 	__m128i d0 = _mm_load_si128((const __m128i *)&desc[0]);
 	__m128i d1 = _mm_load_si128((const __m128i *)&desc[1]);
 	__m128i d2 = _mm_load_si128((const __m128i *)&desc[2]);
@@ -169,7 +187,7 @@ static inline bool rx_four(const struct e1000_rxq *q, const union e1000_rx_desc 
 	__m128i off;
 
 	length = _mm_and_si128(length, _mm_set1_epi32(0xffff));
-	off = _mm_cmpgt_epi32(_mm_add_epi32(length, bias), most);
+	off = _mm_cmpgt_epi32(_mm_add_epi32(length, bias), c->most);
 	if (unlikely(_mm_movemask_ps(_mm_castsi128_ps(_mm_andnot_si128(off, sound))) != 0xf))
 		return false;
 
@@ -179,7 +197,7 @@ static inline bool rx_four(const struct e1000_rxq *q, const union e1000_rx_desc 
 	do {                                                                                      \
 		struct rte_mbuf *m = sw[i];                                                       \
 		__m128i f = _mm_and_si128(_mm_shuffle_epi32(d, _MM_SHUFFLE(1, 3, 3, 0)), fields); \
-		_mm_store_si128((__m128i *)&m->rearm_data, fresh);                                \
+		_mm_store_si128((__m128i *)&m->rearm_data, c->fresh);                             \
 		_mm_store_si128((__m128i *)&m->rx_descriptor_fields1, f);                         \
 		pkts[i] = m;                                                                      \
 	} while (0)
@@ -198,14 +216,14 @@ static inline bool rx_four(const struct e1000_rxq *q, const union e1000_rx_desc 
 
 		bad |= (status & (E1000_RXD_DD | E1000_RXD_EOP | E1000_RXD_BAD)) ^
 		       (E1000_RXD_DD | E1000_RXD_EOP);
-		bad |= (uint32_t)len - LEN_MIN > (uint32_t)q->len_max - LEN_MIN;
+		bad |= (uint32_t)len - LEN_MIN > (uint32_t)c->len_max - LEN_MIN;
 	}
 	if (unlikely(bad))
 		return false;
 	for (int i = 0; i < 4; i++) {
 		struct rte_mbuf *m = sw[i];
 
-		*rx_rearm(m) = q->rearm;
+		*rx_rearm(m) = c->rearm;
 		m->ol_flags = 0;
 		m->packet_type = 0;
 		m->data_len = rte_le_to_cpu_16(desc[i].wb.length);
@@ -228,7 +246,7 @@ static inline void rx_advance(struct e1000_rxq *q)
  * Gives up the frame at next, up to the buffer that ends it or to the last of avail slots. If its
  * end hasn't arrived q->dropping stays set. Returns how many slots that took.
  */
-static uint16_t rx_drop(struct e1000_rxq *q, uint16_t avail)
+static __rte_noinline uint16_t rx_drop(struct e1000_rxq *q, uint16_t avail)
 {
 	uint16_t slots = 0;
 	uint32_t status;
@@ -260,11 +278,11 @@ static inline void rx_fresh(const struct e1000_rxq *q, struct rte_mbuf *m, uint1
 }
 
 /* Frames of one buffer each, nothing told about them. */
-static inline uint16_t rx_simple(struct e1000_rxq *q, struct rte_mbuf **pkts, uint16_t count,
-				 const bool xlate)
+static __rte_always_inline uint16_t rx_simple(struct e1000_rxq *q, struct rte_mbuf **pkts,
+					      uint16_t count, const bool xlate)
 {
 	uint16_t avail = q->size - 1 - q->hold, done = 0;
-	const union e1000_rx_desc *desc;
+	struct rx_consts consts;
 	uint32_t status;
 	uint16_t len;
 
@@ -277,14 +295,15 @@ static inline uint16_t rx_simple(struct e1000_rxq *q, struct rte_mbuf **pkts, ui
 	if (unlikely(count > avail))
 		count = avail;
 
+	rx_consts_init(q, &consts);
 	while (done < count) {
-		uint16_t run = RTE_MIN(count - done, q->size - q->next) & ~3;
-		uint16_t taken = 0;
+		unsigned int run = RTE_MIN(count - done, q->size - q->next) & ~3u;
+		const union e1000_rx_desc *desc = &q->ring[q->next];
+		struct rte_mbuf **sw = &q->sw[q->next], **out = &pkts[done];
+		unsigned int taken = 0;
 
-		desc = &q->ring[q->next];
 		while (taken < run && rx_status(&desc[taken + 3]) & E1000_RXD_DD &&
-		       likely(rx_four(q, &desc[taken], &q->sw[q->next + taken],
-				      &pkts[done + taken])))
+		       likely(rx_four(&consts, &desc[taken], &sw[taken], &out[taken])))
 			taken += 4;
 		if (likely(taken)) {
 			q->next = q->next + taken == q->size ? 0 : q->next + taken;
@@ -356,8 +375,8 @@ static void rx_trim_crc(struct e1000_rxq *q, struct rte_mbuf *before, struct rte
 }
 
 /* Frames of any number of buffers, with all that the device has to say about them. */
-static inline uint16_t rx_full(struct e1000_rxq *q, struct rte_mbuf **pkts, uint16_t count,
-			       const bool xlate)
+static __rte_always_inline uint16_t rx_full(struct e1000_rxq *q, struct rte_mbuf **pkts,
+					    uint16_t count, const bool xlate)
 {
 	uint16_t avail = q->size - 1 - q->hold, done = 0;
 	uint32_t status, total;

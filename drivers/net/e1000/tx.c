@@ -43,8 +43,8 @@ _Static_assert(E1000_MIN_DESC - 1 - (E1000_BATCH / 2 - 1) > E1000_MAX_SEGS + 1,
 	       "the largest packet fits beside the slots that have no mark");
 _Static_assert(E1000_MAX_DESC / (E1000_BATCH / 2) <= 256, "marks are numbered by 8 bits");
 
-static inline uint64_t tx_addr(const struct e1000_txq *q, const struct rte_mbuf *m,
-			       const bool xlate)
+static __rte_always_inline uint64_t tx_addr(const struct e1000_txq *q, const struct rte_mbuf *m,
+					    const bool xlate)
 {
 	if (xlate)
 		return plx_xlate_dma(q->xlate, (char *)m->buf_addr + m->data_off);
@@ -73,7 +73,7 @@ static void tx_free_any(struct rte_mbuf **bufs, uint16_t count)
 }
 
 /* Gives back what lies in count slots from clean on; no wrap. */
-static inline void tx_free_run(struct e1000_txq *q, uint16_t count)
+static __rte_always_inline void tx_free_run(struct e1000_txq *q, uint16_t count)
 {
 	struct rte_mbuf **bufs = &q->sw[q->clean];
 
@@ -88,7 +88,7 @@ static inline void tx_free_run(struct e1000_txq *q, uint16_t count)
 }
 
 /* Gives back everything up to the last mark that has reported. */
-static inline void tx_reclaim(struct e1000_txq *q)
+static __rte_always_inline void tx_reclaim(struct e1000_txq *q)
 {
 	while (q->mark_head != q->mark_tail) {
 		uint16_t mark = q->marks[q->mark_head];
@@ -104,8 +104,8 @@ static inline void tx_reclaim(struct e1000_txq *q)
 }
 
 /* Descriptors of four plain packets, if they are: one segment each, no offload wanted. */
-static inline bool tx_four(struct e1000_txq *q, uint16_t slot, struct rte_mbuf **pkts,
-			   const bool xlate)
+static __rte_always_inline bool tx_four(struct e1000_txq *q, uint16_t slot, struct rte_mbuf **pkts,
+					const bool xlate)
 {
 	union e1000_tx_desc *desc = &q->ring[slot];
 	struct rte_mbuf **sw = &q->sw[slot];
@@ -191,7 +191,7 @@ static inline bool tx_reachable(const struct e1000_txq *q, const struct rte_mbuf
  * never could be. False: no room for now. There is room sooner or later, since the slots without a
  * mark are too few to fill the ring.
  */
-static bool tx_one(struct e1000_txq *q, struct rte_mbuf *m, const bool xlate)
+static __rte_noinline bool tx_one(struct e1000_txq *q, struct rte_mbuf *m, const bool xlate)
 {
 	union e1000_tx_desc ctx, *desc = NULL;
 	uint32_t popts, cmd = 0;
@@ -257,7 +257,7 @@ discard:
 }
 
 /* Has the last descriptor filled report its completion. It ends a packet. */
-static inline void tx_mark(struct e1000_txq *q)
+static __rte_always_inline void tx_mark(struct e1000_txq *q)
 {
 	uint16_t last = (q->next ? q->next : q->size) - 1;
 
@@ -266,8 +266,8 @@ static inline void tx_mark(struct e1000_txq *q)
 	q->unmarked = 0;
 }
 
-static inline uint16_t tx_burst(struct e1000_txq *q, struct rte_mbuf **pkts, uint16_t count,
-				const bool xlate)
+static __rte_always_inline uint16_t tx_burst(struct e1000_txq *q, struct rte_mbuf **pkts,
+					     uint16_t count, const bool xlate)
 {
 	uint16_t done = 0;
 
