@@ -62,14 +62,12 @@ int plx_claim_check_group(const struct plx_claim *claim, struct plx_refusal *why
 		claim->facts->group, bdf, driver);
 }
 
-int plx_refuse_isolation(struct plx_refusal *why, const char *call, int err)
+int plx_refuse_isolation(struct plx_refusal *why, int err)
 {
-	return plx_refuse(
-		why, PLX_REFUSED_IOMMU, err,
-		"interrupt remapping is missing (%s from %s): turn it on in the firmware, "
-		"or accept that devices can forge interrupts with allow_unsafe_interrupts=1 "
-		"(modules vfio_iommu_type1 and iommufd)",
-		err == -EPERM ? "EPERM" : strerror(-err), call);
+	return plx_refuse(why, PLX_REFUSED_IOMMU, err,
+			  "interrupt remapping is missing (EPERM): turn it on in the firmware, or "
+			  "accept that devices can forge interrupts with allow_unsafe_interrupts=1 "
+			  "(modules vfio_iommu_type1 and iommufd)");
 }
 
 static int refuse_driver(const struct plx_facts *facts, struct plx_refusal *why)
@@ -98,19 +96,30 @@ static int check_mode(const struct plx_claim *claim, struct plx_refusal *why)
 	return 0;
 }
 
-/* Asked last, so that a device behind an IOMMU is not told to do without. */
+static bool is_noiommu(const struct plx_facts *facts)
+{
+	return facts->noiommu_group || facts->noiommu_cdev;
+}
+
+/* What speaks against no-IOMMU, for a device that is there. */
 static int check_unsafe(const struct plx_claim *claim, struct plx_refusal *why)
 {
-	if (!plx_vfio_mode_unsafe(claim->mode) || claim->opts->allow_noiommu)
+	bool safe_asked =
+		claim->opts->modes & ~(1u << PLX_VFIO_NOIOMMU_CDEV | 1u << PLX_VFIO_NOIOMMU);
+
+	if (!plx_vfio_mode_unsafe(claim->mode))
+		return 0;
+	/* Of interest only to somebody who asked for nothing else. */
+	if (claim->facts->group >= 0 && !is_noiommu(claim->facts))
+		return plx_refuse(
+			why, safe_asked ? PLX_REFUSED_NOT_ASKED : PLX_REFUSED_NODE, -ENODEV,
+			"the device is behind an IOMMU: there is no unprotected access to "
+			"it");
+	if (claim->opts->allow_noiommu)
 		return 0;
 	return plx_refuse(why, PLX_REFUSED_UNSAFE, -EPERM,
 			  "unprotected DMA was not allowed: say --allow-noiommu if you accept that "
 			  "the device can write all of memory");
-}
-
-static bool is_noiommu(const struct plx_facts *facts)
-{
-	return facts->noiommu_group || facts->noiommu_cdev;
 }
 
 int plx_claim_choose(struct plx_claim *claim, struct plx_vfio_dev *dev,
@@ -126,12 +135,10 @@ int plx_claim_choose(struct plx_claim *claim, struct plx_vfio_dev *dev,
 
 		claim->mode = i;
 		err = check_mode(claim, why);
-		if (!err && is_noiommu(claim->facts))
+		if (!err)
 			err = check_unsafe(claim, why);
 		if (!err)
 			err = claims[i]->probe(claim, why);
-		if (!err)
-			err = check_unsafe(claim, why);
 		if (!err && dev) {
 			dev->mode = i;
 			dev->claim = claims[i];

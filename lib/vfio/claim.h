@@ -43,7 +43,7 @@ int plx_claim_check_node(const struct plx_claim *claim, const char *path, struct
 int plx_claim_check_group(const struct plx_claim *claim, struct plx_refusal *why);
 
 /* The usual reason for EPERM with an IOMMU: a device could forge interrupts. */
-int plx_refuse_isolation(struct plx_refusal *why, const char *call, int err);
+int plx_refuse_isolation(struct plx_refusal *why, int err);
 
 /* All modes: probe, or probe and open. *taken is the mode that went through. */
 int plx_claim_choose(struct plx_claim *claim, struct plx_vfio_dev *dev,

@@ -24,10 +24,6 @@ static int probe_kind(const struct plx_claim *claim, struct plx_refusal *why)
 	if (claim->mode == PLX_VFIO_NOIOMMU_CDEV) {
 		if (facts->noiommu_cdev)
 			return 0;
-		if (facts->group >= 0 && !facts->noiommu_group)
-			return plx_refuse(why, PLX_REFUSED_NODE, -ENODEV,
-					  "the device is behind an IOMMU: there is no unprotected "
-					  "access to it");
 		return plx_refuse(why, PLX_REFUSED_NODE, -ENODEV,
 				  "the device has no no-IOMMU cdev: use a kernel with "
 				  "CONFIG_IOMMUFD_NOIOMMU");
@@ -111,7 +107,7 @@ static int refuse_bind(const struct plx_claim *claim, int err, struct plx_refusa
 					  "no-IOMMU needs CAP_SYS_RAWIO");
 		if (plx_claim_check_group(claim, why))
 			return why->err;
-		return plx_refuse_isolation(why, "VFIO_DEVICE_BIND_IOMMUFD", err);
+		return plx_refuse_isolation(why, err);
 	default:
 		return plx_refuse(why, PLX_REFUSED_KERNEL, err,
 				  "VFIO_DEVICE_BIND_IOMMUFD failed: %s", strerror(-err));

@@ -44,11 +44,6 @@ static int probe_kind(const struct plx_claim *claim, struct plx_refusal *why)
 			why, PLX_REFUSED_IOMMU, -ENODEV,
 			"the device has no IOMMU group: turn the IOMMU on in the firmware "
 			"and on the kernel's command line");
-	if (claim->mode == PLX_VFIO_NOIOMMU && !facts->noiommu_group)
-		return plx_refuse(
-			why, PLX_REFUSED_NODE, -ENODEV,
-			"the device is behind an IOMMU: there is no unprotected access to "
-			"it");
 	if (claim->mode != PLX_VFIO_NOIOMMU && facts->noiommu_group)
 		return plx_refuse(why, PLX_REFUSED_IOMMU, -ENODEV,
 				  "there is no IOMMU before the device: turn it on in the firmware "
@@ -161,7 +156,7 @@ static int refuse_container(const struct plx_claim *claim, int err, struct plx_r
 	if (err == -EPERM && claim->mode == PLX_VFIO_NOIOMMU)
 		return plx_refuse(why, PLX_REFUSED_PERMISSION, err, "no-IOMMU needs CAP_SYS_RAWIO");
 	if (err == -EPERM)
-		return plx_refuse_isolation(why, "VFIO_SET_IOMMU", err);
+		return plx_refuse_isolation(why, err);
 	if (err == -EBUSY)
 		return plx_refuse(why, PLX_REFUSED_BUSY, err, "group %d is held by somebody else",
 				  claim->facts->group);
@@ -215,7 +210,7 @@ static int refuse_device(const struct plx_claim *claim, int err, struct plx_refu
 		if (plx_claim_check_group(claim, why))
 			return why->err;
 		if (err == -EPERM && claim->mode != PLX_VFIO_NOIOMMU)
-			return plx_refuse_isolation(why, "VFIO_GROUP_GET_DEVICE_FD", err);
+			return plx_refuse_isolation(why, err);
 		if (err == -EPERM)
 			return plx_refuse(why, PLX_REFUSED_PERMISSION, err,
 					  "no-IOMMU needs CAP_SYS_RAWIO");
