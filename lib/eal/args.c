@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,7 +77,7 @@ static const char *iova_mode(enum plx_addr_policy addr)
 	return addr == PLX_ADDR_PA ? "pa" : "va";
 }
 
-static int look_at(int opt, const char *value, const char *word, enum plx_addr_policy addr,
+static int look_at(int opt, const char *name, const char *value, enum plx_addr_policy addr,
 		   struct asked *asked)
 {
 	switch (opt) {
@@ -86,7 +87,7 @@ static int look_at(int opt, const char *value, const char *word, enum plx_addr_p
 		plx_err("EAL option %s: devices are not EAL's: -a, -b and --vfio-vf-token belong "
 			"to "
 			"the PCI bus (plx_pci_scan())",
-			word);
+			name);
 		return -EINVAL;
 	case OPT_IOVA_MODE:
 		if (!strcmp(value, iova_mode(addr)))
@@ -123,14 +124,17 @@ static int read_user(int argc, char **argv, enum plx_addr_policy addr, struct as
 {
 	const int old_optind = optind, old_opterr = opterr, old_optopt = optopt;
 	char *const old_optarg = optarg;
-	int opt, at, err = 0;
+	int opt, at = -1, err = 0;
+	char name[64];
 
 	optind = 0; /* also makes glibc forget where a caller left off */
 	opterr = 0;
-	at = 1;
-	while (!err && (opt = getopt_long(argc, argv, SHORT_OPTIONS, long_options, NULL)) != -1) {
-		err = look_at(opt, optarg, argv[at < argc ? at : argc - 1], addr, asked);
-		at = optind;
+	while (!err && (opt = getopt_long(argc, argv, SHORT_OPTIONS, long_options, &at)) != -1) {
+		if (opt < OPT_OTHER)
+			snprintf(name, sizeof(name), "-%c", opt);
+		else
+			snprintf(name, sizeof(name), "--%s", long_options[at].name);
+		err = look_at(opt, name, optarg, addr, asked);
 	}
 	optind = old_optind;
 	opterr = old_opterr;

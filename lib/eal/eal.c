@@ -12,7 +12,7 @@
 
 #include "internal.h"
 
-/* EAL starts once a process: there is no way back to EAL_IDLE. */
+/* There is no way back to EAL_IDLE. */
 static enum { EAL_IDLE, EAL_RUNNING, EAL_OVER } state;
 
 static int check_physical(const struct plx_policy *policy)
@@ -55,6 +55,7 @@ static int start_eal(int argc, char **argv, const struct plx_policy *policy, boo
 	if (err)
 		return err;
 	*static_memory = args.static_memory;
+	state = EAL_OVER; /* EAL doesn't read arguments a second time, whatever comes of it */
 	rte_errno = 0;
 	consumed = rte_eal_init(args.argc, args.argv);
 	if (consumed < 0) {
@@ -101,7 +102,6 @@ int plx_eal_init(int argc, char **argv, const struct plx_policy *policy, struct 
 cleanup_eal:
 	plx_eal_log_stop();
 	rte_eal_cleanup();
-	state = EAL_OVER;
 	return err;
 }
 
