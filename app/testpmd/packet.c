@@ -19,7 +19,7 @@ static bool answers_for(const struct responder *self, rte_be32_t addr)
 
 static bool is_group(rte_be32_t addr)
 {
-	return rte_be_to_cpu_32(addr) >= RTE_IPV4_MIN_MCAST;
+	return rte_be_to_cpu_32(addr) >= UINT32_C(0xe0000000); /* 224.0.0.0 */
 }
 
 static void answer_eth(struct rte_ether_hdr *eth, const struct responder *self)
