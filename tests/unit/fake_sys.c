@@ -615,8 +615,26 @@ void fake_log_print(void)
 /*
  * Beginning and end.
  */
+/* Takes away what a failed test left, so that the next one begins clean. */
+static void purge(void)
+{
+	int i;
+
+	for (i = 0; i < FD_MAX; i++)
+		if (fds[i])
+			sys_close(FD_BASE + i);
+	for (i = 0; i < REAL_MAX; i++)
+		if (real_fds[i])
+			sys_close(i);
+	while (nvmas)
+		sys_munmap((void *)(uintptr_t)vmas[0].start, vmas[0].len);
+	while (allocs.next != &allocs)
+		sys_free(allocs.next + 1);
+}
+
 void fake_start(enum fake_flavour flavour)
 {
+	purge();
 	fake = (struct fake_kernel){
 		.flavour = flavour,
 		.cap_rawio = true,
@@ -672,23 +690,6 @@ int fake_leaks(void)
 	return leaks;
 }
 
-/* Takes away what a failed test left, so that the next one begins clean. */
-static void purge(void)
-{
-	int i;
-
-	for (i = 0; i < FD_MAX; i++)
-		if (fds[i])
-			sys_close(FD_BASE + i);
-	for (i = 0; i < REAL_MAX; i++)
-		if (real_fds[i])
-			sys_close(i);
-	while (nvmas)
-		sys_munmap((void *)(uintptr_t)vmas[0].start, vmas[0].len);
-	while (allocs.next != &allocs)
-		sys_free(allocs.next + 1);
-}
-
 void fake_stop(void)
 {
 	int leaks = fake_leaks();
@@ -696,10 +697,9 @@ void fake_stop(void)
 	plx_sys = &plx_sys_kernel;
 	plx_log_set_sink(NULL, NULL);
 	plx_log_set_level(PLX_LOG_NOTICE);
-	if (leaks) {
+	if (leaks)
 		fake_log_print();
-		purge();
-	}
+	purge();
 	fake_log_clear();
 	fake_fs_reset();
 	free(vmas);
