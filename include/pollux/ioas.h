@@ -61,7 +61,7 @@ struct plx_dma_mem {
 	void *va;          /* page aligned */
 	size_t len;        /* bytes, whole pages */
 	size_t page_size;  /* of the pages behind it; 0: not known, taken as base pages */
-	int fd;            /* the file behind it, or -1 */
+	int fd;            /* the file shared at va, open for as long as it's mapped; or -1 */
 	uint64_t fd_offset;/* of va in that file */
 	unsigned access;   /* PLX_DMA_*; 0 means PLX_DMA_RW */
 };

@@ -188,7 +188,7 @@ int plx_vfio_irq_fire(struct plx_vfio_dev *dev, unsigned index, unsigned vector)
  * Reset. Both restore nothing: memory decoding, bus mastering and interrupts must be set up again
  * (the interrupt sets known to the device are put back by plx_vfio_irq_restore()).
  * -EOPNOTSUPP: the function can't be reset alone; try the hot reset, which takes everything on its
- * bus or slot with it and works only if all of that is claimed by this process.
+ * bus or slot with it and works only if all of that is claimed into the same address space.
  */
 int plx_vfio_reset(struct plx_vfio_dev *dev);
 int plx_vfio_hot_reset(struct plx_vfio_dev *dev);

@@ -412,7 +412,7 @@ static int replay_one(struct plx_ioas *ioas, struct plx_iommu *iommu, unsigned i
 	err = plx_mapping_apply(iommu, m, why);
 	if (err)
 		return err;
-	err = plx_place_agree(ioas, m, iommu, why);
+	err = plx_place_agree(m, iommu, why);
 	if (!err && !known) {
 		err = settle(ioas, m, why);
 		if (err)

@@ -95,8 +95,7 @@ void plx_unplace(struct plx_ioas *ioas, struct plx_mapping *m, const struct plx_
 
 /* Compares m's physical addresses, if it has any, with what a new context says; else takes those.
  */
-int plx_place_agree(struct plx_ioas *ioas, struct plx_mapping *m, struct plx_iommu *iommu,
-		    struct plx_refusal *why);
+int plx_place_agree(struct plx_mapping *m, struct plx_iommu *iommu, struct plx_refusal *why);
 
 /* Whether all of m's segments lie in ranges. */
 int plx_place_check(const struct plx_ioas *ioas, const struct plx_mapping *m,

@@ -226,13 +226,11 @@ static bool same_segs(const struct plx_mapping *a, const struct plx_mapping *b)
 	return a->nsegs == b->nsegs && !memcmp(a->seg, b->seg, a->nsegs * sizeof(*a->seg));
 }
 
-int plx_place_agree(struct plx_ioas *ioas, struct plx_mapping *m, struct plx_iommu *iommu,
-		    struct plx_refusal *why)
+int plx_place_agree(struct plx_mapping *m, struct plx_iommu *iommu, struct plx_refusal *why)
 {
 	struct plx_mapping other = *m;
-	int err = 0;
+	int err;
 
-	(void)ioas;
 	if (!m->nsegs)
 		return resolve(m, iommu, why);
 	other.seg = &other.one;
@@ -265,7 +263,7 @@ static int place_pa(struct plx_ioas *ioas, struct plx_mapping *m, struct plx_ref
 		if (iommu->ops->translates)
 			continue;
 		asked = true;
-		err = plx_place_agree(ioas, m, iommu, why);
+		err = plx_place_agree(m, iommu, why);
 		if (err && err != -EPERM)
 			return err;
 	}

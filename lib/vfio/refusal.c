@@ -79,10 +79,11 @@ int plx_refuse_node(struct plx_refusal *why, const char *path, int err)
 		return plx_refuse(why, PLX_REFUSED_PERMISSION, err,
 				  "%s: not permitted: CAP_SYS_RAWIO is needed", path);
 	case -EBUSY:
-		return plx_refuse(why, PLX_REFUSED_BUSY, err,
-				  "%s is in use: end the program that holds it, or claim the "
-				  "device through what this process holds already",
-				  path);
+		return plx_refuse(
+			why, PLX_REFUSED_BUSY, err,
+			"%s is in use, by another process or by this one in another access "
+			"mode",
+			path);
 	default:
 		return plx_refuse(why, PLX_REFUSED_KERNEL, err, "%s can't be opened: %s", path,
 				  strerror(-err));
