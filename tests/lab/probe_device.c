@@ -248,9 +248,14 @@ int probe_reset(struct probe *probe)
 	bool vectors = !plx_pci_irq_enable(probe->pci, 1);
 	int ret, err;
 
+	/* On, so that the check afterwards sees it turned off. */
+	err = plx_pci_set_master(probe->pci, true);
+	if (err)
+		return probe_fail("bus mastering: %s", strerror(-err));
 	err = plx_pci_reset(probe->pci);
 	if (err == -EOPNOTSUPP) {
 		plx_pci_irq_disable(probe->pci);
+		plx_pci_set_master(probe->pci, false);
 		probe_skip("reset: the function has none of its own");
 		return 0;
 	}

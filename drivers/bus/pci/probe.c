@@ -20,8 +20,10 @@ int plx_pci_policy(struct plx_pci_bus *bus, struct plx_policy *policy)
 	TAILQ_FOREACH(fn, &bus->fns, link)
 		count += fn->in_use;
 	devs = plx_sys->alloc((count + 1) * sizeof(*devs));
-	if (!devs)
+	if (!devs) {
+		plx_err("out of memory for the address policy of %zu PCI functions", count);
 		return -ENOMEM;
+	}
 	count = 0;
 	TAILQ_FOREACH(fn, &bus->fns, link) {
 		if (fn->in_use)

@@ -227,8 +227,10 @@ int plx_pci_scan(int *argc, char **argv, struct plx_pci_bus **out)
 	int err;
 
 	bus = plx_sys->alloc(sizeof(*bus));
-	if (!bus)
+	if (!bus) {
+		plx_err("out of memory for the PCI bus");
 		return -ENOMEM;
+	}
 	TAILQ_INIT(&bus->fns);
 	plx_pci_options_init(&bus->options);
 	err = plx_pci_options_parse(&bus->options, argc, argv);
