@@ -381,6 +381,21 @@ static void publish_group(const struct fake_dev *dev, const char *dir)
 	addf(NODE_TEXT, text, "%s/reserved_regions", path);
 }
 
+/* Each group has an IOMMU of its own. */
+static void publish_iommu(const struct fake_dev *dev, const char *dir)
+{
+	char iommu[64], text[32];
+
+	snprintf(iommu, sizeof(iommu), "/sys/devices/virtual/iommu/dmar%d", dev->group);
+	addf(NODE_LINK, iommu, "%s/iommu", dir);
+	/* Capability register of VT-d: MGAW in bits 21:16 is the width less one. */
+	snprintf(text, sizeof(text), "%llx\n",
+		 (0xd2008c40660462ull & ~(0x3full << 16)) | (unsigned long long)(dev->width - 1)
+								    << 16);
+	addf(NODE_TEXT, text, "%s/intel-iommu/cap", iommu);
+	addf(NODE_TEXT, "f00f5a\n", "%s/intel-iommu/ecap", iommu);
+}
+
 static void publish_cdev(struct fake_dev *dev, const char *dir)
 {
 	bool unsafe = dev->noiommu && fake_has_noiommu_cdev();
@@ -428,16 +443,8 @@ static void publish_dev(struct fake_dev *dev)
 	}
 	if (!dev->noiommu || vfio)
 		publish_group(dev, dir);
-	if (!dev->noiommu && dev->width) {
-		addf(NODE_LINK, "/sys/devices/virtual/iommu/dmar0", "%s/iommu", dir);
-		/* Capability register of VT-d: MGAW in bits 21:16 is the width less one. */
-		snprintf(text, sizeof(text), "%llx\n",
-			 (0xd2008c40660462ull & ~(0x3full << 16)) |
-				 (unsigned long long)(dev->width - 1) << 16);
-		add(NODE_TEXT, text, "/sys/devices/virtual/iommu/dmar0/intel-iommu/cap");
-		add(NODE_TEXT, "f00f5a\n", "/sys/devices/virtual/iommu/dmar0/intel-iommu/ecap");
-		add(NODE_LINK, "/sys/devices/virtual/iommu/dmar0", "/sys/class/iommu/dmar0");
-	}
+	if (!dev->noiommu && dev->width)
+		publish_iommu(dev, dir);
 	if (!vfio)
 		return;
 	publish_cdev(dev, dir);

@@ -161,7 +161,8 @@ static int cmd_map(struct fake_file *file, struct fk_ioas_map *cmd)
 static int cmd_map_file(struct fake_file *file, struct fk_map_file *cmd)
 {
 	struct fake_ioas *ioas = fake_iommufd_ioas(file, cmd->ioas_id);
-	struct fake_map map = { cmd->iova, cmd->start, cmd->length, cmd->fd, cmd->flags & 6 };
+	struct fake_map map = { cmd->iova, fake_va_of_file(cmd->fd, cmd->start), cmd->length,
+				cmd->fd, cmd->flags & 6 };
 	int ret;
 
 	if (fake.flavour != FAKE_C || fake.no_map_file)

@@ -87,7 +87,7 @@ void fake_file_put(struct fake_file *file);
 struct fake_file *fake_file_of(int fd);		   /* NULL: not one of ours */
 int fake_fd_install(struct fake_file *file);	   /* takes over the caller's reference */
 bool fake_va_is_device(uint64_t va, uint64_t len); /* overlaps memory mapped from a device */
-unsigned fake_live_files(enum fake_file_kind kind);
+uint64_t fake_va_of_file(int fd, uint64_t offset); /* where it is mapped; else the offset itself */
 
 /* fake_fs.c */
 int fake_fs_open(const char *path, int flags); /* descriptor or -errno */

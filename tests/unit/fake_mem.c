@@ -13,6 +13,8 @@
 
 #include "fake_kernel.h"
 
+#define ARENA_MAX (1u << 30) /* more than any test needs */
+
 int __wrap_plx_phys(const void *va, uint64_t *phys);
 int __wrap_plx_phys_run(const void *va, size_t len, size_t page_size, uint64_t *phys, size_t *run);
 int __wrap_plx_arena_create(const struct plx_arena_opts *opts, struct plx_arena **arena);
@@ -68,10 +70,13 @@ int __wrap_plx_phys_run(const void *va, size_t len, size_t page_size, uint64_t *
 int __wrap_plx_arena_create(const struct plx_arena_opts *opts, struct plx_arena **arena)
 {
 	size_t page = opts->page_size ? opts->page_size : 2u << 20;
-	struct plx_arena *new = plx_sys->alloc(sizeof(*new));
+	struct plx_arena *new;
 	char *at, *va;
 	int err = -ENOMEM;
 
+	if (opts->len > ARENA_MAX)
+		return -ENOMEM;
+	new = plx_sys->alloc(sizeof(*new));
 	if (!new)
 		return -ENOMEM;
 	new->len = (opts->len + page - 1) / page *page;

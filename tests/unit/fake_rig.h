@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <linux/vfio.h>
 #include <pollux/ioas.h>
 #include <pollux/log.h>
 #include <pollux/vfio.h>

@@ -28,6 +28,8 @@
 struct vma {
 	uint64_t start, len;
 	struct fake_file *file;
+	ino_t inode; /* of a real file, or 0; and where in it the memory begins */
+	uint64_t offset;
 };
 
 /* In front of each allocation; keeps what follows aligned for any type. */
@@ -116,16 +118,6 @@ int fake_fd_install(struct fake_file *file)
 		}
 	fake_file_put(file);
 	return -EMFILE;
-}
-
-unsigned fake_live_files(enum fake_file_kind kind)
-{
-	struct fake_file *file;
-	unsigned count = 0;
-
-	for (file = files; file; file = file->next)
-		count += file->kind == kind;
-	return count;
 }
 
 static int real_fd(int fd)
@@ -263,15 +255,15 @@ static int sys_ioctl(int fd, unsigned long request, void *arg)
 /*
  * Memory.
  */
-static void vma_add(uint64_t start, uint64_t len, struct fake_file *file)
+static void vma_add(struct vma vma)
 {
 	if (nvmas == vma_room) {
 		vma_room = vma_room ? 2 * vma_room : 64;
 		vmas = realloc(vmas, vma_room * sizeof(*vmas));
 	}
-	vmas[nvmas++] = (struct vma){ start, len, file };
-	if (file)
-		fake_file_get(file);
+	vmas[nvmas++] = vma;
+	if (vma.file)
+		fake_file_get(vma.file);
 }
 
 /* Forgets a range, splitting what lies across its ends. */
@@ -290,9 +282,11 @@ static void vma_remove(uint64_t start, uint64_t len)
 		}
 		vmas[i] = vmas[--nvmas];
 		if (old.start < start)
-			vma_add(old.start, start - old.start, old.file);
+			vma_add((struct vma){ old.start, start - old.start, old.file, old.inode,
+					      old.offset });
 		if (old_end > end)
-			vma_add(end, old_end - end, old.file);
+			vma_add((struct vma){ end, old_end - end, old.file, old.inode,
+					      old.offset + (end - old.start) });
 		if (old.file)
 			fake_file_put(old.file);
 	}
@@ -306,6 +300,25 @@ bool fake_va_is_device(uint64_t va, uint64_t len)
 		if (vmas[i].file && vmas[i].start < va + len && va < vmas[i].start + vmas[i].len)
 			return true;
 	return false;
+}
+
+static ino_t inode_of(int fd)
+{
+	struct stat st;
+
+	return fd < 0 || fstat(fd, &st) ? 0 : st.st_ino;
+}
+
+uint64_t fake_va_of_file(int fd, uint64_t offset)
+{
+	ino_t inode = inode_of(fd);
+	size_t i;
+
+	for (i = 0; i < nvmas && inode; i++)
+		if (vmas[i].inode == inode && offset >= vmas[i].offset &&
+		    offset - vmas[i].offset < vmas[i].len)
+			return vmas[i].start + (offset - vmas[i].offset);
+	return offset;
 }
 
 static void *sys_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
@@ -328,7 +341,7 @@ static void *sys_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t
 	if (!ret) {
 		len = (len + FAKE_PAGE - 1) & ~(size_t)(FAKE_PAGE - 1);
 		vma_remove((uintptr_t)va, len);
-		vma_add((uintptr_t)va, len, file);
+		vma_add((struct vma){ (uintptr_t)va, len, file, file ? 0 : inode_of(fd), offset });
 	}
 	pthread_mutex_unlock(&lock);
 	if (ret)

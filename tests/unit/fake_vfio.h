@@ -54,7 +54,7 @@ struct fake_region {
 
 struct fake_map {
 	uint64_t iova, va, size;
-	int fd; /* MAP_FILE: the file and its offset in va; else -1 */
+	int fd; /* MAP_FILE: the file (va is its offset where it isn't mmapped); else -1 */
 	unsigned prot;
 };
 
