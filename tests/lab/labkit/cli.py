@@ -7,7 +7,9 @@ import re
 import sys
 
 from . import cache, devices, guest, initrd, kernel, matrix
-from .errors import EXIT_FAILURE, EXIT_UNAVAILABLE, LabError
+from .errors import EXIT_FAILURE, EXIT_UNAVAILABLE, LabError, UsageError
+
+SYSTEM_MEBIBYTES = 192      # what a guest needs besides its hugepages
 
 ABOUT = """\
 Boots small virtual machines with every VFIO flavour and runs programs of this
@@ -182,6 +184,10 @@ def _names(known):
 
 def _options(parsed):
     """guest.Options from the parsed command line."""
+    mebibytes = int(parsed.mem[:-1]) * (1024 if parsed.mem[-1] == "G" else 1)
+    if parsed.hugepages * 2 + SYSTEM_MEBIBYTES > mebibytes:
+        raise UsageError(f"{parsed.hugepages} hugepages of 2 MiB do not fit into --mem "
+                         f"{parsed.mem} beside {SYSTEM_MEBIBYTES} MiB for the guest's system")
     return guest.Options(
         command=parsed.command, iommu=parsed.iommu, intremap=parsed.intremap,
         kernel=parsed.kernel, devices=devices.parse(",".join(parsed.device)), mem=parsed.mem, cpus=parsed.cpus,

@@ -6,6 +6,7 @@ import ctypes
 import dataclasses
 import os
 import pathlib
+import re
 import selectors
 import shlex
 import shutil
@@ -202,8 +203,8 @@ class _Guest:
         lines.append("lab_command() {")
         lines.append("\tunset " + " ".join(values))
         lines += [f"\texport {key}={shlex.quote(value)}" for key, value in env.items()]
-        script = 'cd "$0" 2>/dev/null || cd /; exec "$@"'
-        words = ["/bin/busybox", "chroot", "/host", "/bin/sh", "-c", script, cwd,
+        script = 'cd "$1" 2>/dev/null || cd /; shift; exec "$@"'
+        words = ["/bin/busybox", "chroot", "/host", "/bin/sh", "-c", script, "lab", cwd,
                  *options.command]
         lines.append("\texec " + shlex.join(words))
         lines.append("}")
@@ -309,11 +310,17 @@ class _Guest:
         if errors or code:
             why = f"QEMU ended with {code}: {errors[-1000:] or 'no message'}"
         else:
-            why = "the guest panicked or rebooted"
+            why = "the guest panicked or rebooted" + self._panic()
         if self.last_line.strip():
             why += "\nthe command's last output: " \
                    + self.last_line.decode(errors="replace").strip()
         return self._result(EXIT_LAB, why + self._console_tail(), booted)
+
+    def _panic(self):
+        """What the kernel gave as the reason of a panic."""
+        text = pathlib.Path(self.console).read_bytes().decode(errors="replace")
+        match = re.search(r"Kernel panic - not syncing: .*", text)
+        return f": {match[0].strip()}" if match else ""
 
     def _console_tail(self, count=12):
         """The last lines of the guest's console, ready to append to a message."""
