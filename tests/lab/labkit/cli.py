@@ -6,7 +6,7 @@ import os
 import re
 import sys
 
-from . import cache, devices, guest, initrd, kernel, matrix
+from . import cache, debian, devices, guest, initrd, kernel, matrix, qemu
 from .errors import EXIT_FAILURE, EXIT_UNAVAILABLE, LabError, UsageError
 
 SYSTEM_MEBIBYTES = 192      # what a guest needs besides its hugepages
@@ -86,8 +86,9 @@ def _parser():
 
     build = commands.add_parser("build", help="build kernels and the initrd into the cache",
                                 description="Build what guests need, unless the cache has it.")
-    build.add_argument("what", nargs="*", choices=[*kernel.NAMES, "initrd", []],
-                       metavar="WHAT", help="a, b, c, stock or initrd (default: all)")
+    build.add_argument("what", nargs="*", choices=[*kernel.NAMES, "initrd", "qemu", []],
+                       metavar="WHAT",
+                       help="a, b, c, stock, initrd or qemu (one that has igb); default: all")
     build.add_argument("--refresh", action="store_true",
                        help="look for newer package versions first")
     build.set_defaults(function=_build)
@@ -215,14 +216,16 @@ def _shell(parsed):
 
 def _build(parsed):
     if parsed.refresh:
-        kernel.forget_versions()
-    what = parsed.what or [*kernel.NAMES, "initrd"]
+        debian.forget_versions()
+    what = parsed.what or [*kernel.NAMES, "initrd", "qemu"]
     worst = 0
     with guest.signals_as_exceptions(), kernel.BuildSession() as session:
         for name in what:
             try:
                 if name == "initrd":
                     path = initrd.base(None)
+                elif name == "qemu":
+                    path = qemu.find(devices.parse("igb"))[0]
                 else:
                     image = session.get(name)
                     path = image.image

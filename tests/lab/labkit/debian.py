@@ -7,6 +7,7 @@ root is needed. The archive's address is that of the machine's own apt
 configuration; $LAB_MIRROR overrides it.
 """
 
+import contextlib
 import os
 import pathlib
 import platform
@@ -44,14 +45,45 @@ def installed_version(package):
     return version.strip() if state.startswith("ii") else None
 
 
-def codename():
-    """The release this machine runs (bookworm, ...)."""
-    with open("/etc/os-release", encoding="utf-8") as handle:
+def _os_release(wanted):
+    """A field of /etc/os-release."""
+    with contextlib.suppress(OSError), open("/etc/os-release", encoding="utf-8") as handle:
         for line in handle:
             key, _, value = line.strip().partition("=")
-            if key == "VERSION_CODENAME":
+            if key == wanted:
                 return value.strip('"')
     return ""
+
+
+def codename():
+    """The release this machine runs (bookworm, ...)."""
+    return _os_release("VERSION_CODENAME")
+
+
+def is_debian():
+    """Whether that is a release of Debian."""
+    return _os_release("ID") == "debian"
+
+
+# Asking the archive takes seconds and the network, so the answer is kept
+
+def version(package, *suites):
+    """The version of a package in some suites: the one asked for before, or the newest."""
+    known = cache.root() / f"version-{package}"
+    with contextlib.suppress(OSError):
+        return known.read_text(encoding="utf-8").strip()
+    with cache.lock(known.name):
+        found = Archive(*suites).candidate(package)
+        if not found:
+            raise Unavailable(f"no package {package} in {', '.join(suites)}")
+        known.write_text(found + "\n", encoding="utf-8")
+    return found
+
+
+def forget_versions():
+    """Make the next run ask the archive again."""
+    for path in [*cache.root().glob("version-*"), *cache.root().glob("apt-*/updated")]:
+        path.unlink(missing_ok=True)
 
 
 def mirrors():

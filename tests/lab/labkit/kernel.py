@@ -29,6 +29,7 @@ RECIPE = "4"                # change it when the way of building changes
 CONFIG_TIMEOUT = 120
 BUILD_TIMEOUT = 40 * 60
 STOCK = "stock"
+STOCK_SUITE = "bookworm"    # on a machine that is not Debian
 
 # Parts of the source tree that no x86 configuration compiles: 40 % of the
 # time to unpack it. Kconfig files must stay, the kernel reads all of them.
@@ -114,31 +115,12 @@ class BuildSession:
         if name == STOCK:
             return self._stock()
         kernel = KERNELS[name]
-        version = self._version(kernel.package, kernel.suites)
+        version = source_version(kernel)
         path = cache.entry(f"kernel-{name}",
                            cache.digest(kernel.series, version, kernel.fragment(), RECIPE),
                            lambda into: self._build(kernel, version, into))
         facts = json.loads((path / "facts.json").read_text(encoding="utf-8"))
         return Image(name, facts["release"], path / "vmlinux")
-
-    # Versions: asking the archive takes seconds and the network, so the answer
-    # is kept; `forget_versions` makes the lab ask again.
-
-    def _version(self, package, suites):
-        """The version of a package to use: installed, known, or on offer."""
-        if os.path.exists(f"/usr/src/{package}.tar.xz"):
-            version = debian.installed_version(package)
-            if version:
-                return version
-        known = cache.root() / f"version-{package}"
-        with contextlib.suppress(OSError):
-            return known.read_text(encoding="utf-8").strip()
-        with cache.lock(known.name):
-            version = debian.Archive(*suites).candidate(package)
-            if not version:
-                raise Unavailable(f"no package {package} in {', '.join(suites)}")
-            known.write_text(version + "\n", encoding="utf-8")
-        return version
 
     def _say(self, text):
         if not self.quiet:
@@ -211,9 +193,9 @@ class BuildSession:
 
     def _stock(self):
         """Debian's kernel and modules, from the release this machine runs."""
-        suite = debian.codename()
+        suite = debian.codename() if debian.is_debian() else STOCK_SUITE
         package = self._stock_package(suite)
-        version = self._version(package, (suite,))
+        version = debian.version(package, suite)
 
         def fill(into):
             self._say(f"downloading {package} {version}")
@@ -248,12 +230,13 @@ class BuildSession:
         raise Unavailable(f"no package linux-image-amd64 in {suite}")
 
 
-def forget_versions():
-    """Make the next run ask the archive for versions again."""
-    for path in cache.root().glob("version-*"):
-        path.unlink(missing_ok=True)
-    for path in cache.root().glob("apt-*/updated"):
-        path.unlink(missing_ok=True)
+def source_version(kernel):
+    """The version of a kernel's source: the installed package's, or one on offer."""
+    if os.path.exists(f"/usr/src/{kernel.package}.tar.xz"):
+        version = debian.installed_version(kernel.package)
+        if version:
+            return version
+    return debian.version(kernel.package, *kernel.suites)
 
 
 def check_tools():
@@ -314,10 +297,9 @@ def unwrap(image):
 def newest_entries():
     """The cache entries of the kernels as they would be used now."""
     keep = set()
-    session = BuildSession(quiet=True)
     for kernel in KERNELS.values():
         with contextlib.suppress(LabError):
-            version = session._version(kernel.package, kernel.suites)
+            version = source_version(kernel)
             key = cache.digest(kernel.series, version, kernel.fragment(), RECIPE)
             keep.add(cache.root() / f"kernel-{kernel.name}-{key}")
     return keep

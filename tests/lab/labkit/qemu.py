@@ -6,12 +6,15 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 
+from . import cache, debian
 from . import devices as devs
 from .errors import Unavailable
 
 PROGRAM = "qemu-system-x86_64"
 SYSTEM_PACKAGE = "qemu-system-x86"
+NEWER_PACKAGES = ("qemu-system-x86", "qemu-system-data", "seabios")
 # The guest's own ports; the first three carry text, see guest/init
 PORTS = ("lab.ctl", "lab.stdout", "lab.stderr")
 
@@ -32,13 +35,43 @@ def find(devices):
     """How to start a QEMU that has all the devices: a list of words."""
     wanted = max([device.model.min_qemu for device in devices], default=(0,))
     path = shutil.which(PROGRAM)
-    if path and version(path) >= wanted:
+    if not path:
+        raise Unavailable(f"{PROGRAM} is missing: apt-get install {SYSTEM_PACKAGE}")
+    if version(path) >= wanted:
         return [path]
-    if wanted > (0,):
+    try:
+        return newer()
+    except Unavailable as error:
         names = sorted({d.model.name for d in devices if d.model.min_qemu == wanted})
         raise Unavailable(f"{', '.join(names)} needs QEMU {'.'.join(map(str, wanted))} or later, "
-                          f"here is {'.'.join(map(str, version(path))) if path else 'none'}")
-    raise Unavailable(f"{PROGRAM} is missing: apt-get install {SYSTEM_PACKAGE}")
+                          f"here is {'.'.join(map(str, version(path)))}; {error}") from error
+
+
+def newer():
+    """How to start the QEMU of Debian's backports, unpacked in the cache.
+
+    It lives beside the system's QEMU and uses the system's libraries.
+    """
+    suite = debian.codename() + "-backports"
+    if not debian.is_debian():
+        raise Unavailable("only Debian has a newer one to fetch")
+    number = debian.version(NEWER_PACKAGES[0], suite)
+
+    def fill(into):
+        print(f"lab: downloading QEMU {number}", file=sys.stderr, flush=True)
+        archive = debian.Archive(suite)
+        with cache.scratch("qemu") as work:
+            for package in NEWER_PACKAGES:
+                debian.unpack(archive.fetch(package, work), into)
+        done = subprocess.run(["ldd", into / "usr/bin" / PROGRAM], capture_output=True,
+                              text=True, timeout=30, check=False)
+        missing = re.findall(r"(\S+) => not found", done.stdout)
+        if missing:
+            raise Unavailable(f"QEMU {number} lacks {', '.join(missing)}")
+
+    path = cache.entry("qemu", cache.digest(number, *NEWER_PACKAGES), fill) / "usr"
+    return [str(path / "bin" / PROGRAM), "-L", str(path / "share/qemu"),
+            "-L", str(path / "share/seabios")]
 
 
 def kernel_arguments(options, image):
