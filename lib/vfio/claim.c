@@ -196,8 +196,10 @@ int plx_vfio_open(struct plx_ioas *ioas, const char *bdf, const struct plx_vfio_
 		return err;
 	}
 	dev = plx_sys->alloc(sizeof(*dev));
-	if (!dev)
+	if (!dev) {
+		plx_err("%s can't be claimed: out of memory", bdf);
 		return -ENOMEM;
+	}
 	dev->ioas = ioas;
 	dev->fd = -1;
 	strcpy(dev->name, facts.bdf);

@@ -36,10 +36,20 @@ static uint64_t round_up(uint64_t value, uint64_t to)
 	return (value + to - 1) & ~(to - 1);
 }
 
+/* Memory for what stands above. */
+static void *book(size_t len)
+{
+	void *mem = plx_sys->alloc(len);
+
+	if (!mem)
+		plx_err("no DMA memory: out of memory for book-keeping");
+	return mem;
+}
+
 /* Cuts a block in two at offset; the new one is behind it. */
 static struct block *split(struct block *b, uint64_t offset)
 {
-	struct block *rest = plx_sys->alloc(sizeof(*rest));
+	struct block *rest = book(sizeof(*rest));
 
 	if (!rest)
 		return NULL;
@@ -90,7 +100,7 @@ static void free_blocks(struct block *b)
 static int make_blocks(const struct plx_ioas *ioas, struct plx_dma_arena *arena)
 {
 	uint64_t va = (uint64_t)(uintptr_t)arena->mem->va, end = va + arena->mem->len;
-	struct block *b = plx_sys->alloc(sizeof(*b));
+	struct block *b = book(sizeof(*b));
 	uint64_t frame, delta, last;
 
 	if (!b)
@@ -133,7 +143,7 @@ static int arena_create(struct plx_ioas *ioas, uint64_t len, int node, struct pl
 		.small_pages = ioas->policy.addr != PLX_ADDR_PA,
 		.name = "dma",
 	};
-	struct plx_dma_arena *arena = plx_sys->alloc(sizeof(*arena));
+	struct plx_dma_arena *arena = book(sizeof(*arena));
 	struct plx_dma_mem mem;
 	int err;
 

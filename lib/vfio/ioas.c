@@ -72,14 +72,17 @@ int plx_ioas_create(const struct plx_policy *policy, struct plx_ioas **out)
 	if ((unsigned int)policy->addr > PLX_ADDR_PA)
 		return -EINVAL;
 	ioas = plx_sys->alloc(sizeof(*ioas));
-	if (!ioas)
+	if (!ioas) {
+		plx_err("no address space: out of memory");
 		return -ENOMEM;
+	}
 	ioas->policy = *policy;
 	ioas->base_page = sysconf(_SC_PAGESIZE);
 	pthread_mutex_init(&ioas->lock, NULL);
 	pthread_mutex_init(&ioas->dma_lock, NULL);
 	err = update_allowed(ioas, NULL);
 	if (err) {
+		plx_err("no address space: out of memory");
 		plx_sys->free(ioas);
 		return err;
 	}
@@ -278,8 +281,11 @@ int plx_ioas_map(struct plx_ioas *ioas, const struct plx_dma_mem *mem)
 	struct plx_mapping *m = plx_sys->alloc(sizeof(*m));
 	int err;
 
-	if (!m)
+	if (!m) {
+		plx_err("DMA map of %zu bytes at %p failed: out of memory for book-keeping",
+			mem->len, mem->va);
 		return -ENOMEM;
+	}
 	err = check(ioas, mem, m);
 	if (err) {
 		plx_err("DMA map of %zu bytes at %p refused: whole pages, below 2^48, are needed",

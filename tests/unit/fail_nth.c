@@ -12,6 +12,8 @@
 
 #include "fail_nth.h"
 
+#define ERRNOS 6
+
 enum call {
 	CALL_OPEN,
 	CALL_DUP,
@@ -32,7 +34,7 @@ enum call {
 /* What each call may fail with, worth telling apart. */
 static const struct {
 	const char *name;
-	int err[6];
+	int err[ERRNOS];
 } calls[CALLS] = {
 	[CALL_OPEN] = { "open", { EMFILE, ENOMEM, EACCES, EIO, EINTR } },
 	[CALL_DUP] = { "dup", { EMFILE, EBADF } },
@@ -54,6 +56,7 @@ static struct {
 	unsigned count; /* calls so far */
 	unsigned at;	/* the one to fail, from 1; 0: none */
 	unsigned which; /* of the errnos of that call */
+	bool for_good;	/* and all after it */
 	bool failed;	/* it came to it */
 	enum call call;
 	int err;
@@ -63,7 +66,12 @@ static struct {
 /* Whether this call is to fail now, with errno set. */
 static bool fails(enum call call, const char *what)
 {
-	if (++nth.count != nth.at || nth.which >= 6 || !calls[call].err[nth.which])
+	nth.count++;
+	if (nth.for_good && nth.failed) {
+		errno = calls[call].err[0];
+		return true;
+	}
+	if (nth.count != nth.at || nth.which >= ERRNOS || !calls[call].err[nth.which])
 		return false;
 	nth.failed = true;
 	nth.call = call;
@@ -156,7 +164,12 @@ static void *nth_alloc(size_t len)
 	return fails(CALL_ALLOC, "") ? NULL : inner->alloc(len);
 }
 
-static int run(int (*scenario)(void *arg), void *arg, unsigned at, unsigned which)
+bool fail_nth_for_good(void)
+{
+	return nth.for_good;
+}
+
+static int run(int (*scenario)(void *arg), void *arg, unsigned at, unsigned which, bool for_good)
 {
 	struct plx_sys sys;
 	int ret;
@@ -183,10 +196,40 @@ static int run(int (*scenario)(void *arg), void *arg, unsigned at, unsigned whic
 	memset(&nth, 0, sizeof(nth));
 	nth.at = at;
 	nth.which = which;
+	nth.for_good = for_good;
 	plx_sys = &sys;
 	ret = scenario(arg);
 	plx_sys = inner;
 	return ret;
+}
+
+/* One run with a call failing. False: that call can't fail in this way. */
+static bool try(const char *name, int (*scenario)(void *arg), void *arg, int (*leaks)(void),
+		bool (*logged)(void), struct fail_nth_result *result)
+{
+	const char *and = nth.for_good ? " and all after it" : "";
+	int ret, left;
+	bool said;
+
+	if (logged)
+		logged();
+	ret = run(scenario, arg, nth.at, nth.which, nth.for_good);
+	left = leaks();
+	if (!nth.failed)
+		return false;
+	said = logged && logged();
+	result->runs++;
+	result->survived += !ret;
+	if (left)
+		fail_msg("%s: %d left behind with call %u, %s(%s),%s failing: %s", name, left,
+			 nth.at, calls[nth.call].name, nth.what, and, strerror(nth.err));
+	if (ret > 0 || ret < -4095)
+		fail_msg("%s: %d is neither 0 nor an errno with call %u, %s(%s),%s failing: %s",
+			 name, ret, nth.at, calls[nth.call].name, nth.what, and, strerror(nth.err));
+	if (ret && logged && !said)
+		fail_msg("%s: failed with %d and said nothing with call %u, %s(%s),%s failing: %s",
+			 name, ret, nth.at, calls[nth.call].name, nth.what, and, strerror(nth.err));
+	return true;
 }
 
 struct fail_nth_result fail_nth(const char *name, int (*scenario)(void *arg), void *arg,
@@ -194,39 +237,23 @@ struct fail_nth_result fail_nth(const char *name, int (*scenario)(void *arg), vo
 {
 	struct fail_nth_result result = { 0 };
 	unsigned at, which;
-	int ret, left;
-	bool said;
+	int ret;
 
-	ret = run(scenario, arg, 0, 0);
+	ret = run(scenario, arg, 0, 0, false);
 	if (ret || leaks())
 		fail_msg("%s: fails without help: %d", name, ret);
 	result.calls = nth.count;
-	for (at = 1; at <= result.calls; at++)
-		for (which = 0;; which++) {
-			if (logged)
-				logged();
-			ret = run(scenario, arg, at, which);
-			left = leaks();
-			if (!nth.failed)
-				break;
-			said = logged && logged();
-			result.runs++;
-			result.survived += !ret;
-			if (left)
-				fail_msg("%s: %d left behind with call %u, %s(%s), failing: %s",
-					 name, left, at, calls[nth.call].name, nth.what,
-					 strerror(nth.err));
-			if (ret > 0 || ret < -4095)
-				fail_msg("%s: %d is neither 0 nor an errno with call %u, %s(%s), "
-					 "failing: %s",
-					 name, ret, at, calls[nth.call].name, nth.what,
-					 strerror(nth.err));
-			if (ret && logged && !said)
-				fail_msg(
-					"%s: failed with %d and said nothing with call %u, %s(%s), "
-					"failing: %s",
-					name, ret, at, calls[nth.call].name, nth.what,
-					strerror(nth.err));
-		}
+	for (at = 1; at <= result.calls; at++) {
+		which = 0;
+		do {
+			nth.at = at;
+			nth.which = which++;
+			nth.for_good = false;
+		} while (try(name, scenario, arg, leaks, logged, &result));
+		nth.at = at;
+		nth.which = 0;
+		nth.for_good = true;
+		try(name, scenario, arg, leaks, logged, &result);
+	}
 	return result;
 }

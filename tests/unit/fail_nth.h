@@ -2,9 +2,10 @@
 /*
  * Fail each system call in turn.
  *
- * A scenario is run once to count its calls through the seam, then once more for every call and
- * every errno that this call can give, with that one call failing. After each run nothing may be
- * left behind, and a scenario that failed must have said why.
+ * A scenario is run once to count its calls through the seam; then, for every call and every errno
+ * that this call can give, with that one call failing; then with that call and all after it
+ * failing. After each run nothing may be left behind, and a scenario that failed must have said
+ * why.
  *
  *      static int scenario(void *arg) { ... return 0 or -errno; }
  *      fail_nth("cdev", scenario, arg, fake_leaks);
@@ -25,12 +26,14 @@ struct fail_nth_result {
 };
 
 /*
- * leaks() counts what is left behind after a run, and says it on stderr. It is also given the
- * chance to do so after the first run. logged() tells whether an error line was logged since the
- * last call of it; NULL: don't care. Fails the running cmocka test on the first bad run, naming
- * the call and the errno.
+ * leaks() counts what is left behind after a run, and says it on stderr. logged() tells whether an
+ * error line was logged since the last call of it; NULL: don't care. Fails the running cmocka test
+ * on the first bad run, naming the call and the errno.
  */
 struct fail_nth_result fail_nth(const char *name, int (*scenario)(void *arg), void *arg,
 				int (*leaks)(void), bool (*logged)(void));
+
+/* For scenarios: whether all calls from one on fail, so that no roll-back can succeed. */
+bool fail_nth_for_good(void);
 
 #endif

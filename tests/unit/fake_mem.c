@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <pollux/log.h>
 #include <pollux/mem.h>
 
 #include "fake_kernel.h"
@@ -67,7 +68,7 @@ int __wrap_plx_phys_run(const void *va, size_t len, size_t page_size, uint64_t *
 }
 
 /* An arena as lib/mem's, of base pages that pass for hugepages. */
-int __wrap_plx_arena_create(const struct plx_arena_opts *opts, struct plx_arena **arena)
+static int arena_create(const struct plx_arena_opts *opts, struct plx_arena **arena)
 {
 	size_t page = opts->page_size ? opts->page_size : 2u << 20;
 	struct plx_arena *new;
@@ -105,6 +106,15 @@ fail:
 	if (new->fd >= 0)
 		close(new->fd);
 	plx_sys->free(new);
+	return err;
+}
+
+int __wrap_plx_arena_create(const struct plx_arena_opts *opts, struct plx_arena **arena)
+{
+	int err = arena_create(opts, arena);
+
+	if (err)
+		plx_err("arena of %zu bytes: %s", opts->len, strerror(-err));
 	return err;
 }
 
