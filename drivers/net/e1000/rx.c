@@ -510,8 +510,10 @@ int e1000_rxq_setup(struct plx_eth_dev *eth, uint16_t index, const struct plx_et
 	q->rearm = *rx_rearm(&fresh);
 
 	err = check_reach(q, eth);
-	if (err)
-		goto fail;
+	if (err) {
+		e1000_rxq_release(eth, q);
+		return err;
+	}
 	err = -ENOMEM;
 	q->sw = rte_zmalloc_socket("e1000 rx slots", q->size * sizeof(*q->sw), RTE_CACHE_LINE_SIZE,
 				   conf->node);
