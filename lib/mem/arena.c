@@ -2,10 +2,10 @@
 /*
  * Arenas: a file of hugepages, mapped once.
  *
- * The order matters. The mapping comes first, because the memory policy of a file is set through a
- * mapping of it; then the policy, before any page exists; then fallocate(), which takes the pages
- * from that node and says ENOSPC where a touch would be answered with SIGBUS; only then are they
- * faulted in and looked at.
+ * The order matters. Mapping the file costs nothing and tells early of what can't be: for hugepages
+ * the kernel reserves all of them or refuses. Then fallocate() takes the pages, from the node asked
+ * for, and says ENOSPC where a touch would be answered with SIGBUS. Only then are they faulted in
+ * and looked at.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -160,19 +160,37 @@ static void lock(struct plx_arena *arena, const char *what)
 		plx_info("%s is not locked: %s", what, strerror(errno));
 }
 
-/* Maps the file and fills it with pages of the right node, or leaves nothing. */
+/*
+ * Hugepages are a pool that runs out; base pages are everybody's, and the kernel would rather kill
+ * others than refuse. So it is us who refuse, while an eighth of what there is would still be left.
+ */
+static int check_base_pages(const struct plx_arena *arena, const char *what)
+{
+	uint64_t bytes;
+
+	if (plx_mem_available(arena->node, &bytes) || arena->len <= bytes - bytes / 8)
+		return 0;
+	plx_err("%s: base pages wanted, but only %llu MiB of memory are available%s", what,
+		(unsigned long long)bytes >> 20,
+		arena->node == PLX_NODE_ANY ? "" : " on that node");
+	return -EXDEV;
+}
+
+/* Maps the file and fills it with pages of the right node, or leaves nothing mapped. */
 static int fill(struct plx_arena *arena, const char *what)
 {
-	int err;
+	int err = 0;
 
+	if (arena->page_size == plx_mem_base_page())
+		err = check_base_pages(arena, what);
+	if (err)
+		return err;
 	if (ftruncate(arena->fd, arena->len))
 		return -errno;
 	err = map_aligned(arena->fd, arena->len, arena_align(arena->page_size), &arena->va);
 	if (err)
 		return err;
-	err = plx_mem_node_bind(arena->va, arena->len, arena->node, what);
-	if (!err && fallocate(arena->fd, 0, 0, arena->len))
-		err = -errno;
+	err = plx_mem_node_fill(arena->fd, arena->len, arena->node, what);
 	if (!err)
 		err = fault_in(arena);
 	if (!err)

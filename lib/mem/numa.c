@@ -2,11 +2,13 @@
 /*
  * NUMA placement.
  *
- * libnuma says which nodes there are; the policy is set with mbind() and not with
- * numa_tonode_memory(), which prints and forgets its errors. Where pages ended up is read with
- * move_pages() in its asking form: it neither faults pages in nor moves any.
+ * libnuma says which nodes there are. Files are filled under a policy of the thread, for a short
+ * while: hugetlbfs files know no policy of their own, and mbind() on a mapping of one is not asked
+ * when fallocate() takes the pages. Where they ended up is read with move_pages() in its asking
+ * form: it neither faults pages in nor moves any.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <numa.h>
 #include <numaif.h>
 #include <string.h>
@@ -56,25 +58,58 @@ int plx_mem_node_check(int node, const char *what)
 	return -ENODEV;
 }
 
-int plx_mem_node_bind(void *va, size_t len, int node, const char *what)
-{
+/* What a thread's own policy was before it was bound to a node. */
+struct policy {
+	int mode;
 	struct bitmask *nodes;
+};
+
+static int bind_thread(int node, struct policy *saved)
+{
+	struct bitmask *nodes = numa_allocate_nodemask();
 	long failed;
 
-	if (node == PLX_NODE_ANY || numa_available() < 0)
-		return 0;
-	nodes = numa_allocate_nodemask();
 	numa_bitmask_setbit(nodes, node);
-	/* The kernel counts the bits of the mask plus one. */
-	failed = mbind(va, len, MPOL_BIND, nodes->maskp, nodes->size + 1, 0);
-	if (failed)
-		plx_err("%s: the node is refused (%s): %s", what, strerror(errno),
-			errno == EINVAL
-				? "it has no memory, or the cpuset of this process leaves it "
-				  "out (Mems_allowed in /proc/self/status)"
-				: "mbind() failed");
+	saved->nodes = numa_allocate_nodemask();
+	/* The kernel counts the bits of a mask plus one. */
+	failed = get_mempolicy(&saved->mode, saved->nodes->maskp, saved->nodes->size + 1, NULL, 0);
+	if (!failed)
+		failed = set_mempolicy(MPOL_BIND, nodes->maskp, nodes->size + 1);
+	if (failed) {
+		failed = -errno;
+		numa_free_nodemask(saved->nodes);
+	}
 	numa_free_nodemask(nodes);
-	return failed ? -EXDEV : 0;
+	return failed;
+}
+
+static void unbind_thread(struct policy *saved)
+{
+	set_mempolicy(saved->mode, saved->nodes->maskp, saved->nodes->size + 1);
+	numa_free_nodemask(saved->nodes);
+}
+
+int plx_mem_node_fill(int fd, size_t len, int node, const char *what)
+{
+	bool bound = node != PLX_NODE_ANY && numa_available() >= 0;
+	struct policy saved;
+	int err = 0;
+
+	if (bound)
+		err = bind_thread(node, &saved);
+	if (err) {
+		plx_err("%s: the node is refused: %s%s", what, strerror(-err),
+			err == -EINVAL
+				? ": it has no memory, or the cpuset of this process leaves it "
+				  "out (Mems_allowed in /proc/self/status)"
+				: "");
+		return -EXDEV;
+	}
+	if (fallocate(fd, 0, 0, len))
+		err = -errno;
+	if (bound)
+		unbind_thread(&saved);
+	return err;
 }
 
 /* The nodes (or -errno) of count pages. */

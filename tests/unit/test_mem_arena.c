@@ -100,21 +100,34 @@ static void hugepages(void **state)
 	plx_arena_destroy(arena);
 }
 
-static void hugepages_on_node(void **state)
+/* Both kinds of pages on each node that has two hugepages free. */
+static void on_each_node(void **state)
 {
 	size_t page = plx_hugepage_size();
-	struct plx_arena_opts opts = { .len = page, .node = 0, .name = "rings" };
+	struct plx_arena_opts opts = { .small_pages = true, .name = "rings" };
 	struct plx_hugepages pages;
 	struct plx_arena *arena;
+	int nodes = 0;
 
 	(void)state;
-	if (plx_hugepages_query(page, 0, &pages) || !pages.free)
-		skip_because("a free hugepage on node 0 wanted");
-	assert_int_equal(plx_arena_create(&opts, &arena), 0);
-	check_arena(arena, page, page);
-	assert_int_equal(plx_node_of(arena->va), 0);
-	assert_int_equal(arena->node, 0);
-	plx_arena_destroy(arena);
+	for (opts.node = 0; opts.node < 64; opts.node++) {
+		if (plx_hugepages_query(page, opts.node, &pages) || pages.free < 2)
+			continue;
+		nodes++;
+		for (int small = 0; small < 2; small++) {
+			opts.page_size = small ? base_page() : page;
+			opts.len = 2 * opts.page_size;
+			assert_int_equal(plx_arena_create(&opts, &arena), 0);
+			check_arena(arena, opts.len, opts.page_size);
+			assert_int_equal(arena->node, opts.node);
+			assert_int_equal(plx_node_of(arena->va), opts.node);
+			assert_int_equal(plx_node_of((char *)arena->va + opts.page_size),
+					 opts.node);
+			plx_arena_destroy(arena);
+		}
+	}
+	if (!nodes)
+		skip_because("no node has 2 free hugepages");
 }
 
 static void base_pages_asked(void **state)
@@ -242,9 +255,7 @@ static void odd_page_size(void **state)
 
 static void odd_length(void **state)
 {
-	struct plx_arena_opts opts = { .node = PLX_NODE_ANY,
-				       .page_size = base_page(),
-				       .small_pages = true };
+	struct plx_arena_opts opts = { .node = PLX_NODE_ANY };
 	struct plx_arena *arena;
 
 	(void)state;
@@ -254,6 +265,21 @@ static void odd_length(void **state)
 	opts.len = SIZE_MAX / 4;
 	assert_int_equal(plx_arena_create(&opts, &arena), -ENOMEM);
 	plx_arena_destroy(NULL);
+}
+
+/* The kernel would give base pages until it has to kill. */
+static void more_base_pages_than_there_are(void **state)
+{
+	struct plx_arena_opts opts = { .page_size = base_page(), .small_pages = true };
+	struct plx_arena *arena;
+
+	(void)state;
+	opts.len = (size_t)sysconf(_SC_PHYS_PAGES) * base_page();
+	for (opts.node = PLX_NODE_ANY; opts.node <= 0; opts.node++) {
+		keep_log(NULL);
+		assert_int_equal(plx_arena_create(&opts, &arena), -ENOMEM);
+		assert_logged("base pages wanted, but only");
+	}
 }
 
 static void odd_name(void **state)
@@ -401,11 +427,28 @@ static int in_mount(const char *dir)
 	return 0;
 }
 
+/* Others come first in the list of mounts. */
+static int hide_other_mounts(void)
+{
+	char line[4096], path[4096], type[64];
+	FILE *mounts = fopen("/proc/mounts", "r");
+
+	if (!mounts)
+		return -1;
+	while (fgets(line, sizeof(line), mounts)) {
+		if (sscanf(line, "%*s %4095s %63s", path, type) == 2 && !strcmp(type, "hugetlbfs"))
+			umount2(path, MNT_DETACH);
+	}
+	fclose(mounts);
+	return 0;
+}
+
 static int make_mount_and_run(const char *dir)
 {
 	char data[64];
 
-	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    hide_other_mounts())
 		return 77;
 	snprintf(data, sizeof(data), "pagesize=%zu,size=%zu", plx_hugepage_size(),
 		 MOUNT_PAGES * plx_hugepage_size());
@@ -440,13 +483,24 @@ static void hugetlbfs_mount(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* A case that takes all memory by mistake shall not cost others theirs. */
+static void kill_me_first(void)
+{
+	FILE *score = fopen("/proc/self/oom_score_adj", "w");
+
+	if (score) {
+		fputs("1000", score);
+		fclose(score);
+	}
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, before, after)
 
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest cases[] = {
 		CASE(hugepages),
-		CASE(hugepages_on_node),
+		CASE(on_each_node),
 		CASE(base_pages_asked),
 		CASE(last_frame_is_reserved),
 		CASE(falls_back_when_asked),
@@ -454,6 +508,7 @@ int main(int argc, char **argv)
 		CASE(impossible_node),
 		CASE(odd_page_size),
 		CASE(odd_length),
+		CASE(more_base_pages_than_there_are),
 		CASE(odd_name),
 		CASE(no_descriptors_left),
 		CASE(no_addresses_left),
@@ -462,6 +517,7 @@ int main(int argc, char **argv)
 	};
 
 	program = argv[0];
+	kill_me_first();
 	if (argc == 2)
 		return in_mount(argv[1]);
 	return cmocka_run_group_tests_name("mem-arena", cases, NULL, NULL);

@@ -49,7 +49,6 @@ static void verify(void **state)
 	(void)state;
 	if (numa_available() < 0)
 		skip_because("a kernel without NUMA");
-	assert_int_equal(plx_mem_node_bind(va, PAGES * page, 0, "here"), 0);
 	touch(va, 0, PAGES - 1);
 	assert_int_equal(plx_mem_node_verify(va, PAGES * page, page, 0, "here"), -EXDEV);
 	assert_logged("here: 1 of 600 pages are not there");
@@ -61,10 +60,33 @@ static void verify(void **state)
 	munmap(va, PAGES * page);
 }
 
-static void bind_to_nowhere(void **state)
+/* The thread's own policy is what it was, whether the file could be filled or not. */
+static void policy_restored(void **state)
 {
-	char *va = map_pages();
-	int node;
+	struct bitmask *nodes;
+	int fd, mode;
+
+	(void)state;
+	if (numa_available() < 0)
+		skip_because("a kernel without NUMA");
+	nodes = numa_allocate_nodemask();
+	numa_bitmask_setbit(nodes, 0);
+	fd = memfd_create("pages", MFD_CLOEXEC);
+	assert_int_equal(set_mempolicy(MPOL_INTERLEAVE, nodes->maskp, nodes->size + 1), 0);
+	assert_int_equal(plx_mem_node_fill(fd, PAGES * plx_mem_base_page(), 0, "here"), 0);
+	assert_int_equal(plx_mem_node_fill(-1, 4096, 0, "here"), -EBADF);
+	numa_bitmask_clearall(nodes);
+	assert_int_equal(get_mempolicy(&mode, nodes->maskp, nodes->size + 1, NULL, 0), 0);
+	assert_int_equal(mode, MPOL_INTERLEAVE);
+	assert_true(numa_bitmask_isbitset(nodes, 0));
+	assert_int_equal(set_mempolicy(MPOL_DEFAULT, NULL, 0), 0);
+	numa_free_nodemask(nodes);
+	close(fd);
+}
+
+static void node_refused(void **state)
+{
+	int node, fd;
 
 	(void)state;
 	if (numa_available() < 0)
@@ -72,9 +94,10 @@ static void bind_to_nowhere(void **state)
 	node = numa_max_node() + 1;
 	if (node >= (int)numa_all_nodes_ptr->size)
 		skip_because("every node that the kernel knows exists");
-	assert_int_equal(plx_mem_node_bind(va, plx_mem_base_page(), node, "there"), -EXDEV);
-	assert_logged("there: the node is refused");
-	munmap(va, PAGES * plx_mem_base_page());
+	fd = memfd_create("pages", MFD_CLOEXEC);
+	assert_int_equal(plx_mem_node_fill(fd, 4096, node, "there"), -EXDEV);
+	assert_logged("there: the node is refused: Invalid argument: it has no memory");
+	close(fd);
 }
 
 static void hugepage_counts(void **state)
@@ -134,7 +157,8 @@ int main(void)
 	const struct CMUnitTest cases[] = {
 		cmocka_unit_test_setup(node_of, keep_log),
 		cmocka_unit_test_setup(verify, keep_log),
-		cmocka_unit_test_setup(bind_to_nowhere, keep_log),
+		cmocka_unit_test_setup(policy_restored, keep_log),
+		cmocka_unit_test_setup(node_refused, keep_log),
 		cmocka_unit_test_setup(hugepage_counts, keep_log),
 		cmocka_unit_test_setup(no_such_hugepages, keep_log),
 		cmocka_unit_test_setup(sizes_in_words, keep_log),
