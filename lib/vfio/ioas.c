@@ -27,28 +27,31 @@ static int default_ranges(struct plx_ranges *ranges)
 	return err;
 }
 
+static int narrow(struct plx_ranges *all, const struct plx_ranges *by)
+{
+	struct plx_ranges both = { 0 };
+	int err = plx_ranges_intersect(&both, all, by);
+
+	plx_ranges_free(all);
+	*all = both;
+	return err;
+}
+
 /* Intersects the ranges of all contexts, and of one more. The old value is kept on failure. */
 static int update_allowed(struct plx_ioas *ioas, const struct plx_iommu *more)
 {
-	struct plx_ranges all = { 0 }, next;
+	bool some = more && more->ops->translates;
 	const struct plx_iommu *iommu;
-	bool some = false;
-	int err = plx_ranges_add(&all, 0, UINT64_MAX);
+	struct plx_ranges all = { 0 };
+	int err;
 
+	err = plx_ranges_add(&all, 0, UINT64_MAX);
+	if (!err && some)
+		err = narrow(&all, &more->ranges);
 	for (iommu = ioas->contexts; !err && iommu; iommu = iommu->next) {
-		if (!iommu->ops->translates || iommu == more)
+		if (!iommu->ops->translates)
 			continue;
-		next = (struct plx_ranges){ 0 };
-		err = plx_ranges_intersect(&next, &all, &iommu->ranges);
-		plx_ranges_free(&all);
-		all = next;
-		some = true;
-	}
-	if (!err && more && more->ops->translates) {
-		next = (struct plx_ranges){ 0 };
-		err = plx_ranges_intersect(&next, &all, &more->ranges);
-		plx_ranges_free(&all);
-		all = next;
+		err = narrow(&all, &iommu->ranges);
 		some = true;
 	}
 	if (!err && !some) {

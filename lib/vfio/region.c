@@ -101,7 +101,7 @@ static uint32_t le32(const uint8_t *p)
 static int hide_msix(struct plx_vfio_dev *dev, unsigned int index, struct plx_vfio_region *info)
 {
 	const struct plx_region_state *config = &dev->region[VFIO_PCI_CONFIG_REGION_INDEX];
-	uint8_t head[2], reg[12];
+	uint8_t head[2] = { 0 }, reg[12];
 	unsigned int hops, at;
 	uint64_t vectors;
 	int err;
