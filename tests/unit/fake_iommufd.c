@@ -471,15 +471,16 @@ static int compat_set_iommu(struct fake_file *file, unsigned long type)
 	return 0;
 }
 
+/* The capabilities are packed: the second one is not aligned, nor are its ranges. */
 static int compat_get_info(struct fake_file *file, struct fake_ioas *ioas,
 			   struct vfio_iommu_type1_info *arg)
 {
+	struct vfio_iommu_type1_info_dma_avail avail = { .avail = UINT32_MAX };
+	struct vfio_iommu_type1_info_cap_iova_range iovas = { .nr_iovas = 0 };
 	struct fake_range range[2 * FAKE_RANGES];
 	unsigned i, n = ioas_ranges(file, ioas, range);
-	struct vfio_iommu_type1_info_dma_avail *avail;
-	struct vfio_iommu_type1_info_cap_iova_range *iovas;
-	size_t need =
-		sizeof(*arg) + sizeof(*avail) + sizeof(*iovas) + n * sizeof(iovas->iova_ranges[0]);
+	size_t need = sizeof(*arg) + sizeof(avail) + sizeof(iovas) + n * 16;
+	uint8_t *at = (uint8_t *)(arg + 1);
 
 	if (arg->argsz < offsetof(struct vfio_iommu_type1_info, iova_pgsizes) + 8)
 		return -EINVAL;
@@ -492,19 +493,20 @@ static int compat_get_info(struct fake_file *file, struct fake_ioas *ioas,
 		return 0;
 	}
 	arg->cap_offset = sizeof(*arg);
-	avail = (void *)(arg + 1);
-	memset(avail, 0, need - sizeof(*arg));
-	avail->header.id = VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL;
-	avail->header.version = 1;
-	avail->header.next = sizeof(*arg) + sizeof(*avail);
-	avail->avail = UINT32_MAX;
-	iovas = (void *)(avail + 1);
-	iovas->header.id = VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE;
-	iovas->header.version = 1;
-	iovas->nr_iovas = n;
+	avail.header.id = VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL;
+	avail.header.version = 1;
+	avail.header.next = sizeof(*arg) + sizeof(avail);
+	memcpy(at, &avail, sizeof(avail));
+	at += sizeof(avail);
+	iovas.header.id = VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE;
+	iovas.header.version = 1;
+	iovas.nr_iovas = n;
+	memcpy(at, &iovas, sizeof(iovas));
+	at += sizeof(iovas);
 	for (i = 0; i < n; i++) {
-		iovas->iova_ranges[i].start = range[i].first;
-		iovas->iova_ranges[i].end = range[i].last;
+		struct vfio_iova_range one = { range[i].first, range[i].last };
+
+		memcpy(at + i * sizeof(one), &one, sizeof(one));
 	}
 	return 0;
 }

@@ -379,10 +379,11 @@ static void *sys_alloc(size_t len)
 
 static void sys_free(void *ptr)
 {
-	struct alloc *alloc = (struct alloc *)ptr - 1;
+	struct alloc *alloc;
 
 	if (!ptr)
 		return;
+	alloc = (struct alloc *)ptr - 1;
 	if (alloc->magic != ALLOC_MAGIC)
 		abort(); /* not from the seam, or freed before: nothing sensible can follow */
 	pthread_mutex_lock(&lock);

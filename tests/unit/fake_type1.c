@@ -216,7 +216,7 @@ static int set_iommu(struct fake_container *container, unsigned long type)
 
 /* Places a capability after those already there if there is room for all. */
 struct caps {
-	uint8_t buf[512];
+	_Alignas(8) uint8_t buf[512];
 	size_t len, last;
 };
 
@@ -230,7 +230,7 @@ static void *cap_add(struct caps *caps, size_t base, unsigned id, size_t len)
 	head->id = id;
 	head->version = 1;
 	caps->last = caps->len;
-	caps->len += len;
+	caps->len += (len + 7) & ~(size_t)7;
 	return head;
 }
 

@@ -469,29 +469,6 @@ static void a_file_is_mapped_by_file(void **state)
 	}
 }
 
-static void as_many_mappings_as_the_kernel_takes(void **state)
-{
-	struct plx_vfio_dev *dev;
-	struct rig rig;
-	unsigned i;
-
-	(void)state;
-	rig_start(&rig, PLX_VFIO_TYPE1V2, PLX_ADDR_VA);
-	dev = rig_open(&rig, BDF0);
-	for (i = 0; i < 65535; i++)
-		assert_int_equal(rig_map(rig.ioas, VA + i * HUGE, HUGE), 0);
-	assert_int_equal(rig_map(rig.ioas, VA + i * HUGE, HUGE), -ENOSPC);
-	assert_true(rig_dma(rig.ioas, VA + i * HUGE) == PLX_DMA_BAD);
-	for (i = 0; i < 65535; i += 97)
-		assert_true(rig_dma(rig.ioas, VA + i * HUGE + 5) == VA + i * HUGE + 5);
-	/* Anyhow but in order. */
-	for (i = 0; i < 65535; i++)
-		assert_int_equal(rig_unmap(rig.ioas, VA + (i * 7919u % 65535) * HUGE, HUGE), 0);
-	assert_int_equal(fake_dev_maps(rig.dev[0])->count, 0);
-	plx_vfio_close(dev);
-	rig_stop(&rig);
-}
-
 static void destroying_unmaps(void **state)
 {
 	struct plx_ioas *ioas;
@@ -525,7 +502,6 @@ int main(void)
 		cmocka_unit_test(limits_are_named_with_numbers),
 		cmocka_unit_test(memlock_is_checked_by_iommufd_too),
 		cmocka_unit_test(a_file_is_mapped_by_file),
-		cmocka_unit_test(as_many_mappings_as_the_kernel_takes),
 		cmocka_unit_test(destroying_unmaps),
 	};
 

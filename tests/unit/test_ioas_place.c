@@ -98,6 +98,32 @@ static void mappings_share_frames(void **state)
 	}
 }
 
+static void as_many_mappings_as_the_kernel_takes(void **state)
+{
+	struct plx_vfio_dev *dev;
+	struct rig rig;
+	unsigned i;
+
+	(void)state;
+	rig_start(&rig, PLX_VFIO_TYPE1V2, PLX_ADDR_VA);
+	dev = rig_open(&rig, BDF0);
+	for (i = 0; i < 65535; i++)
+		assert_int_equal(rig_map(rig.ioas, VA + i * HUGE, HUGE), 0);
+	assert_int_equal(rig_map(rig.ioas, VA + i * HUGE, HUGE), -ENOSPC);
+	assert_true(rig_dma(rig.ioas, VA + i * HUGE) == PLX_DMA_BAD);
+	for (i = 0; i < 65535; i += 97)
+		assert_true(rig_dma(rig.ioas, VA + i * HUGE + 5) == VA + i * HUGE + 5);
+	/* From anywhere, then from the end. */
+	for (i = 0; i < 2048; i++)
+		assert_int_equal(rig_unmap(rig.ioas, VA + i * 31 * HUGE, HUGE), 0);
+	for (i = 65535; i--;)
+		if (i % 31 || i >= 2048 * 31)
+			assert_int_equal(rig_unmap(rig.ioas, VA + i * HUGE, HUGE), 0);
+	assert_int_equal(fake_dev_maps(rig.dev[0])->count, 0);
+	plx_vfio_close(dev);
+	rig_stop(&rig);
+}
+
 /*
  * VA.
  */
@@ -526,6 +552,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_table_holds_frames),
 		cmocka_unit_test(mappings_share_frames),
+		cmocka_unit_test(as_many_mappings_as_the_kernel_takes),
 		cmocka_unit_test(va_is_the_address_itself),
 		cmocka_unit_test(alloc_stays_in_the_ranges),
 		cmocka_unit_test(alloc_uses_what_there_is),

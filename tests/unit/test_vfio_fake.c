@@ -163,7 +163,7 @@ static void type1_v1_takes_more_or_less(void **state)
 
 static void type1_has_limits(void **state)
 {
-	uint8_t buf[512] = { 0 };
+	_Alignas(8) uint8_t buf[512] = { 0 };
 	struct vfio_iommu_type1_info *info = (void *)buf;
 	struct vfio_info_cap_header *head;
 	int container, group, caps = 0;
