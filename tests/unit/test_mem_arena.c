@@ -224,6 +224,26 @@ static void more_than_there_is(void **state)
 		assert_logged("> /sys/devices/system/node/node0/hugepages/");
 }
 
+/* Enough in all, but not on the node. */
+static void more_than_the_node_has(void **state)
+{
+	size_t page = plx_hugepage_size();
+	struct plx_arena_opts opts = { .node = 0 };
+	struct plx_hugepages pages;
+	struct plx_arena *arena;
+	char text[64];
+
+	(void)state;
+	if (!page || plx_hugepages_query(page, 0, &pages) || pages.free >= free_before)
+		skip_because("all free hugepages are on node 0");
+	opts.len = (pages.free + 1) * page;
+	assert_int_equal(plx_arena_create(&opts, &arena), -ENOMEM);
+	snprintf(text, sizeof(text), "wanted, %llu of %llu free", (unsigned long long)pages.free,
+		 (unsigned long long)pages.total);
+	assert_logged(text);
+	assert_logged("> /sys/devices/system/node/node0/hugepages/");
+}
+
 static void impossible_node(void **state)
 {
 	static const int nodes[] = { 63, 4095, 1 << 30, -2 };
@@ -505,6 +525,7 @@ int main(int argc, char **argv)
 		CASE(last_frame_is_reserved),
 		CASE(falls_back_when_asked),
 		CASE(more_than_there_is),
+		CASE(more_than_the_node_has),
 		CASE(impossible_node),
 		CASE(odd_page_size),
 		CASE(odd_length),
