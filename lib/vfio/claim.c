@@ -165,9 +165,15 @@ static void log_choice(const struct plx_vfio_dev *dev, const struct plx_refusals
 
 static void log_failure(const char *bdf, const struct plx_refusals *refusals)
 {
+	const struct plx_refusal *telling = plx_refusals_telling(refusals);
 	char text[900];
 
-	plx_refusals_print(refusals, PLX_VFIO_ALL_MODES, ": ", text, sizeof(text));
+	/* What has nothing to do with access modes is said without them. */
+	if (telling &&
+	    (telling->code == PLX_REFUSED_NO_DEVICE || telling->code == PLX_REFUSED_DRIVER))
+		snprintf(text, sizeof(text), "%s", telling->text);
+	else
+		plx_refusals_print(refusals, PLX_VFIO_ALL_MODES, ": ", text, sizeof(text));
 	plx_err("%s can't be claimed: %s", bdf, text[0] ? text : "no access mode was asked for");
 }
 
