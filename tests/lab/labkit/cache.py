@@ -20,6 +20,7 @@ from .errors import LabError
 
 LOCK_WAIT = 50 * 60         # seconds: longer than any build is allowed to take
 TEMPORARY = "tmp-"
+SWEEP_AGE = 3600            # seconds after which an unlocked one is an orphan
 
 
 def root():
@@ -68,12 +69,38 @@ def lock(name):
 
 @contextlib.contextmanager
 def scratch(name):
-    """A temporary directory inside the cache, removed at the end."""
+    """A temporary directory inside the cache, removed at the end.
+
+    It is locked while in use: what an aborted run left behind is not, and
+    goes with the next run.
+    """
+    _sweep()
     path = pathlib.Path(tempfile.mkdtemp(prefix=f"{TEMPORARY}{name}-", dir=root()))
+    handle = os.open(path, os.O_RDONLY)
     try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+        os.close(handle)
+
+
+def _sweep():
+    """Delete the temporary directories that no run uses."""
+    for path in root().glob(TEMPORARY + "*"):
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError:
+            continue            # its run has just removed it
+        try:
+            # A moment passes between making a directory and locking it
+            if time.time() - os.fstat(handle).st_mtime > SWEEP_AGE:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(handle)
 
 
 def entry(name, key, fill):
@@ -100,17 +127,16 @@ def entry(name, key, fill):
 def prune(keep, max_age_days):
     """Delete every entry that is not in `keep` and was not used lately.
 
-    `keep` holds paths; left-overs of aborted builds go after a day. Returns
-    the names deleted and the bytes freed.
+    `keep` holds paths. Returns the names deleted and the bytes freed.
     """
+    _sweep()
     now = time.time()
     gone, freed = [], 0
     for path in sorted(root().iterdir()):
-        if path in keep or path.name.startswith("lock-") or not path.is_dir():
+        if path in keep or path.name.startswith(TEMPORARY) or not path.is_dir():
             continue
-        limit = 1 if path.name.startswith(TEMPORARY) else max_age_days
         try:
-            if now - path.stat().st_mtime < limit * 86400:
+            if now - path.stat().st_mtime < max_age_days * 86400:
                 continue
             freed += sum(f.lstat().st_size for f in path.rglob("*") if f.is_file())
         except OSError:

@@ -2,7 +2,6 @@
 """One guest: started, listened to, and ended in time, whatever happens."""
 
 import contextlib
-import ctypes
 import dataclasses
 import os
 import pathlib
@@ -19,13 +18,13 @@ import termios
 import time
 import tty
 
-from . import initrd, kernel, qemu
+from . import initrd, kernel, modules, qemu
 from .errors import EXIT_LAB, EXIT_TIMEOUT, LabError, UsageError
+from .run import die_with_parent
 
 DUMP_SECONDS = 4        # for the guest to say where its processes are
 STOP_SECONDS = 5        # for QEMU to end when asked
 COVERED = ("/tmp", "/run", "/var/tmp", "/dev/shm")     # writable in the guest, so not the host's
-PR_SET_PDEATHSIG = 1
 
 
 @dataclasses.dataclass
@@ -109,7 +108,6 @@ class _Guest:
         self.ours = {}          # our ends of the ports, by name
         self.last_line = b""    # of the command's output
         self.control = b""      # of the control port, not yet a whole line
-        self.info = []          # where the guest's processes are
 
     def __enter__(self):
         self.stack.enter_context(signals_as_exceptions())
@@ -128,6 +126,8 @@ class _Guest:
     def start(self, merge, terminal=None):
         """Start QEMU; `terminal` (words for stty) asks for a shell."""
         options = self.options
+        qemu.find(options.devices)      # before minutes go into a kernel
+        initrd.busybox()
         image = kernel.get(options.kernel)
         out = self._out_directory()
         self.console = os.path.abspath(options.log or os.path.join(self.folder, "console.log"))
@@ -152,7 +152,7 @@ class _Guest:
             self.process = subprocess.Popen(
                 words, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 pass_fds=[their.fileno() for their in theirs], start_new_session=True,
-                preexec_fn=_die_with_parent)
+                preexec_fn=die_with_parent)
         for their in theirs:
             their.close()
 
@@ -172,17 +172,14 @@ class _Guest:
         """The text of the guest's /lab.conf."""
         options = self.options
         cwd = os.getcwd()
-        modules = initrd.MODULES if image.modules else ()
-        used = {device.model.name for device in options.devices}
-        drivers = {"virtio": "virtio_net", "nvme2": "nvme"}
-        if image.modules:
-            modules += tuple(sorted({drivers.get(name, name) for name in used}))
+        models = [device.model.name for device in options.devices]
+        load = modules.to_load(models) if image.modules else []
         env = {
             "PATH": os.environ.get("PATH") or "/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": "/tmp", "TMPDIR": "/tmp", "LANG": "C.UTF-8", "USER": "root",
             "TERM": os.environ.get("TERM", "dumb") if terminal else "dumb",
             "LAB_PCI": " ".join(device.address for device in options.devices),
-            "LAB_MODELS": " ".join(device.model.name for device in options.devices),
+            "LAB_MODELS": " ".join(models),
             "LAB_DRIVERS": " ".join(device.driver for device in options.devices),
             "LAB_KERNEL": options.kernel, "LAB_IOMMU": options.iommu, "LAB_OUT": out,
         }
@@ -194,7 +191,7 @@ class _Guest:
         if options.iommu == "none":
             unsafe = "allow" if options.unsafe else "refuse"
         values = {
-            "MODULES": " ".join(modules), "HUGEPAGES": options.hugepages, "UNSAFE": unsafe,
+            "MODULES": " ".join(load), "HUGEPAGES": options.hugepages, "UNSAFE": unsafe,
             "BIND": " ".join(f"{d.address}={d.driver}" for d in options.devices),
             "KEEP": " ".join(_kept_paths(options.command, cwd, env)),
             "OUT": out, "TTY": terminal or "", "MERGE": "1" if merge else "",
@@ -392,11 +389,6 @@ def _writer(fd):
         while view:
             view = view[os.write(fd, view):]
     return write
-
-
-def _die_with_parent():
-    """In the child: the kernel ends QEMU should we be killed outright."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @contextlib.contextmanager

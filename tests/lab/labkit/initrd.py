@@ -11,19 +11,12 @@ import shutil
 import stat
 import subprocess
 
-from . import cache, debian
-from .errors import BuildError, Unavailable
-from .run import run
+from . import cache
+from .errors import Unavailable
 
 INIT = pathlib.Path(__file__).resolve().parent.parent / "guest" / "init"
 RECIPE = "2"
 FOLDERS = ("bin", "dev", "proc", "sys", "host", "lower", "lib", "lib/modules", "tmp")
-
-# What Debian's kernel loads before anything else, and what it needs for each
-# device model. A module that is built in or absent is passed over.
-MODULES = ("virtio_pci", "virtio_console", "9pnet_virtio", "9p", "vfio_iommu_type1",
-           "vfio_pci", "virtio_iommu")
-DRIVER_MODULES = ("e1000e", "igb", "vmxnet3", "virtio_net", "nvme")
 
 
 class Cpio:
@@ -98,40 +91,13 @@ def base(image):
             if applet != "busybox":
                 archive.link(f"bin/{applet}", "busybox")
         if image and image.modules:
-            _add_modules(archive, image)
+            prefix = f"lib/modules/{image.release}"
+            archive.folder(prefix)
+            for path in sorted(image.modules.iterdir()):
+                archive.file(f"{prefix}/{path.name}", path.read_bytes())
         (into / "initrd").write_bytes(archive.finish())
 
     return cache.entry(name, key, fill) / "initrd"
-
-
-def _add_modules(archive, image):
-    """Add the modules in MODULES and DRIVER_MODULES and what they depend on."""
-    with cache.scratch("modules") as work:
-        tree = work / "lib/modules" / image.release
-        shutil.copytree(image.modules, tree, symlinks=True)
-        code, output = run([debian.need("depmod", "kmod"), "-b", str(work), image.release], 60)
-        if code:
-            raise BuildError(f"depmod of Debian's kernel failed: {output.strip()[-200:]}")
-        depends = {}
-        for line in (tree / "modules.dep").read_text(encoding="ascii").splitlines():
-            path, _, needs = line.partition(":")
-            depends[path] = needs.split()
-        by_name = {pathlib.Path(path).name.split(".")[0].replace("-", "_"): path
-                   for path in depends}
-        wanted = set()
-        for name in MODULES + DRIVER_MODULES:
-            path = by_name.get(name)
-            if path:
-                wanted.update([path, *depends[path]])
-        prefix = f"lib/modules/{image.release}"
-        archive.folder(prefix)
-        for path in sorted(wanted):
-            # Flat: busybox finds a module by what modules.dep says
-            archive.file(f"{prefix}/{pathlib.Path(path).name}", (tree / path).read_bytes())
-        lines = "".join(f"{pathlib.Path(path).name}:"
-                        + "".join(" " + pathlib.Path(need).name for need in depends[path]) + "\n"
-                        for path in sorted(wanted))
-        archive.file(f"{prefix}/modules.dep", lines.encode())
 
 
 def with_config(image, config, target):

@@ -20,7 +20,7 @@ import sys
 import time
 import zlib
 
-from . import cache, debian
+from . import cache, debian, modules
 from .errors import BuildError, LabError, Unavailable
 from .run import run
 
@@ -29,6 +29,7 @@ RECIPE = "4"                # change it when the way of building changes
 CONFIG_TIMEOUT = 120
 BUILD_TIMEOUT = 40 * 60
 STOCK = "stock"
+STOCK_RECIPE = "5"
 STOCK_SUITE = "bookworm"    # on a machine that is not Debian
 
 # Parts of the source tree that no x86 configuration compiles: 40 % of the
@@ -82,7 +83,7 @@ class Image:
     name: str
     release: str            # what uname -r says
     image: pathlib.Path
-    modules: pathlib.Path = None    # .../lib/modules/RELEASE, if it has modules
+    modules: pathlib.Path = None    # a folder of modules, if it has any
 
 
 def get(name, quiet=False):
@@ -205,15 +206,15 @@ class BuildSession:
                 if not image:
                     raise BuildError(f"{package} holds no kernel image")
                 release = image.name.partition("-")[2]
-                modules = next(path for path in (work / "lib/modules", work / "usr/lib/modules")
-                               if path.is_dir())
-                shutil.move(str(modules / release), into / "modules")
+                if not (work / "lib/modules").exists():
+                    (work / "lib").symlink_to("usr/lib")
+                modules.pick(work, release, into / "modules")
                 (into / "vmlinuz").write_bytes(unwrap(image.read_bytes()))
             (into / "facts.json").write_text(
                 json.dumps({"release": release, "source": f"{package} {version}"}) + "\n",
                 encoding="utf-8")
 
-        path = cache.entry("kernel-stock", cache.digest(package, version, RECIPE), fill)
+        path = cache.entry("kernel-stock", cache.digest(package, version, STOCK_RECIPE), fill)
         facts = json.loads((path / "facts.json").read_text(encoding="utf-8"))
         return Image(STOCK, facts["release"], path / "vmlinuz", path / "modules")
 

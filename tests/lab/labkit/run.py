@@ -1,11 +1,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Running other programs, bounded in time and with their output at hand."""
 
+import ctypes
 import os
 import signal
 import subprocess
 
 from .errors import LabError
+
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent():
+    """In a child: the kernel ends it should we be killed outright."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def run(command, timeout, cwd=None, env=None, log=None):
@@ -19,7 +27,7 @@ def run(command, timeout, cwd=None, env=None, log=None):
     try:
         process = subprocess.Popen(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL,
                                    stdout=sink, stderr=subprocess.STDOUT,
-                                   start_new_session=True)
+                                   start_new_session=True, preexec_fn=die_with_parent)
     except OSError as error:
         raise LabError(f"cannot run {command[0]}: {error.strerror}") from error
     finally:
