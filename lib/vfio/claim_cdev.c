@@ -167,6 +167,13 @@ static int attach(const struct plx_claim *claim, struct plx_vfio_dev *dev, struc
 	return err ? err : plx_ioas_join(ioas, iommu, why);
 }
 
+/* Closing detaches only if no descriptor of the caller's keeps the file open. */
+static void let_go(int fd)
+{
+	plx_iommufd_detach(fd);
+	plx_sys->close(fd);
+}
+
 static int cdev_open(const struct plx_claim *claim, struct plx_vfio_dev *dev,
 		     struct plx_refusal *why)
 {
@@ -195,7 +202,7 @@ static int cdev_open(const struct plx_claim *claim, struct plx_vfio_dev *dev,
 		 claim->facts->cdev[0] ? claim->facts->cdev : "caller's file");
 	return 0;
 put_file:
-	plx_sys->close(dev->fd);
+	let_go(dev->fd);
 	dev->fd = -1;
 	if (dev->iommu && !dev->iommu->devices)
 		plx_ioas_leave(ioas, dev->iommu);
@@ -210,7 +217,7 @@ close_dev:
 
 static void cdev_close(struct plx_vfio_dev *dev)
 {
-	plx_sys->close(dev->fd);
+	let_go(dev->fd);
 	plx_ioas_leave(dev->ioas, dev->iommu);
 }
 

@@ -82,6 +82,7 @@ static int group_probe(const struct plx_claim *claim, struct plx_refusal *why)
 	return claim->ioas ? 0 : plx_claim_check_group(claim, why);
 }
 
+/* A caller's file stays open: its group must be taken out of the container, not just closed. */
 static void close_group(struct plx_ioas *ioas, struct plx_group *group)
 {
 	struct plx_group **at = &ioas->groups;
@@ -90,6 +91,8 @@ static void close_group(struct plx_ioas *ioas, struct plx_group *group)
 		at = &(*at)->next;
 	if (*at)
 		*at = group->next;
+	if (group->iommu)
+		plx_ioctl(group->fd, VFIO_GROUP_UNSET_CONTAINER, NULL);
 	plx_sys->close(group->fd);
 	plx_sys->free(group);
 }

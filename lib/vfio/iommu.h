@@ -92,6 +92,7 @@ int plx_iommufd_create(struct plx_iommufd **list, struct plx_iommufd *file, enum
 		       struct plx_iommu **iommu, struct plx_refusal *why);
 bool plx_iommufd_is_of(const struct plx_iommu *iommu, const struct plx_iommufd *file);
 int plx_iommufd_attach(struct plx_iommu *iommu, int dev_fd);
+void plx_iommufd_detach(int dev_fd);
 
 /*
  * Containers: type1 v2 and v1, the iommufd compatibility container, and no-IOMMU.
@@ -101,6 +102,7 @@ int plx_container_create(enum plx_vfio_mode mode, int given, struct plx_iommu **
 
 /* Puts a group in; the first one also fixes the IOMMU type. */
 int plx_container_add(struct plx_iommu *iommu, int group_fd, bool first);
+void plx_container_remove(int group_fd);
 
 /* Whether iommufd serves the container, whatever its node is called. */
 bool plx_container_is_iommufd(const struct plx_iommu *iommu);

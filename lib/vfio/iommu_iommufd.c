@@ -287,3 +287,11 @@ int plx_iommufd_attach(struct plx_iommu *iommu, int dev_fd)
 
 	return plx_ioctl(dev_fd, UAPI_DEVICE_ATTACH_IOMMUFD_PT, &arg);
 }
+
+/* From whatever it is attached to; without effect if that is nothing. */
+void plx_iommufd_detach(int dev_fd)
+{
+	struct uapi_detach_iommufd_pt arg = { .argsz = sizeof(arg) };
+
+	plx_ioctl(dev_fd, UAPI_DEVICE_DETACH_IOMMUFD_PT, &arg);
+}

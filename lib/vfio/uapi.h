@@ -109,6 +109,7 @@ struct uapi_ioas_noiommu_get_pa {
  */
 #define UAPI_DEVICE_BIND_IOMMUFD      _IO(VFIO_TYPE, VFIO_BASE + 18)
 #define UAPI_DEVICE_ATTACH_IOMMUFD_PT _IO(VFIO_TYPE, VFIO_BASE + 19)
+#define UAPI_DEVICE_DETACH_IOMMUFD_PT _IO(VFIO_TYPE, VFIO_BASE + 20)
 
 #define UAPI_BIND_FLAG_TOKEN (1u << 0) /* Linux 6.17 */
 
@@ -127,6 +128,11 @@ struct uapi_attach_iommufd_pt {
 	uint32_t argsz;
 	uint32_t flags;
 	uint32_t pt_id;
+};
+
+struct uapi_detach_iommufd_pt {
+	uint32_t argsz;
+	uint32_t flags;
 };
 
 /*
