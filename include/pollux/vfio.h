@@ -46,7 +46,10 @@ struct plx_vfio_opts {
 	bool allow_noiommu;   /* the user accepts that the device can reach all of memory */
 	const char *vf_token; /* UUID, for a VF whose PF is held by VFIO; or NULL */
 
-	/* Descriptors handed in by the caller, or -1. They are duplicated: the caller's stay its own. */
+	/*
+	 * Descriptors handed in by the caller, or -1. They are duplicated: the caller's stay its own.
+	 * A cdev can be bound once in its life: to claim the device again, open its cdev again.
+	 */
 	int cdev_fd;      /* /dev/vfio/devices/vfioN, not bound */
 	int iommufd;      /* /dev/iommu */
 	int container_fd; /* /dev/vfio/vfio */

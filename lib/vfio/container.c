@@ -62,14 +62,8 @@ int plx_container_add(struct plx_iommu *iommu, int group_fd, bool first)
 		return err;
 	err = plx_ioctl_int(iommu->fd, VFIO_SET_IOMMU, kinds[iommu->mode].type);
 	if (err < 0)
-		plx_container_remove(group_fd);
+		plx_ioctl(group_fd, VFIO_GROUP_UNSET_CONTAINER, NULL);
 	return err;
-}
-
-/* Without effect if it is in none. */
-void plx_container_remove(int group_fd)
-{
-	plx_ioctl(group_fd, VFIO_GROUP_UNSET_CONTAINER, NULL);
 }
 
 bool plx_container_is_iommufd(const struct plx_iommu *iommu)

@@ -102,7 +102,6 @@ int plx_container_create(enum plx_vfio_mode mode, int given, struct plx_iommu **
 
 /* Puts a group in; the first one also fixes the IOMMU type. */
 int plx_container_add(struct plx_iommu *iommu, int group_fd, bool first);
-void plx_container_remove(int group_fd);
 
 /* Whether iommufd serves the container, whatever its node is called. */
 bool plx_container_is_iommufd(const struct plx_iommu *iommu);

@@ -469,6 +469,133 @@ static void a_file_is_mapped_by_file(void **state)
 	}
 }
 
+/*
+ * An IOMMU that lies about its ranges: refused or cut down, never believed.
+ */
+static int lie;
+
+enum {
+	LIE_TOO_MANY,
+	LIE_NONE_AFTER_ALL,
+	LIE_MORE_THAN_ROOM,
+	LIE_BACKWARDS,
+	LIE_COUNT,
+	LIE_LOOP,
+	LIES
+};
+
+static bool ranges_lie(int fd, unsigned long request, void *arg, int *result)
+{
+	struct fk_iova_ranges *ranges = arg;
+	struct fk_iova_range *list;
+	struct vfio_iommu_type1_info *info = arg;
+	struct vfio_iommu_type1_info_cap_iova_range cap = { .header = { .id = 1, .version = 1 } };
+
+	(void)fd;
+	if (request == FK_IOVA_RANGES) {
+		list = (void *)(uintptr_t)ranges->allowed_iovas;
+		*result = -EMSGSIZE;
+		switch (lie) {
+		case LIE_TOO_MANY: ranges->num_iovas = UINT32_MAX; break;
+		case LIE_NONE_AFTER_ALL: ranges->num_iovas = 0; break;
+		case LIE_MORE_THAN_ROOM:
+			ranges->num_iovas = 50;
+			*result = 0;
+			break;
+		case LIE_BACKWARDS:
+			if (ranges->num_iovas) {
+				list[0] = (struct fk_iova_range){ 1 << 30, 4096 };
+				*result = 0;
+			}
+			ranges->num_iovas = 1;
+			break;
+		default: ranges->num_iovas = ranges->num_iovas + 1; break; /* for ever */
+		}
+		return true;
+	}
+	if (request != VFIO_IOMMU_GET_INFO)
+		return false;
+	*result = 0;
+	info->flags = VFIO_IOMMU_INFO_PGSIZES | VFIO_IOMMU_INFO_CAPS;
+	if (info->argsz < sizeof(*info) + sizeof(cap)) {
+		info->argsz = sizeof(*info) + sizeof(cap);
+		return true;
+	}
+	info->cap_offset = sizeof(*info);
+	cap.nr_iovas = 1; /* and no room for it */
+	if (lie == LIE_COUNT)
+		cap.nr_iovas = UINT32_MAX;
+	if (lie == LIE_LOOP) {
+		cap.header.id = 77;
+		cap.header.next = sizeof(*info);
+	}
+	memcpy(info + 1, &cap, sizeof(cap));
+	return true;
+}
+
+static void ranges_that_make_no_sense_are_refused(void **state)
+{
+	static const enum plx_vfio_mode modes[] = { PLX_VFIO_CDEV, PLX_VFIO_TYPE1V2,
+						    PLX_VFIO_COMPAT };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 3; i++)
+		for (lie = 0; lie < LIES; lie++) {
+			struct plx_vfio_dev *dev = NULL;
+			struct rig rig;
+			int ret;
+
+			rig_start(&rig, modes[i], PLX_ADDR_VA);
+			fake.hook = ranges_lie;
+			ret = plx_vfio_open(rig.ioas, BDF0, &rig.opts, &dev, NULL);
+			/* A chain that loops is one without ranges: then there is a safe guess. */
+			if (modes[i] != PLX_VFIO_CDEV && lie == LIE_LOOP)
+				assert_int_equal(ret, 0);
+			else
+				assert_true(ret < 0);
+			fake.hook = NULL;
+			if (dev) {
+				assert_int_equal(rig_map(rig.ioas, VA, HUGE), -ENOSPC);
+				assert_int_equal(rig_map(rig.ioas, 64 * GIB, HUGE), 0);
+			}
+			plx_vfio_close(dev);
+			rig_stop(&rig);
+		}
+}
+
+/* Errors of the kernel that have words of their own. */
+static void map_errors_have_words(void **state)
+{
+	static const struct {
+		int err;
+		const char *words;
+	} errs[] = { { EINVAL, "reserved" },
+		     { EEXIST, "already" },
+		     { EFAULT, "pinned" },
+		     { EIO, "0x7f0000000000" },
+		     { ENOSPC, "limit of maps" } };
+	struct plx_vfio_dev *dev;
+	struct rig rig;
+	size_t i;
+
+	(void)state;
+	rig_start(&rig, PLX_VFIO_TYPE1V2, PLX_ADDR_VA);
+	dev = rig_open(&rig, BDF0);
+	for (i = 0; i < sizeof(errs) / sizeof(errs[0]); i++) {
+		fake_log_clear();
+		fake_ioctl_fail(VFIO_IOMMU_MAP_DMA, errs[i].err, 0, 1);
+		assert_int_equal(map_mem(rig.ioas, VA, 64 * KIB, 0), -errs[i].err);
+		assert_int_equal(fake_log_count(PLX_LOG_ERR), 1);
+		assert_true(fake_logged(PLX_LOG_ERR, errs[i].words));
+	}
+	fake.memlock = 100 * KIB;
+	assert_int_equal(map_mem(rig.ioas, VA, 128 * KIB, 0), -ENOMEM);
+	assert_true(fake_logged(PLX_LOG_ERR, "memlock limit is 100 KiB"));
+	plx_vfio_close(dev);
+	rig_stop(&rig);
+}
+
 static void destroying_unmaps(void **state)
 {
 	struct plx_ioas *ioas;
@@ -502,6 +629,8 @@ int main(void)
 		cmocka_unit_test(limits_are_named_with_numbers),
 		cmocka_unit_test(memlock_is_checked_by_iommufd_too),
 		cmocka_unit_test(a_file_is_mapped_by_file),
+		cmocka_unit_test(ranges_that_make_no_sense_are_refused),
+		cmocka_unit_test(map_errors_have_words),
 		cmocka_unit_test(destroying_unmaps),
 	};
 

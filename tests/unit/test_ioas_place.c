@@ -502,6 +502,86 @@ static void pa_that_changed_is_refused(void **state)
 	rig_stop(&rig);
 }
 
+/* A late source, but a context that can't take what it says: back to where it was. */
+static void pa_learned_late_is_all_or_nothing(void **state)
+{
+	struct plx_vfio_dev *real, *bare = NULL;
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig, PLX_VFIO_NOIOMMU_CDEV, PLX_ADDR_PA);
+	rig.dev[1]->noiommu = false;
+	fake.cap_sys_admin = false;
+	fake_publish();
+	assert_int_equal(rig_map(rig.ioas, VA, 4 * FRAME), 0);
+	rig.opts.modes = 1u << PLX_VFIO_TYPE1V2;
+	real = rig_open(&rig, BDF1);
+	rig.opts.modes = 1u << PLX_VFIO_NOIOMMU_CDEV;
+	fake_ioctl_fail(VFIO_IOMMU_MAP_DMA, EIO, 2, 1);
+	assert_int_equal(plx_vfio_open(rig.ioas, BDF0, &rig.opts, &bare, NULL), -EIO);
+	assert_int_equal(fake_dev_maps(rig.dev[1])->count, 0);
+	assert_true(rig_dma(rig.ioas, VA) == PLX_DMA_BAD);
+	bare = rig_open(&rig, BDF0);
+	assert_true(rig_reaches(rig.ioas, rig.dev[1], VA, 4 * FRAME));
+	plx_vfio_close(bare);
+	plx_vfio_close(real);
+	rig_stop(&rig);
+}
+
+/* Two halves of a frame, told to be at different places. */
+static void pa_gives_a_frame_one_distance(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig, PLX_VFIO_NOIOMMU, PLX_ADDR_PA);
+	fake.phys = linear;
+	assert_int_equal(rig_map(rig.ioas, VA, FRAME / 2), 0);
+	fake.phys = moved;
+	assert_int_equal(rig_map(rig.ioas, VA + FRAME / 2, FRAME / 2), -EOPNOTSUPP);
+	assert_true(fake_logged(PLX_LOG_ERR, "two device addresses"));
+	assert_true(rig_dma(rig.ioas, VA) == 8 * GIB);
+	fake.phys = linear;
+	assert_int_equal(rig_map(rig.ioas, VA + FRAME / 2, FRAME / 2), 0);
+	assert_true(rig_dma(rig.ioas, VA + FRAME - 1) == 8 * GIB + FRAME - 1);
+	rig_stop(&rig);
+}
+
+/* Told in pieces: contiguous ones become one map. */
+static bool in_pieces(int fd, unsigned long request, void *arg, int *result)
+{
+	struct fk_get_pa *pa = arg;
+
+	(void)fd;
+	if (request != FK_GET_PA)
+		return false;
+	pa->out_phys = linear(pa->iova);
+	pa->length = FRAME;
+	*result = 0;
+	return true;
+}
+
+static void pa_told_in_pieces_is_put_together(void **state)
+{
+	struct plx_vfio_dev *real, *bare;
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig, PLX_VFIO_NOIOMMU_CDEV, PLX_ADDR_PA);
+	rig.dev[1]->noiommu = false;
+	fake_publish();
+	fake.hook = in_pieces;
+	bare = rig_open(&rig, BDF0);
+	rig.opts.modes = 1u << PLX_VFIO_TYPE1V2;
+	real = rig_open(&rig, BDF1);
+	assert_int_equal(rig_map(rig.ioas, VA, 8 * FRAME), 0);
+	assert_int_equal(fake_dev_maps(rig.dev[1])->count, 1);
+	assert_true(rig_reaches(rig.ioas, rig.dev[1], VA, 8 * FRAME));
+	plx_vfio_close(real);
+	plx_vfio_close(bare);
+	rig_stop(&rig);
+}
+
 /* What a kernel could say of physical addresses that makes no sense. */
 static uint64_t odd(uint64_t va)
 {
@@ -564,6 +644,9 @@ int main(void)
 		cmocka_unit_test(pa_needs_a_source),
 		cmocka_unit_test(pa_works_behind_an_iommu_too),
 		cmocka_unit_test(pa_learned_late_reaches_all),
+		cmocka_unit_test(pa_learned_late_is_all_or_nothing),
+		cmocka_unit_test(pa_gives_a_frame_one_distance),
+		cmocka_unit_test(pa_told_in_pieces_is_put_together),
 		cmocka_unit_test(pa_that_changed_is_refused),
 		cmocka_unit_test(pa_nonsense_is_refused),
 	};

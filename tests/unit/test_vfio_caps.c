@@ -173,6 +173,7 @@ static void the_abi_is_the_kernels(void **state)
 	assert_int_equal(UAPI_IOAS_NOIOMMU_GET_PA, 0x3b95);
 	assert_int_equal(UAPI_DEVICE_BIND_IOMMUFD, 0x3b76);
 	assert_int_equal(UAPI_DEVICE_ATTACH_IOMMUFD_PT, 0x3b77);
+	assert_int_equal(UAPI_DEVICE_DETACH_IOMMUFD_PT, 0x3b78);
 	assert_int_equal(sizeof(struct uapi_iommu_destroy), 8);
 	assert_int_equal(sizeof(struct uapi_ioas_alloc), 12);
 	assert_int_equal(sizeof(struct uapi_ioas_iova_ranges), 32);
@@ -184,6 +185,7 @@ static void the_abi_is_the_kernels(void **state)
 	assert_int_equal(sizeof(struct uapi_bind_iommufd), 24);
 	assert_int_equal(UAPI_BIND_IOMMUFD_SIZE, 16);
 	assert_int_equal(sizeof(struct uapi_attach_iommufd_pt), 12);
+	assert_int_equal(sizeof(struct uapi_detach_iommufd_pt), 8);
 	SAME(uapi_ioas_iova_ranges, fk_iova_ranges, num_iovas);
 	SAME(uapi_ioas_iova_ranges, fk_iova_ranges, allowed_iovas);
 	SAME(uapi_ioas_map, fk_ioas_map, user_va);

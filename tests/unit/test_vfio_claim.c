@@ -528,6 +528,70 @@ static void what_the_kernel_says_is_passed_on(void **state)
 	}
 }
 
+/* Errnos that have words of their own, wherever sysfs doesn't explain them. */
+static void errnos_have_words(void **state)
+{
+	static const struct {
+		enum plx_vfio_mode mode;
+		unsigned long request;
+		int err;
+		enum plx_refusal_code code;
+		const char *words;
+	} calls[] = {
+		{ PLX_VFIO_TYPE1V2, VFIO_GROUP_SET_CONTAINER, EBUSY, PLX_REFUSED_BUSY, "held" },
+		{ PLX_VFIO_TYPE1V2, VFIO_SET_IOMMU, ENODEV, PLX_REFUSED_IOMMU, "group 10" },
+		{ PLX_VFIO_NOIOMMU, VFIO_SET_IOMMU, EPERM, PLX_REFUSED_PERMISSION, "RAWIO" },
+		{ PLX_VFIO_NOIOMMU, VFIO_GROUP_GET_DEVICE_FD, EPERM, PLX_REFUSED_PERMISSION,
+		  "RAWIO" },
+		{ PLX_VFIO_NOIOMMU_CDEV, FK_BIND_IOMMUFD, EPERM, PLX_REFUSED_PERMISSION, "RAWIO" },
+		{ PLX_VFIO_TYPE1, VFIO_GROUP_GET_DEVICE_FD, EBUSY, PLX_REFUSED_BUSY, "held" },
+	};
+	struct rig rig;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		rig_start(&rig, calls[i].mode, rig_policy(calls[i].mode));
+		fake_ioctl_fail(calls[i].request, calls[i].err, 0, 1);
+		refuses(&rig, -calls[i].err, calls[i].mode, calls[i].code, calls[i].words);
+		rig_stop(&rig);
+	}
+}
+
+static void a_group_that_only_the_kernel_finds_unviable_is_refused(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	boot(&rig, FAKE_STOCK, false);
+	fake_dev("0000:01:00.1", 10)->driver = "not-the-vfio-driver";
+	fake_publish();
+	refuses(&rig, -EBUSY, PLX_VFIO_TYPE1V2, PLX_REFUSED_GROUP, "group 10");
+	rig_stop(&rig);
+}
+
+/* The second device of a group can't be had: the first goes on. */
+static void a_failed_sibling_leaves_the_group_to_the_first(void **state)
+{
+	struct plx_vfio_dev *a, *b = NULL;
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig, PLX_VFIO_TYPE1V2, PLX_ADDR_VA);
+	rig.dev[1]->group = 10;
+	fake_publish();
+	assert_int_equal(rig_map(rig.ioas, VA, HUGE), 0);
+	a = rig_open(&rig, BDF0);
+	fake_ioctl_fail(VFIO_GROUP_GET_DEVICE_FD, EIO, 0, 1);
+	assert_int_equal(plx_vfio_open(rig.ioas, BDF1, &rig.opts, &b, NULL), -EIO);
+	assert_true(rig_reaches(rig.ioas, rig.dev[0], VA, HUGE));
+	b = rig_open(&rig, BDF1);
+	plx_vfio_close(a);
+	assert_true(rig_reaches(rig.ioas, rig.dev[1], VA, HUGE));
+	plx_vfio_close(b);
+	rig_stop(&rig);
+}
+
 static bool not_pci(int fd, unsigned long request, void *arg, int *result)
 {
 	struct vfio_device_info *info = arg;
@@ -628,6 +692,83 @@ static void given_descriptors_are_used_and_stay_open(void **state)
 	dev = rig_open(&rig, BDF0);
 	plx_vfio_close(dev);
 	assert_int_equal(plx_sys->close(other), 0);
+	rig_stop(&rig);
+}
+
+/* The caller keeps its descriptors open: the device is let go of all the same. */
+static void given_descriptors_do_not_keep_the_memory(void **state)
+{
+	struct plx_vfio_dev *dev;
+	struct rig rig;
+	int group, cdev, round;
+
+	(void)state;
+	boot(&rig, FAKE_A, false);
+	assert_int_equal(rig_map(rig.ioas, VA, HUGE), 0);
+	group = plx_sys->open("/dev/vfio/10", O_RDWR);
+	rig.opts.group_fd = group;
+	for (round = 0; round < 2; round++) {
+		dev = rig_open(&rig, BDF0);
+		assert_true(rig_reaches(rig.ioas, rig.dev[0], VA, HUGE));
+		plx_vfio_close(dev);
+		assert_null(fake_dev_maps(rig.dev[0]));
+		assert_int_equal(fake.pinned, 0);
+	}
+	plx_sys->close(group);
+	cdev = plx_sys->open("/dev/vfio/devices/vfio0", O_RDWR);
+	rig.opts = (struct plx_vfio_opts)PLX_VFIO_OPTS_INIT;
+	rig.opts.cdev_fd = cdev;
+	dev = rig_open(&rig, BDF0);
+	assert_true(rig_reaches(rig.ioas, rig.dev[0], VA, HUGE));
+	fake_log_clear();
+	plx_vfio_close(dev);
+	assert_null(fake_dev_maps(rig.dev[0]));
+	assert_int_equal(fake.pinned, 0);
+	assert_int_equal(fake_log_count(PLX_LOG_WARN), 0);
+	/* It stays bound, as long as the caller's descriptor is open. */
+	refuses(&rig, -EINVAL, PLX_VFIO_CDEV, PLX_REFUSED_KERNEL, "BIND");
+	plx_sys->close(cdev);
+	cdev = plx_sys->open("/dev/vfio/devices/vfio0", O_RDWR);
+	rig.opts.cdev_fd = cdev;
+	plx_vfio_close(rig_open(&rig, BDF0));
+	plx_sys->close(cdev);
+	rig_stop(&rig);
+}
+
+/* Without sysfs there is only what the descriptors themselves say. */
+static void given_descriptors_do_without_sysfs(void **state)
+{
+	struct plx_vfio_dev *dev;
+	struct rig rig;
+	int group, container, cdev, iommufd;
+
+	(void)state;
+	boot(&rig, FAKE_A, false);
+	group = plx_sys->open("/dev/vfio/10", O_RDWR);
+	container = plx_sys->open("/dev/vfio/vfio", O_RDWR);
+	iommufd = plx_sys->open("/dev/iommu", O_RDWR);
+	cdev = plx_sys->open("/dev/vfio/devices/vfio0", O_RDWR);
+	fake_path_remove("/sys/bus");
+	fake_path_remove("/dev");
+	rig.opts.group_fd = group;
+	rig.opts.container_fd = container;
+	dev = rig_open(&rig, BDF0);
+	assert_true(fake_logged(PLX_LOG_NOTICE, "caller's group"));
+	plx_vfio_close(dev);
+	/* A group that is somewhere already. */
+	assert_int_equal(plx_sys->ioctl(group, VFIO_GROUP_SET_CONTAINER, &container), 0);
+	rig.opts.modes = 1u << PLX_VFIO_TYPE1V2;
+	refuses(&rig, -EBUSY, PLX_VFIO_TYPE1V2, PLX_REFUSED_BUSY, "container already");
+	plx_sys->close(group);
+	plx_sys->close(container);
+	rig.opts = (struct plx_vfio_opts)PLX_VFIO_OPTS_INIT;
+	rig.opts.cdev_fd = cdev;
+	rig.opts.iommufd = iommufd;
+	dev = rig_open(&rig, BDF0);
+	assert_true(fake_logged(PLX_LOG_NOTICE, "caller's file"));
+	plx_vfio_close(dev);
+	plx_sys->close(cdev);
+	plx_sys->close(iommufd);
 	rig_stop(&rig);
 }
 
@@ -822,9 +963,14 @@ int main(void)
 		cmocka_unit_test(an_iommu_is_not_gone_round),
 		cmocka_unit_test(a_policy_that_can_not_be_kept_refuses),
 		cmocka_unit_test(what_the_kernel_says_is_passed_on),
+		cmocka_unit_test(errnos_have_words),
+		cmocka_unit_test(a_group_that_only_the_kernel_finds_unviable_is_refused),
+		cmocka_unit_test(a_failed_sibling_leaves_the_group_to_the_first),
 		cmocka_unit_test(only_pci_devices_are_taken),
 		cmocka_unit_test(tokens_are_asked_for),
 		cmocka_unit_test(given_descriptors_are_used_and_stay_open),
+		cmocka_unit_test(given_descriptors_do_not_keep_the_memory),
+		cmocka_unit_test(given_descriptors_do_without_sysfs),
 		cmocka_unit_test(given_descriptors_may_be_wrong),
 		cmocka_unit_test(groups_share_a_container_if_they_can),
 		cmocka_unit_test(a_group_that_can_not_share_has_its_own_container),

@@ -192,6 +192,37 @@ static void noiommu(void **state)
 	lives(PLX_VFIO_NOIOMMU, PLX_ADDR_PA);
 }
 
+/* Pieces with gaps before them: the allocator's own memory fails in between. */
+static int cut(void *arg)
+{
+	struct plx_policy policy = { .addr = PLX_ADDR_VA, .reason = "so" };
+	struct plx_dma dma[4] = { 0 };
+	struct plx_ioas *ioas = NULL;
+	int i, ret;
+
+	(void)arg;
+	ret = plx_ioas_create(&policy, &ioas);
+	if (ret)
+		return ret;
+	for (i = 0; i < 4 && !ret; i++)
+		ret = plx_dma_alloc(ioas, 100 << i, 64u << 3 * i, PLX_NODE_ANY, &dma[i]);
+	for (i = 0; i < 4; i++)
+		plx_dma_free(ioas, &dma[i]);
+	/* Nothing of it is left, or all of an arena couldn't be had in one piece. */
+	if (!fail_nth_for_good() && !plx_dma_alloc(ioas, HUGE, 4096, PLX_NODE_ANY, &dma[0]))
+		plx_dma_free(ioas, &dma[0]);
+	assert_int_equal(plx_ioas_destroy(ioas), 0);
+	return ret;
+}
+
+static void ring_memory(void **state)
+{
+	(void)state;
+	start(PLX_VFIO_CDEV);
+	fail_nth("dma", cut, NULL, fake_leaks, logged);
+	fake_stop();
+}
+
 /* The choice among all modes with a call failing: another mode, or a refusal that says why. */
 static int choose(void *arg)
 {
@@ -254,9 +285,11 @@ static void foresight(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(cdev),	  cmocka_unit_test(type1v2),	  cmocka_unit_test(type1),
-		cmocka_unit_test(compat), cmocka_unit_test(noiommu_cdev), cmocka_unit_test(noiommu),
-		cmocka_unit_test(choice), cmocka_unit_test(foresight),
+		cmocka_unit_test(cdev),		cmocka_unit_test(type1v2),
+		cmocka_unit_test(type1),	cmocka_unit_test(compat),
+		cmocka_unit_test(noiommu_cdev), cmocka_unit_test(noiommu),
+		cmocka_unit_test(ring_memory),	cmocka_unit_test(choice),
+		cmocka_unit_test(foresight),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
