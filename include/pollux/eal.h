@@ -38,8 +38,8 @@ int plx_eal_init(int argc, char **argv, const struct plx_policy *policy, struct 
 int plx_eal_cleanup(void);
 
 /*
- * rte_extmem_register() with the mapping for DMA: EAL announces such memory to nobody. The pages are
- * there already, and under policy PA are hugepages. EAL learns their device addresses as their
+ * rte_extmem_register() with the mapping for DMA: EAL announces such memory to nobody. The pages
+ * are there already, and under policy PA are hugepages. EAL learns their device addresses as their
  * IOVAs. Errors: -EINVAL (not whole, aligned pages of page_size), -ENODEV (EAL not started), those
  * of plx_ioas_map() and of rte_extmem_register(); then nothing is kept.
  */
