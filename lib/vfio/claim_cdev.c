@@ -114,28 +114,50 @@ static int refuse_bind(const struct plx_claim *claim, int err, struct plx_refusa
 	}
 }
 
+/*
+ * What a bind without the token leaves undone on a kernel that knows tokens, but not in a bind: a
+ * PF is given the one that its VFs will have to show. Other devices refuse, which is as it should
+ * be.
+ */
+static void set_token(int dev_fd, const uint8_t token[16])
+{
+	struct {
+		struct vfio_device_feature head;
+		uint8_t token[16];
+	} arg = {
+		.head = { .argsz = sizeof(arg),
+			  .flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PCI_VF_TOKEN },
+	};
+
+	memcpy(arg.token, token, sizeof(arg.token));
+	plx_ioctl(dev_fd, VFIO_DEVICE_FEATURE, &arg);
+}
+
 static int bind_device(const struct plx_claim *claim, int dev_fd, int iommufd,
 		       struct plx_refusal *why)
 {
 	struct uapi_bind_iommufd arg = { .argsz = UAPI_BIND_IOMMUFD_SIZE, .iommufd = iommufd };
 	uint8_t token[16];
-	int err = -EINVAL;
+	int err;
 
-	if (claim->opts->vf_token) {
-		if (parse_token(claim->opts->vf_token, token))
-			return plx_refuse(why, PLX_REFUSED_TOKEN, -EINVAL,
-					  "the VF token is no UUID: \"%.64s\"",
-					  claim->opts->vf_token);
-		arg.argsz = sizeof(arg);
-		arg.flags = UAPI_BIND_FLAG_TOKEN;
-		arg.token_uuid_ptr = (uintptr_t)token;
+	if (!claim->opts->vf_token) {
 		err = plx_ioctl(dev_fd, UAPI_DEVICE_BIND_IOMMUFD, &arg);
+		return err ? refuse_bind(claim, err, why) : 0;
 	}
-	/* EINVAL: the kernel knows no tokens here, or the device has no use for one. */
+	if (parse_token(claim->opts->vf_token, token))
+		return plx_refuse(why, PLX_REFUSED_TOKEN, -EINVAL,
+				  "the VF token is no UUID: \"%.64s\"", claim->opts->vf_token);
+	arg.argsz = sizeof(arg);
+	arg.flags = UAPI_BIND_FLAG_TOKEN;
+	arg.token_uuid_ptr = (uintptr_t)token;
+	err = plx_ioctl(dev_fd, UAPI_DEVICE_BIND_IOMMUFD, &arg);
 	if (err == -EINVAL) {
+		/* The kernel knows no tokens here, or the device has no use for one. */
 		arg = (struct uapi_bind_iommufd){ .argsz = UAPI_BIND_IOMMUFD_SIZE,
 						  .iommufd = iommufd };
 		err = plx_ioctl(dev_fd, UAPI_DEVICE_BIND_IOMMUFD, &arg);
+		if (!err)
+			set_token(dev_fd, token);
 	}
 	return err ? refuse_bind(claim, err, why) : 0;
 }
