@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The kernel's own network interfaces, used as they are: no offloads, raw frames."""
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import socket
+import struct
+
+import tap
+
+SIOCETHTOOL = 0x8946        # linux/sockios.h
+# linux/ethtool.h: what makes frames other than those on the wire
+ETHTOOL_OFFLOADS = {"SRXCSUM": 0x15, "STXCSUM": 0x17, "SSG": 0x19, "STSO": 0x1f, "SGSO": 0x24,
+                    "SGRO": 0x2c}
+ETH_P_ALL = 3
+SOL_PACKET, PACKET_ADD_MEMBERSHIP, PACKET_MR_PROMISC = 263, 1, 1
+
+
+def of(address):
+    """The interface of a PCI function."""
+    names = os.listdir(f"/sys/bus/pci/devices/{address}/net") \
+        if os.path.isdir(f"/sys/bus/pci/devices/{address}/net") else []
+    for virtio in os.listdir(f"/sys/bus/pci/devices/{address}"):
+        with contextlib.suppress(OSError):
+            names += os.listdir(f"/sys/bus/pci/devices/{address}/{virtio}/net")
+    tap.check(names, f"{address} has no network interface")
+    return names[0]
+
+
+def plain(name):
+    """Turn off what splits, merges or leaves checksums to the device; not all have all of it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        for command in ETHTOOL_OFFLOADS.values():
+            value = ctypes.create_string_buffer(struct.pack("II", command, 0))
+            request = struct.pack("16sP16x", name.encode(), ctypes.addressof(value))
+            with contextlib.suppress(OSError):
+                fcntl.ioctl(control, SIOCETHTOOL, request)
+
+
+class Raw:
+    """Frames, with their Ethernet headers, on an interface; all that is on the wire is seen."""
+
+    def __init__(self, name):
+        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+        self.socket.bind((name, ETH_P_ALL))
+        self.socket.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, struct.pack(
+            "iHH8x", socket.if_nametoindex(name), PACKET_MR_PROMISC, 0))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.socket.close()
+
+    def send(self, frame):
+        """One frame, no shorter than 60 bytes."""
+        self.socket.send(frame)
+
+    def receive(self, seconds):
+        """The next frame that came from outside."""
+        self.socket.settimeout(seconds)
+        while True:
+            try:
+                frame, sender = self.socket.recvfrom(65536)
+            except TimeoutError:
+                raise tap.Failure(f"no frame came for {seconds} s") from None
+            if sender[2] != socket.PACKET_OUTGOING:
+                return frame

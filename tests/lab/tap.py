@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Test cases inside a guest, and passing them on to meson as one TAP stream.
+
+A test program has both sides in one file:
+
+    GUESTS = {"kernel a": Guest("--device", "e1000e,e1000e")}
+
+    def cases(guest, program):
+        yield "name of the case", function
+
+    tap.main(__file__, GUESTS, cases)
+
+Started on the host it boots each guest in turn and starts itself in it; in the guest it runs the
+cases. What a guest doesn't report, because it died or ran out of time, counts as a failure.
+"""
+
+import argparse
+import dataclasses
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import traceback
+
+LAB = pathlib.Path(__file__).resolve().parent / "lab"
+EXIT_UNAVAILABLE = 77       # of the lab: this machine lacks something
+CASE = re.compile(r"(not )?ok - (.*)")
+
+
+class Guest:
+    """The options of `lab run` for one guest, and how long it may live."""
+
+    def __init__(self, *options, timeout=300):
+        self.options = options
+        self.timeout = timeout
+
+
+class Skip(Exception):
+    """Raised by a case that can't run here; the text says why."""
+
+
+class Failure(Exception):
+    """Raised by a case that failed; the text says what was wanted and what was found."""
+
+
+def check(condition, text):
+    """Fail the case unless `condition`."""
+    if not condition:
+        raise Failure(text)
+
+
+def check_equal(found, wanted, what):
+    """Fail the case unless `found` is `wanted`."""
+    check(found == wanted, f"{what}: {found!r}, wanted {wanted!r}")
+
+
+@dataclasses.dataclass
+class Settings:
+    """What the test program was told on its command line."""
+
+    program: str            # plx-testpmd
+    packets: int            # for each forwarding case
+
+
+def main(path, guests, cases):
+    """Run the cases of all guests; `cases(guest name, settings)` gives (name, function) pairs."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--guest", help="run the cases of this guest here, which is that guest")
+    parser.add_argument("--only", action="append", choices=[*guests], help="boot only this guest")
+    parser.add_argument("--packets", type=int, default=100000, help="to forward in each case")
+    parser.add_argument("program", metavar="PLX-TESTPMD")
+    options = parser.parse_args()
+    settings = Settings(os.path.abspath(options.program), options.packets)
+    if options.guest:
+        sys.exit(_run_cases(cases(options.guest, settings)))
+    stream = _Stream()
+    for name in options.only or guests:
+        _boot(stream, path, name, guests[name], settings)
+    print(f"1..{stream.count}", flush=True)
+    sys.exit(stream.failed != 0)
+
+
+def _run_cases(cases):
+    """In the guest: one line for each case, prefaced by their number."""
+    cases = list(cases)
+    print(f"1..{len(cases)}", flush=True)
+    for name, function in cases:
+        try:
+            function()
+        except Skip as skip:
+            print(f"ok - {name} # SKIP {skip}", flush=True)
+        except Failure as failure:
+            _not_ok(name, str(failure))
+        except Exception:       # pylint: disable=broad-except; any error is a failed case
+            _not_ok(name, traceback.format_exc())
+        else:
+            print(f"ok - {name}", flush=True)
+    return 0
+
+
+def _not_ok(name, why):
+    print(f"not ok - {name}")
+    for line in why.splitlines():
+        print(f"# {line}")
+    sys.stdout.flush()
+
+
+class _Stream:
+    """The TAP stream of all guests together."""
+
+    def __init__(self):
+        self.count = self.failed = 0
+
+    def case(self, name, bad=False):
+        self.count += 1
+        self.failed += bad
+        print(f"{'not ' if bad else ''}ok {self.count} - {name}", flush=True)
+
+
+def _boot(stream, path, name, guest, settings):
+    """On the host: one guest, its cases passed on as they come."""
+    command = [sys.executable, str(LAB), "run", "--timeout", str(guest.timeout),
+               "--env", "ASAN_OPTIONS", "--env", "UBSAN_OPTIONS", *guest.options, "--",
+               "/usr/bin/python3", os.path.abspath(path), "--guest", name,
+               "--packets", str(settings.packets), settings.program]
+    planned, seen, said = None, 0, []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          stdin=subprocess.DEVNULL, text=True, errors="replace") as lab:
+        for line in lab.stdout:
+            line = line.rstrip()
+            case = CASE.fullmatch(line)
+            if case:
+                seen += 1
+                stream.case(f"{name}: {case[2]}", bool(case[1]))
+            elif planned is None and re.fullmatch(r"1\.\.\d+", line):
+                planned = int(line[3:])
+            else:
+                said.append(line)
+                print(line if line.startswith("#") else f"# {line}", flush=True)
+    if lab.returncode == EXIT_UNAVAILABLE and planned is None:
+        stream.case(f"{name} # SKIP {said[-1] if said else 'the lab says 77 and no reason'}")
+    elif lab.returncode or planned is None or seen != planned:
+        stream.case(f"{name}: the guest ran {seen} of {planned or '?'} cases and ended with "
+                    f"{lab.returncode}", bad=True)
