@@ -121,12 +121,12 @@ static int refuse_bind(const struct plx_claim *claim, int err, struct plx_refusa
  */
 static void set_token(int dev_fd, const uint8_t token[16])
 {
-	struct {
-		struct vfio_device_feature head;
+	struct { /* struct vfio_device_feature, with its data */
+		uint32_t argsz, flags;
 		uint8_t token[16];
 	} arg = {
-		.head = { .argsz = sizeof(arg),
-			  .flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PCI_VF_TOKEN },
+		.argsz = sizeof(arg),
+		.flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PCI_VF_TOKEN,
 	};
 
 	memcpy(arg.token, token, sizeof(arg.token));
