@@ -60,43 +60,46 @@ static __rte_always_inline uint64_t rx_addr(const struct e1000_rxq *q, const str
 	return m->buf_iova + RTE_PKTMBUF_HEADROOM;
 }
 
-/* Fills count slots, an even number, from slot on; no wrap. Writing the descriptor clears its DD.
- */
+/* One slot: writing the descriptor clears its DD. */
+static __rte_always_inline void rx_arm_one(const struct e1000_rxq *q, union e1000_rx_desc *desc,
+					   const struct rte_mbuf *m, const bool xlate)
+{
+#if RX_SSE2
+	__m128i addr;
+
+	if (xlate)
+		addr = _mm_set_epi64x(0, rx_addr(q, m, true));
+	else
+		addr = _mm_add_epi64(_mm_loadl_epi64((const __m128i *)&m->buf_iova),
+				     _mm_set_epi64x(0, RTE_PKTMBUF_HEADROOM));
+	_mm_store_si128((__m128i *)desc, addr);
+#else
+	desc->read.addr = rte_cpu_to_le_64(rx_addr(q, m, xlate));
+	desc->read.zero = 0;
+#endif
+}
+
+/* Fills count slots, a multiple of 4, from slot on; no wrap. */
 static __rte_always_inline void rx_arm(struct e1000_rxq *q, struct rte_mbuf **bufs, uint16_t slot,
 				       uint16_t count, const bool xlate)
 {
 	union e1000_rx_desc *desc = &q->ring[slot];
-	struct rte_mbuf **sw = &q->sw[slot];
-	struct rte_mbuf **end = bufs + count;
+	struct rte_mbuf **sw = &q->sw[slot], **end = bufs + count;
 
 	do {
-#if RX_SSE2
-		const __m128i headroom = _mm_set_epi64x(0, RTE_PKTMBUF_HEADROOM);
-		__m128i pair = _mm_loadu_si128((const __m128i *)bufs);
-		__m128i a0, a1;
+		struct rte_mbuf *m0 = bufs[0], *m1 = bufs[1], *m2 = bufs[2], *m3 = bufs[3];
 
-		if (xlate) {
-			a0 = _mm_set_epi64x(0, rx_addr(q, bufs[0], true));
-			a1 = _mm_set_epi64x(0, rx_addr(q, bufs[1], true));
-		} else {
-			a0 = _mm_loadl_epi64((const __m128i *)&bufs[0]->buf_iova);
-			a1 = _mm_loadl_epi64((const __m128i *)&bufs[1]->buf_iova);
-			a0 = _mm_add_epi64(a0, headroom);
-			a1 = _mm_add_epi64(a1, headroom);
-		}
-		_mm_storeu_si128((__m128i *)sw, pair);
-		_mm_store_si128((__m128i *)&desc[0], a0);
-		_mm_store_si128((__m128i *)&desc[1], a1);
-#else
-		for (int i = 0; i < 2; i++) {
-			sw[i] = bufs[i];
-			desc[i].read.addr = rte_cpu_to_le_64(rx_addr(q, bufs[i], xlate));
-			desc[i].read.zero = 0;
-		}
-#endif
-		bufs += 2;
-		sw += 2;
-		desc += 2;
+		sw[0] = m0;
+		sw[1] = m1;
+		sw[2] = m2;
+		sw[3] = m3;
+		rx_arm_one(q, &desc[0], m0, xlate);
+		rx_arm_one(q, &desc[1], m1, xlate);
+		rx_arm_one(q, &desc[2], m2, xlate);
+		rx_arm_one(q, &desc[3], m3, xlate);
+		bufs += 4;
+		sw += 4;
+		desc += 4;
 	} while (bufs != end);
 }
 
@@ -282,6 +285,7 @@ static __rte_always_inline uint16_t rx_simple(struct e1000_rxq *q, struct rte_mb
 					      uint16_t count, const bool xlate)
 {
 	uint16_t avail = q->size - 1 - q->hold, done = 0;
+	const union e1000_rx_desc *desc;
 	struct rx_consts consts;
 	uint32_t status;
 	uint16_t len;
@@ -297,21 +301,25 @@ static __rte_always_inline uint16_t rx_simple(struct e1000_rxq *q, struct rte_mb
 
 	rx_consts_init(q, &consts);
 	while (done < count) {
-		unsigned int run = RTE_MIN(count - done, q->size - q->next) & ~3u;
-		const union e1000_rx_desc *desc = &q->ring[q->next];
-		struct rte_mbuf **sw = &q->sw[q->next], **out = &pkts[done];
-		unsigned int taken = 0;
+		const unsigned int run = RTE_MIN(count - done, q->size - q->next) & ~3u;
+		struct rte_mbuf **sw = &q->sw[q->next];
+		struct rte_mbuf **out = &pkts[done], **end = out + run;
+		unsigned int taken;
 
-		while (taken < run && rx_status(&desc[taken + 3]) & E1000_RXD_DD &&
-		       likely(rx_four(&consts, &desc[taken], &sw[taken], &out[taken])))
-			taken += 4;
+		desc = &q->ring[q->next];
+		while (out != end && rx_status(&desc[3]) & E1000_RXD_DD &&
+		       likely(rx_four(&consts, desc, sw, out))) {
+			desc += 4;
+			sw += 4;
+			out += 4;
+		}
+		taken = out - &pkts[done];
 		if (likely(taken)) {
 			q->next = q->next + taken == q->size ? 0 : q->next + taken;
 			q->hold += taken;
 			done += taken;
-			if (likely(taken == run))
+			if (likely(out == end))
 				continue;
-			desc += taken;
 		}
 
 		/* Fewer than four are left, or one of the four is not as it should be. */

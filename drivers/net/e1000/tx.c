@@ -103,43 +103,54 @@ static __rte_always_inline void tx_reclaim(struct e1000_txq *q)
 	}
 }
 
+static __rte_always_inline void tx_plain(union e1000_tx_desc *desc, const struct rte_mbuf *m,
+					 uint64_t addr)
+{
+	desc->word[0] = rte_cpu_to_le_64(addr);
+	desc->word[1] = rte_cpu_to_le_64(m->data_len | (uint64_t)TX_END);
+}
+
 /* Descriptors of four plain packets, if they are: one segment each, no offload wanted. */
-static __rte_always_inline bool tx_four(struct e1000_txq *q, uint16_t slot, struct rte_mbuf **pkts,
+static __rte_always_inline bool tx_four(const struct e1000_txq *q, union e1000_tx_desc *desc,
+					struct rte_mbuf **sw, struct rte_mbuf **pkts,
 					const bool xlate)
 {
-	union e1000_tx_desc *desc = &q->ring[slot];
-	struct rte_mbuf **sw = &q->sw[slot];
-	uint64_t addr[4];
+	struct rte_mbuf *m0 = pkts[0], *m1 = pkts[1], *m2 = pkts[2], *m3 = pkts[3];
+	uint64_t a0, a1, a2, a3;
 
 	/* nb_segs is never 0, so that 1 is what four times 1 gives when or-ed, and nothing else. */
 #if TX_SSE2
 	const __m128i mask = _mm_set_epi64x(RTE_MBUF_F_TX_OFFLOAD_MASK, UINT64_C(0xffff) << 32);
 	const __m128i want = _mm_set_epi64x(0, UINT64_C(1) << 32);
-	__m128i all = _mm_or_si128(
-		_mm_or_si128(*(__m128i *)&pkts[0]->rearm_data, *(__m128i *)&pkts[1]->rearm_data),
-		_mm_or_si128(*(__m128i *)&pkts[2]->rearm_data, *(__m128i *)&pkts[3]->rearm_data));
+	__m128i all;
 
+	all = _mm_or_si128(*(__m128i *)&m0->rearm_data, *(__m128i *)&m1->rearm_data);
+	all = _mm_or_si128(all, *(__m128i *)&m2->rearm_data);
+	all = _mm_or_si128(all, *(__m128i *)&m3->rearm_data);
 	all = _mm_cmpeq_epi32(_mm_and_si128(all, mask), want);
 	if (unlikely(_mm_movemask_epi8(all) != 0xffff))
 		return false;
 #else
-	if (unlikely((pkts[0]->nb_segs | pkts[1]->nb_segs | pkts[2]->nb_segs | pkts[3]->nb_segs) !=
-			     1 ||
-		     (pkts[0]->ol_flags | pkts[1]->ol_flags | pkts[2]->ol_flags |
-		      pkts[3]->ol_flags) &
+	if (unlikely((m0->nb_segs | m1->nb_segs | m2->nb_segs | m3->nb_segs) != 1 ||
+		     (m0->ol_flags | m1->ol_flags | m2->ol_flags | m3->ol_flags) &
 			     RTE_MBUF_F_TX_OFFLOAD_MASK))
 		return false;
 #endif
-	for (int i = 0; i < 4; i++) {
-		addr[i] = tx_addr(q, pkts[i], xlate);
-		if (xlate && unlikely(addr[i] == PLX_DMA_BAD))
-			return false;
-	}
-	for (int i = 0; i < 4; i++) {
-		sw[i] = pkts[i];
-		desc[i].word[0] = rte_cpu_to_le_64(addr[i]);
-		desc[i].word[1] = rte_cpu_to_le_64(pkts[i]->data_len | (uint64_t)TX_END);
-	}
+	a0 = tx_addr(q, m0, xlate);
+	a1 = tx_addr(q, m1, xlate);
+	a2 = tx_addr(q, m2, xlate);
+	a3 = tx_addr(q, m3, xlate);
+	if (xlate && unlikely(a0 == PLX_DMA_BAD || a1 == PLX_DMA_BAD || a2 == PLX_DMA_BAD ||
+			      a3 == PLX_DMA_BAD))
+		return false;
+	sw[0] = m0;
+	sw[1] = m1;
+	sw[2] = m2;
+	sw[3] = m3;
+	tx_plain(&desc[0], m0, a0);
+	tx_plain(&desc[1], m1, a1);
+	tx_plain(&desc[2], m2, a2);
+	tx_plain(&desc[3], m3, a3);
 	return true;
 }
 
@@ -274,13 +285,20 @@ static __rte_always_inline uint16_t tx_burst(struct e1000_txq *q, struct rte_mbu
 	tx_reclaim(q);
 	while (done < count) {
 		/* As far as there is room, the ring doesn't wrap and no mark is due. */
-		uint16_t run = RTE_MIN(RTE_MIN(count - done, q->free),
-				       RTE_MIN(q->size - q->next, q->batch - q->unmarked));
-		uint16_t taken = 0;
+		const unsigned int run =
+			RTE_MIN(RTE_MIN(count - done, q->free),
+				RTE_MIN(q->size - q->next, q->batch - q->unmarked));
+		union e1000_tx_desc *desc = &q->ring[q->next];
+		struct rte_mbuf **sw = &q->sw[q->next];
+		struct rte_mbuf **in = &pkts[done], **end = in + (run & ~3u);
+		unsigned int taken;
 
-		while (taken + 4 <= run &&
-		       likely(tx_four(q, q->next + taken, &pkts[done + taken], xlate)))
-			taken += 4;
+		while (in != end && likely(tx_four(q, desc, sw, in, xlate))) {
+			desc += 4;
+			sw += 4;
+			in += 4;
+		}
+		taken = in - &pkts[done];
 		if (likely(taken)) {
 			q->next = q->next + taken == q->size ? 0 : q->next + taken;
 			q->free -= taken;
