@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Mapping and unmapping: exactness, all or nothing, late comers, several contexts. */
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <pollux/mem.h>
 
 #include "fake_abi.h"
 #include "fake_rig.h"
@@ -596,6 +599,71 @@ static void map_errors_have_words(void **state)
 	rig_stop(&rig);
 }
 
+/*
+ * The control path from several threads, each in its own part of memory.
+ */
+#define THREADS 4
+
+struct worker {
+	pthread_t thread;
+	struct rig *rig;
+	uint64_t va;
+	unsigned wrong;
+};
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	struct plx_ioas *ioas = w->rig->ioas;
+	struct plx_dma dma;
+	int i;
+
+	for (i = 0; i < 300; i++) {
+		uint64_t va = w->va + i % 7 * 8 * HUGE;
+
+		w->wrong += rig_map(ioas, va, 2 * HUGE) != 0;
+		w->wrong += rig_dma(ioas, va + 3) != va + 3;
+		w->wrong += plx_dma_alloc(ioas, 5000 + i, 64, PLX_NODE_ANY, &dma) != 0;
+		if (dma.va) {
+			w->wrong += dma.dma != (uintptr_t)dma.va;
+			memset(dma.va, i, dma.len);
+		}
+		w->wrong += rig_unmap(ioas, va, 2 * HUGE) != 0;
+		w->wrong += rig_dma(ioas, va + 3) != PLX_DMA_BAD;
+		plx_dma_free(ioas, &dma);
+	}
+	return NULL;
+}
+
+static void threads_do_not_disturb_each_other(void **state)
+{
+	struct worker workers[THREADS];
+	struct plx_vfio_dev *a, *b;
+	struct rig rig;
+	int i;
+
+	(void)state;
+	open_two(&rig, &a, &b);
+	for (i = 0; i < THREADS; i++) {
+		workers[i] = (struct worker){ .rig = &rig, .va = VA + i * GIB };
+		assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+	}
+	/* Devices come and go meanwhile. */
+	for (i = 0; i < 20; i++) {
+		plx_vfio_close(b);
+		b = rig_open(&rig, BDF1);
+	}
+	for (i = 0; i < THREADS; i++) {
+		assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
+		assert_int_equal(workers[i].wrong, 0);
+	}
+	assert_int_equal(fake_dev_maps(rig.dev[0])->count, 0);
+	assert_int_equal(fake_dev_maps(rig.dev[1])->count, 0);
+	plx_vfio_close(a);
+	plx_vfio_close(b);
+	rig_stop(&rig);
+}
+
 static void destroying_unmaps(void **state)
 {
 	struct plx_ioas *ioas;
@@ -631,6 +699,7 @@ int main(void)
 		cmocka_unit_test(a_file_is_mapped_by_file),
 		cmocka_unit_test(ranges_that_make_no_sense_are_refused),
 		cmocka_unit_test(map_errors_have_words),
+		cmocka_unit_test(threads_do_not_disturb_each_other),
 		cmocka_unit_test(destroying_unmaps),
 	};
 

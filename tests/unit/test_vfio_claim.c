@@ -647,6 +647,38 @@ static void tokens_are_asked_for(void **state)
 	}
 }
 
+/* One line, in which modes with the same reason stand together. */
+static void the_line_that_says_why_is_short(void **state)
+{
+	struct plx_vfio_dev *dev = NULL;
+	struct rig rig;
+
+	(void)state;
+	boot(&rig, FAKE_A, false);
+	fake_path_remove("/dev/vfio/10");
+	fake_path_remove("/dev/iommu");
+	fake_log_clear();
+	assert_int_equal(plx_vfio_open(rig.ioas, BDF0, &rig.opts, &dev, NULL), -ENOENT);
+	assert_true(fake_logged(PLX_LOG_ERR, "cdev: /dev/iommu does not exist"));
+	assert_true(fake_logged(PLX_LOG_ERR, "; type1v2, type1, compat: /dev/vfio/10 does not"));
+	/* Behind an IOMMU there is nothing to say of doing without. */
+	assert_false(fake_logged(PLX_LOG_ERR, "noiommu"));
+	rig_stop(&rig);
+}
+
+/* A kernel that keeps an IOAS: said, since memory stays pinned. */
+static void an_ioas_that_stays_is_said(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	boot(&rig, FAKE_A, false);
+	fake_ioctl_fail(FK_DESTROY, EBUSY, 0, 1);
+	plx_vfio_close(rig_open(&rig, BDF0));
+	assert_int_equal(fake_log_count(PLX_LOG_WARN), 1);
+	rig_stop(&rig);
+}
+
 /*
  * Descriptors from the caller.
  */
@@ -968,6 +1000,8 @@ int main(void)
 		cmocka_unit_test(a_failed_sibling_leaves_the_group_to_the_first),
 		cmocka_unit_test(only_pci_devices_are_taken),
 		cmocka_unit_test(tokens_are_asked_for),
+		cmocka_unit_test(the_line_that_says_why_is_short),
+		cmocka_unit_test(an_ioas_that_stays_is_said),
 		cmocka_unit_test(given_descriptors_are_used_and_stay_open),
 		cmocka_unit_test(given_descriptors_do_not_keep_the_memory),
 		cmocka_unit_test(given_descriptors_do_without_sysfs),

@@ -133,6 +133,8 @@ static void a_dynamic_set_is_never_taken_down_to_grow(void **state)
 	assert_int_equal(plx_vfio_irq_set(dev, MSIX, 7, 1, fds + 7), 0);
 	assert_int_equal(fake_ioctl_count(VFIO_DEVICE_SET_IRQS), calls + 1);
 	arrive((int[]){ 0, -1, -1, -1, -1, -1, -1, 7 });
+	assert_int_equal(plx_vfio_irq_fire(dev, MSIX, 7), 0);
+	assert_int_equal(signalled(fds[7]), 1);
 	end();
 }
 

@@ -166,6 +166,30 @@ static void a_bar_is_mapped_once(void **state)
 	end();
 }
 
+/* Where the kernel lets a BAR of less than a page be mapped, it is a page. */
+static void a_small_bar_is_a_page(void **state)
+{
+	void *va;
+	size_t len;
+
+	(void)state;
+	begin();
+	rig.dev[0]->region[BAR2].size = 0x180;
+	rig.dev[0]->region[BAR2].no_mmap = false;
+	go();
+	check_areas(BAR2, 1, (struct plx_vfio_area[]){ { 0, PAGE } });
+	assert_int_equal(plx_vfio_mmap(dev, BAR2, &va, &len), 0);
+	assert_int_equal(len, 0x180);
+	memset(va, 0, len);
+	end();
+	begin();
+	rig.dev[0]->region[BAR0].nsparse = 1;
+	rig.dev[0]->region[BAR0].sparse[0] = (struct fake_range){ 0x2000, 0x2fff - 0x100 };
+	go();
+	check_areas(BAR0, 1, (struct plx_vfio_area[]){ { 0x2000, 0x1000 } });
+	end();
+}
+
 /* A mapped BAR keeps the device bound: closing must unmap first. */
 static void closing_lets_go_of_the_device(void **state)
 {
@@ -644,6 +668,7 @@ int main(void)
 		cmocka_unit_test(reading_and_writing_is_whole_or_an_error),
 		cmocka_unit_test(a_short_transfer_is_an_error),
 		cmocka_unit_test(a_bar_is_mapped_once),
+		cmocka_unit_test(a_small_bar_is_a_page),
 		cmocka_unit_test(closing_lets_go_of_the_device),
 		cmocka_unit_test(the_msix_table_is_left_out),
 		cmocka_unit_test(the_msix_table_may_be_mappable),
