@@ -219,6 +219,13 @@ static int refuse_device(const struct plx_claim *claim, int err, struct plx_refu
 					  "no-IOMMU needs CAP_SYS_RAWIO");
 		return plx_refuse(why, PLX_REFUSED_BUSY, err,
 				  "the device is held through another file");
+	case -EADDRINUSE:
+		/* As above: type 1 doesn't let such a group in. */
+		return plx_refuse(
+			why, PLX_REFUSED_POLICY, err,
+			"memory is mapped at device addresses (IOVA = %s) that this device "
+			"can't use: claim it before memory is mapped",
+			plx_addr_policy_name(claim->ioas->policy.addr));
 	default:
 		return plx_refuse(why, PLX_REFUSED_KERNEL, err,
 				  "VFIO_GROUP_GET_DEVICE_FD failed: %s", strerror(-err));

@@ -34,14 +34,6 @@ static void device_path(char *path, const char *bdf, const char *file)
 	snprintf(path, PATH_LEN, "/sys/bus/pci/devices/%.16s/%s", bdf, file);
 }
 
-static bool device_has(const char *bdf, const char *file)
-{
-	char path[PATH_LEN];
-
-	device_path(path, bdf, file);
-	return !plx_sys->access(path, F_OK);
-}
-
 static void read_group(struct plx_facts *facts)
 {
 	char path[PATH_LEN], text[PLX_NAME_LEN], *end;
@@ -112,7 +104,6 @@ int plx_facts_read(const char *bdf, struct plx_facts *facts)
 		facts->driver[0] = '\0';
 	read_group(facts);
 	read_cdev(facts);
-	facts->has_token = device_has(bdf, "physfn") || device_has(bdf, "sriov_totalvfs");
 	return 0;
 }
 
@@ -124,15 +115,6 @@ static bool vfio_driver(const char *driver)
 bool plx_facts_bound(const struct plx_facts *facts)
 {
 	return facts->cdev[0] || vfio_driver(facts->driver);
-}
-
-bool plx_noiommu_enabled(void)
-{
-	char text[8];
-
-	return plx_sys_read_text("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode", text,
-				 sizeof(text)) > 0 &&
-	       (text[0] == 'Y' || text[0] == '1');
 }
 
 bool plx_have_rawio(void)

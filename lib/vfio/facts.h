@@ -20,7 +20,6 @@ struct plx_facts {
 	bool noiommu_group;	   /* the group is VFIO's stand-in: there is no IOMMU */
 	char cdev[PLX_NAME_LEN];   /* "vfio0", "noiommu-vfio0"; "" if it has none */
 	bool noiommu_cdev;
-	bool has_token; /* VF, or PF with VFs: a VF token may be asked of it */
 };
 
 /* Whether bdf is "dddd:bb:dd.f": only such names become part of a path. */
@@ -32,8 +31,7 @@ int plx_facts_read(const char *bdf, struct plx_facts *facts);
 /* Whether the function is VFIO's. */
 bool plx_facts_bound(const struct plx_facts *facts);
 
-/* Whether the user lets no-IOMMU be: module parameter, capability. */
-bool plx_noiommu_enabled(void);
+/* Whether this process has CAP_SYS_RAWIO, which no-IOMMU needs. */
 bool plx_have_rawio(void);
 
 /*

@@ -618,7 +618,7 @@ static void *work(void *arg)
 	struct plx_dma dma;
 	int i;
 
-	for (i = 0; i < 300; i++) {
+	for (i = 0; i < 1500; i++) {
 		uint64_t va = w->va + i % 7 * 8 * HUGE;
 
 		w->wrong += rig_map(ioas, va, 2 * HUGE) != 0;

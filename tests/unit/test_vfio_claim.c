@@ -485,6 +485,33 @@ static void a_policy_that_can_not_be_kept_refuses(void **state)
 	}
 }
 
+/* The second device of a shared container is found out only when it is opened. */
+static void a_late_device_with_other_ranges_is_refused(void **state)
+{
+	(void)state;
+	RIG_EACH_MODE(mode)
+	{
+		struct plx_vfio_dev *a, *b = NULL;
+		struct plx_refusals why;
+		struct rig rig;
+
+		if (plx_vfio_mode_unsafe(mode))
+			continue;
+		rig_start(&rig, mode, PLX_ADDR_VA);
+		rig.dev[1]->range[1].last = (UINT64_C(1) << 39) - 1;
+		a = rig_open(&rig, BDF0);
+		assert_int_equal(rig_map(rig.ioas, VA, HUGE), 0);
+		assert_true(plx_vfio_open(rig.ioas, BDF1, &rig.opts, &b, &why) < 0);
+		assert_int_equal(why.mode[mode].code, PLX_REFUSED_POLICY);
+		assert_non_null(strstr(why.mode[mode].text, "IOVA = VA"));
+		/* The first goes on, with all its ranges. */
+		assert_int_equal(rig_map(rig.ioas, VA + GIB, HUGE), 0);
+		assert_true(rig_reaches(rig.ioas, rig.dev[0], VA + GIB, HUGE));
+		plx_vfio_close(a);
+		rig_stop(&rig);
+	}
+}
+
 static void what_the_kernel_says_is_passed_on(void **state)
 {
 	static const struct {
@@ -994,6 +1021,7 @@ int main(void)
 		cmocka_unit_test(unprotected_dma_must_be_allowed),
 		cmocka_unit_test(an_iommu_is_not_gone_round),
 		cmocka_unit_test(a_policy_that_can_not_be_kept_refuses),
+		cmocka_unit_test(a_late_device_with_other_ranges_is_refused),
 		cmocka_unit_test(what_the_kernel_says_is_passed_on),
 		cmocka_unit_test(errnos_have_words),
 		cmocka_unit_test(a_group_that_only_the_kernel_finds_unviable_is_refused),
