@@ -255,5 +255,7 @@ struct fail_nth_result fail_nth(const char *name, int (*scenario)(void *arg), vo
 		nth.for_good = true;
 		try(name, scenario, arg, leaks, logged, &result);
 	}
+	fprintf(stderr, "# %s: %u calls, %u runs with one failing, %u of them succeeded\n", name,
+		result.calls, result.runs, result.survived);
 	return result;
 }
