@@ -22,7 +22,7 @@ extern "C" {
 #endif
 
 #define PLX_MAX_ETHPORTS 32
-#define PLX_MAX_QUEUES   16
+#define PLX_MAX_QUEUES	 16
 
 /*
  * The burst functions of one port, read by every burst: one cache line each way, never written
@@ -37,7 +37,8 @@ struct plx_eth_burst_ops {
 
 extern struct plx_eth_burst_ops plx_eth_burst[PLX_MAX_ETHPORTS];
 
-/* Takes up to count packets off a receive queue. Returns how many. Port and queue aren't checked. */
+/* Takes up to count packets off a receive queue. Returns how many. Port and queue aren't checked.
+ */
 static inline uint16_t plx_eth_rx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **pkts,
 					uint16_t count)
 {
@@ -56,8 +57,9 @@ static inline uint16_t plx_eth_tx_burst(uint16_t port, uint16_t queue, struct rt
 }
 
 /*
- * Checks and completes packets for offloads before plx_eth_tx_burst(): pseudo-header checksums where
- * the hardware wants them. Returns how many are fit to be sent; rte_errno tells about the next one.
+ * Checks and completes packets for offloads before plx_eth_tx_burst(): pseudo-header checksums
+ * where the hardware wants them. Returns how many are fit to be sent; rte_errno tells about the
+ * next one.
  */
 uint16_t plx_eth_tx_prepare(uint16_t port, uint16_t queue, struct rte_mbuf **pkts, uint16_t count);
 
@@ -66,12 +68,12 @@ uint16_t plx_eth_tx_prepare(uint16_t port, uint16_t queue, struct rte_mbuf **pkt
  */
 uint16_t plx_eth_dev_count_avail(void);
 int plx_eth_dev_is_valid_port(uint16_t port);
-uint16_t plx_eth_find_next(uint16_t port); /* PLX_MAX_ETHPORTS after the last */
+uint16_t plx_eth_find_next(uint16_t port);		     /* PLX_MAX_ETHPORTS after the last */
 int plx_eth_dev_get_name_by_port(uint16_t port, char *name); /* RTE_ETH_NAME_MAX_LEN bytes */
 int plx_eth_dev_get_port_by_name(const char *name, uint16_t *port);
 int plx_eth_dev_socket_id(uint16_t port);
 
-#define PLX_ETH_FOREACH_DEV(p)                                                                     \
+#define PLX_ETH_FOREACH_DEV(p) \
 	for ((p) = plx_eth_find_next(0); (p) < PLX_MAX_ETHPORTS; (p) = plx_eth_find_next((p) + 1))
 
 int plx_eth_dev_info_get(uint16_t port, struct rte_eth_dev_info *info);

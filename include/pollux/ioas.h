@@ -28,9 +28,9 @@ extern "C" {
 
 /* How device addresses are chosen. Fixed when the address space is made. */
 enum plx_addr_policy {
-	PLX_ADDR_VA,    /* the virtual address itself: every context translates and has room for it */
+	PLX_ADDR_VA, /* the virtual address itself: every context translates and has room for it */
 	PLX_ADDR_ALLOC, /* ours to choose inside the contexts' ranges */
-	PLX_ADDR_PA,    /* physical: some context doesn't translate */
+	PLX_ADDR_PA,	/* physical: some context doesn't translate */
 };
 
 const char *plx_addr_policy_name(enum plx_addr_policy addr);
@@ -52,18 +52,18 @@ int plx_ioas_destroy(struct plx_ioas *ioas);
 enum plx_addr_policy plx_ioas_policy(const struct plx_ioas *ioas);
 
 enum {
-	PLX_DMA_READ = 1 << 0,  /* the device may read it */
+	PLX_DMA_READ = 1 << 0,	/* the device may read it */
 	PLX_DMA_WRITE = 1 << 1, /* the device may write it */
 	PLX_DMA_RW = PLX_DMA_READ | PLX_DMA_WRITE,
 };
 
 struct plx_dma_mem {
-	void *va;          /* page aligned */
-	size_t len;        /* bytes, whole pages */
-	size_t page_size;  /* of the pages behind it; 0: not known, taken as base pages */
-	int fd;            /* the file shared at va, open for as long as it's mapped; or -1 */
-	uint64_t fd_offset;/* of va in that file */
-	unsigned access;   /* PLX_DMA_*; 0 means PLX_DMA_RW */
+	void *va;	    /* page aligned */
+	size_t len;	    /* bytes, whole pages */
+	size_t page_size;   /* of the pages behind it; 0: not known, taken as base pages */
+	int fd;		    /* the file shared at va, open for as long as it's mapped; or -1 */
+	uint64_t fd_offset; /* of va in that file */
+	unsigned access;    /* PLX_DMA_*; 0 means PLX_DMA_RW */
 };
 
 /*
@@ -86,12 +86,12 @@ int plx_ioas_unmap(struct plx_ioas *ioas, void *va, size_t len);
  * is the frame's (device address - virtual address) with bit 0 set, or 0 where nothing is mapped:
  * both addresses are page aligned, so the low bits are free.
  */
-#define PLX_FRAME_SHIFT  21
-#define PLX_FRAME_SIZE   (UINT64_C(1) << PLX_FRAME_SHIFT)
+#define PLX_FRAME_SHIFT	 21
+#define PLX_FRAME_SIZE	 (UINT64_C(1) << PLX_FRAME_SHIFT)
 #define PLX_XLATE_VABITS 48
-#define PLX_XLATE_LOW    14 /* 32 GiB a leaf */
-#define PLX_XLATE_ROOT   (1u << (PLX_XLATE_VABITS - PLX_FRAME_SHIFT - PLX_XLATE_LOW))
-#define PLX_DMA_BAD      UINT64_MAX
+#define PLX_XLATE_LOW	 14 /* 32 GiB a leaf */
+#define PLX_XLATE_ROOT	 (1u << (PLX_XLATE_VABITS - PLX_FRAME_SHIFT - PLX_XLATE_LOW))
+#define PLX_DMA_BAD	 UINT64_MAX
 
 struct plx_xlate {
 	uint64_t *leaf[PLX_XLATE_ROOT];

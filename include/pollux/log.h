@@ -13,8 +13,8 @@ extern "C" {
 #endif
 
 enum plx_log_level {
-	PLX_LOG_ERR,    /* something the caller asked for failed */
-	PLX_LOG_WARN,   /* it worked, but not as one would wish */
+	PLX_LOG_ERR,	/* something the caller asked for failed */
+	PLX_LOG_WARN,	/* it worked, but not as one would wish */
 	PLX_LOG_NOTICE, /* what a user should see once: the access mode taken, and why */
 	PLX_LOG_INFO,
 	PLX_LOG_DEBUG,
@@ -30,11 +30,11 @@ void plx_log_set_level(enum plx_log_level level);
 
 void plx_log(enum plx_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-#define plx_err(...)    plx_log(PLX_LOG_ERR, __VA_ARGS__)
-#define plx_warn(...)   plx_log(PLX_LOG_WARN, __VA_ARGS__)
+#define plx_err(...)	plx_log(PLX_LOG_ERR, __VA_ARGS__)
+#define plx_warn(...)	plx_log(PLX_LOG_WARN, __VA_ARGS__)
 #define plx_notice(...) plx_log(PLX_LOG_NOTICE, __VA_ARGS__)
-#define plx_info(...)   plx_log(PLX_LOG_INFO, __VA_ARGS__)
-#define plx_debug(...)  plx_log(PLX_LOG_DEBUG, __VA_ARGS__)
+#define plx_info(...)	plx_log(PLX_LOG_INFO, __VA_ARGS__)
+#define plx_debug(...)	plx_log(PLX_LOG_DEBUG, __VA_ARGS__)
 
 #ifdef __cplusplus
 }

@@ -21,9 +21,9 @@ extern "C" {
 #define PLX_NODE_ANY (-1)
 
 struct plx_arena_opts {
-	size_t len;       /* bytes; rounded up to whole pages */
+	size_t len;	  /* bytes; rounded up to whole pages */
 	size_t page_size; /* 0: the system's default hugepage size */
-	int node;         /* NUMA node, or PLX_NODE_ANY */
+	int node;	  /* NUMA node, or PLX_NODE_ANY */
 	bool small_pages; /* without free hugepages, go on with base pages (never for no-IOMMU) */
 	const char *name; /* shown in /proc/PID/maps; NULL: "arena" */
 };
@@ -33,9 +33,9 @@ struct plx_arena {
 	void *va; /* aligned to the larger of page_size and 2 MiB */
 	size_t len;
 	size_t page_size; /* what it got: a hugepage size, or the base page size */
-	int node;         /* as asked */
-	int fd;           /* owned by the arena; offset 0 is va */
-	bool locked;      /* mlock() held */
+	int node;	  /* as asked */
+	int fd;		  /* owned by the arena; offset 0 is va */
+	bool locked;	  /* mlock() held */
 };
 
 /*
@@ -56,7 +56,8 @@ struct plx_hugepages {
 	uint64_t free;
 };
 
-/* Counts of pages of one size, on one node or PLX_NODE_ANY for all. -ENOENT: no such size or node. */
+/* Counts of pages of one size, on one node or PLX_NODE_ANY for all. -ENOENT: no such size or node.
+ */
 int plx_hugepages_query(size_t page_size, int node, struct plx_hugepages *pages);
 
 /* The NUMA node that holds the page at va (touched before), or -errno. */

@@ -22,28 +22,28 @@ extern "C" {
 #endif
 
 #define PLX_PCI_NAME_LEN 16
-#define PLX_PCI_BARS     6
-#define PLX_PCI_ANY_ID   0xffffu
+#define PLX_PCI_BARS	 6
+#define PLX_PCI_ANY_ID	 0xffffu
 
 struct plx_pci_id {
 	uint16_t vendor, device;       /* PLX_PCI_ANY_ID matches all */
 	uint16_t subvendor, subdevice; /* likewise */
-	uint32_t class_code;           /* 24 bits: base class, sub-class, interface */
-	uint32_t class_mask;           /* bits of class_code that count; 0: none */
+	uint32_t class_code;	       /* 24 bits: base class, sub-class, interface */
+	uint32_t class_mask;	       /* bits of class_code that count; 0: none */
 };
 
 /* An id entry that matches vendor:device whatever the subsystem and class. */
-#define PLX_PCI_ID(v, d)                                                                           \
-	{                                                                                          \
-		.vendor = (v), .device = (d), .subvendor = PLX_PCI_ANY_ID,                         \
-		.subdevice = PLX_PCI_ANY_ID                                                        \
+#define PLX_PCI_ID(v, d)                                                   \
+	{                                                                  \
+		.vendor = (v), .device = (d), .subvendor = PLX_PCI_ANY_ID, \
+		.subdevice = PLX_PCI_ANY_ID                                \
 	}
 
 /* An id entry that matches a class code under a mask, whoever made it. */
-#define PLX_PCI_CLASS(c, m)                                                                        \
-	{                                                                                          \
-		.vendor = PLX_PCI_ANY_ID, .device = PLX_PCI_ANY_ID, .subvendor = PLX_PCI_ANY_ID,   \
-		.subdevice = PLX_PCI_ANY_ID, .class_code = (c), .class_mask = (m)                  \
+#define PLX_PCI_CLASS(c, m)                                                                      \
+	{                                                                                        \
+		.vendor = PLX_PCI_ANY_ID, .device = PLX_PCI_ANY_ID, .subvendor = PLX_PCI_ANY_ID, \
+		.subdevice = PLX_PCI_ANY_ID, .class_code = (c), .class_mask = (m)                \
 	}
 
 struct plx_pci_driver;
@@ -51,13 +51,13 @@ struct plx_pci_driver;
 /* A PCI function. Filled in by the scan; vfio and ioas by the claim. Read-only for drivers. */
 struct plx_pci {
 	char name[PLX_PCI_NAME_LEN]; /* "0000:01:00.0" */
-	struct plx_pci_id id;        /* class_mask unused */
-	int node;                    /* NUMA node, or PLX_NODE_ANY */
+	struct plx_pci_id id;	     /* class_mask unused */
+	int node;		     /* NUMA node, or PLX_NODE_ANY */
 	struct plx_vfio_dev *vfio;   /* NULL until claimed */
 	struct plx_ioas *ioas;
 	const struct plx_pci_driver *driver; /* NULL until a driver took it */
-	void *priv;                          /* the driver's */
-	const char *args;                    /* what the user wrote after -a NAME, less the bus's own keys; "" */
+	void *priv;			     /* the driver's */
+	const char *args; /* what the user wrote after -a NAME, less the bus's own keys; "" */
 };
 
 struct plx_pci_driver {
@@ -72,10 +72,10 @@ struct plx_pci_driver {
 
 void plx_pci_register(struct plx_pci_driver *driver);
 
-#define PLX_PCI_DRIVER(drv)                                                                        \
-	static void __attribute__((constructor)) plx_pci_register_##drv(void)                      \
-	{                                                                                          \
-		plx_pci_register(&drv);                                                            \
+#define PLX_PCI_DRIVER(drv)                                                   \
+	static void __attribute__((constructor)) plx_pci_register_##drv(void) \
+	{                                                                     \
+		plx_pci_register(&drv);                                       \
 	}
 
 /*
@@ -166,7 +166,7 @@ int plx_pci_reset(struct plx_pci *pci);
 enum plx_pci_event_type {
 	PLX_PCI_ADDED,
 	PLX_PCI_REMOVED,
-	PLX_PCI_BOUND,   /* a kernel driver took it */
+	PLX_PCI_BOUND, /* a kernel driver took it */
 	PLX_PCI_UNBOUND,
 };
 

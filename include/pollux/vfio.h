@@ -21,11 +21,12 @@ extern "C" {
 
 /* In order of preference. */
 enum plx_vfio_mode {
-	PLX_VFIO_CDEV,         /* device cdev + iommufd */
+	PLX_VFIO_CDEV,	       /* device cdev + iommufd */
 	PLX_VFIO_TYPE1V2,      /* group + container, type1 v2 */
-	PLX_VFIO_TYPE1,        /* group + container, type1 v1 */
+	PLX_VFIO_TYPE1,	       /* group + container, type1 v1 */
 	PLX_VFIO_COMPAT,       /* group + /dev/iommu as a container */
-	PLX_VFIO_NOIOMMU_CDEV, /* device cdev + iommufd that doesn't translate (IOMMU_IOAS_NOIOMMU_GET_PA) */
+	PLX_VFIO_NOIOMMU_CDEV, /* device cdev + iommufd that doesn't translate
+				  (IOMMU_IOAS_NOIOMMU_GET_PA) */
 	PLX_VFIO_NOIOMMU,      /* no-IOMMU group */
 	PLX_VFIO_MODES,
 };
@@ -42,42 +43,44 @@ bool plx_vfio_mode_unsafe(enum plx_vfio_mode mode);
 
 /* How a device may be claimed. Start from PLX_VFIO_OPTS_INIT. */
 struct plx_vfio_opts {
-	unsigned modes;       /* bit mask of 1u << enum plx_vfio_mode */
+	unsigned modes;	      /* 1u << enum plx_vfio_mode, or-ed */
 	bool allow_noiommu;   /* the user accepts that the device can reach all of memory */
 	const char *vf_token; /* UUID, for a VF whose PF is held by VFIO; or NULL */
 
 	/*
-	 * Descriptors handed in by the caller, or -1. They are duplicated: the caller's stay its own.
-	 * A cdev can be bound once in its life: to claim the device again, open its cdev again.
+	 * Descriptors handed in by the caller, or -1. They are duplicated: the caller's stay its
+	 * own. A cdev can be bound once in its life: to claim the device again, open its cdev
+	 * again.
 	 */
-	int cdev_fd;      /* /dev/vfio/devices/vfioN, not bound */
-	int iommufd;      /* /dev/iommu */
+	int cdev_fd;	  /* /dev/vfio/devices/vfioN, not bound */
+	int iommufd;	  /* /dev/iommu */
 	int container_fd; /* /dev/vfio/vfio */
-	int group_fd;     /* /dev/vfio/N, in no container */
+	int group_fd;	  /* /dev/vfio/N, in no container */
 };
 
-#define PLX_VFIO_OPTS_INIT                                                                         \
-	{                                                                                          \
-		.modes = PLX_VFIO_ALL_MODES, .cdev_fd = -1, .iommufd = -1, .container_fd = -1,     \
-		.group_fd = -1,                                                                    \
+#define PLX_VFIO_OPTS_INIT                                                                     \
+	{                                                                                      \
+		.modes = PLX_VFIO_ALL_MODES, .cdev_fd = -1, .iommufd = -1, .container_fd = -1, \
+		.group_fd = -1,                                                                \
 	}
 
 /* Why an access mode was not taken. */
 enum plx_refusal_code {
 	PLX_REFUSED_NONE,
-	PLX_REFUSED_NOT_ASKED,   /* the user restricted the modes */
-	PLX_REFUSED_NO_DEVICE,   /* no such PCI function */
-	PLX_REFUSED_DRIVER,      /* the device is bound to another driver, or to none */
-	PLX_REFUSED_NODE,        /* a device node or kernel facility is missing */
-	PLX_REFUSED_PERMISSION,  /* a mode bit, a capability */
-	PLX_REFUSED_BUSY,        /* somebody holds it */
-	PLX_REFUSED_GROUP,       /* the group is not viable: a sibling is held by a kernel driver */
-	PLX_REFUSED_IOMMU,       /* no IOMMU, or one without interrupt isolation */
-	PLX_REFUSED_UNSAFE,      /* no-IOMMU, not allowed by the user or the kernel */
-	PLX_REFUSED_TOKEN,       /* VF token missing or wrong */
-	PLX_REFUSED_MEMORY,      /* memory that is mapped already can't be mapped there: limits, ranges */
-	PLX_REFUSED_POLICY,      /* the address policy of the address space can't be kept */
-	PLX_REFUSED_KERNEL,      /* the kernel said no in a way we have no better word for */
+	PLX_REFUSED_NOT_ASKED,	/* the user restricted the modes */
+	PLX_REFUSED_NO_DEVICE,	/* no such PCI function */
+	PLX_REFUSED_DRIVER,	/* the device is bound to another driver, or to none */
+	PLX_REFUSED_NODE,	/* a device node or kernel facility is missing */
+	PLX_REFUSED_PERMISSION, /* a mode bit, a capability */
+	PLX_REFUSED_BUSY,	/* somebody holds it */
+	PLX_REFUSED_GROUP,	/* the group is not viable: a sibling is held by a kernel driver */
+	PLX_REFUSED_IOMMU,	/* no IOMMU, or one without interrupt isolation */
+	PLX_REFUSED_UNSAFE,	/* no-IOMMU, not allowed by the user or the kernel */
+	PLX_REFUSED_TOKEN,	/* VF token missing or wrong */
+	PLX_REFUSED_MEMORY, /* memory that is mapped already can't be mapped there: limits, ranges
+			     */
+	PLX_REFUSED_POLICY, /* the address policy of the address space can't be kept */
+	PLX_REFUSED_KERNEL, /* the kernel said no in a way we have no better word for */
 	PLX_REFUSED_CODES,
 };
 
@@ -85,8 +88,8 @@ const char *plx_refusal_name(enum plx_refusal_code code);
 
 struct plx_refusal {
 	enum plx_refusal_code code; /* PLX_REFUSED_NONE: the mode was taken, or not reached */
-	int err;                    /* negative errno, or 0 */
-	char text[256];             /* one sentence: the object, what is wrong, what to do */
+	int err;		    /* negative errno, or 0 */
+	char text[256];		    /* one sentence: the object, what is wrong, what to do */
 };
 
 /* One a mode, indexed by enum plx_vfio_mode. */
@@ -182,10 +185,11 @@ int plx_vfio_irq(struct plx_vfio_dev *dev, unsigned index, struct plx_vfio_irq *
 int plx_vfio_irq_set(struct plx_vfio_dev *dev, unsigned index, unsigned start, unsigned count,
 		     const int *eventfds);
 
-int plx_vfio_irq_off(struct plx_vfio_dev *dev, unsigned index);  /* all of one kind */
+int plx_vfio_irq_off(struct plx_vfio_dev *dev, unsigned index);	 /* all of one kind */
 int plx_vfio_irq_mask(struct plx_vfio_dev *dev, unsigned index); /* INTx */
 int plx_vfio_irq_unmask(struct plx_vfio_dev *dev, unsigned index);
-int plx_vfio_irq_fire(struct plx_vfio_dev *dev, unsigned index, unsigned vector); /* loop-back test */
+int plx_vfio_irq_fire(struct plx_vfio_dev *dev, unsigned index,
+		      unsigned vector); /* loop-back test */
 
 /*
  * Reset. Both restore nothing: memory decoding, bus mastering and interrupts must be set up again
@@ -202,7 +206,8 @@ int plx_vfio_irq_restore(struct plx_vfio_dev *dev);
  * Whether the device offers it: 1, 0, or -errno.
  */
 int plx_vfio_feature_probe(struct plx_vfio_dev *dev, unsigned feature, unsigned op);
-int plx_vfio_feature(struct plx_vfio_dev *dev, unsigned feature, unsigned op, void *data, size_t len);
+int plx_vfio_feature(struct plx_vfio_dev *dev, unsigned feature, unsigned op, void *data,
+		     size_t len);
 
 #ifdef __cplusplus
 }
