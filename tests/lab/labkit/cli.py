@@ -115,7 +115,9 @@ def _parser():
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     table.add_argument("--probe", required=True, metavar="PROGRAM",
                        help="the program that claims a device")
-    table.add_argument("--json", action="store_true", help="a list of cells as JSON")
+    form = table.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="a list of cells as JSON")
+    form.add_argument("--tap", action="store_true", help="each cell as a case of a TAP stream")
     table.add_argument("--kernel", type=_names(kernel.NAMES), metavar="NAME,...",
                        help="only guests with these kernels")
     table.add_argument("--iommu", type=_names(("intel", "none")), metavar="KIND,...",

@@ -62,6 +62,8 @@ def main(parsed):
                            os.path.abspath(probe), parsed.verbose)
     if parsed.json:
         print(json.dumps(cells, indent=1))
+    elif parsed.tap:
+        print_tap(cells)
     else:
         print_table(cells)
     return EXIT_FAILURE if any(cell["result"] == "fail" for cell in cells) else 0
@@ -136,6 +138,17 @@ def judge(cannot, code, last):
 def _cell(device, mode, iommu, name, result, why):
     return {"device": device, "mode": mode, "iommu": iommu, "kernel": name,
             "arch": platform.machine(), "result": result, "why": why}
+
+
+def print_tap(cells):
+    """A TAP stream: each cell is a case."""
+    print(f"1..{len(cells)}")
+    for number, cell in enumerate(cells, 1):
+        about = f"{number} - {cell['device']} {cell['mode']}, kernel {cell['kernel']}, {cell['iommu']}"
+        if cell["result"] == "fail":
+            print(f"not ok {about}\n# {cell['why']}")
+        else:
+            print(f"ok {about}" + (f" # SKIP {cell['why']}" if cell["result"] == "skip" else ""))
 
 
 def print_table(cells):
