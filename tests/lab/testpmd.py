@@ -82,7 +82,7 @@ class Forwarding:
             if self.process.poll() is not None:
                 raise tap.Failure(str(Run(self.process.returncode, "", self.said())))
             tap.check(time.monotonic() < deadline,
-                      f"'{text}' not said {count} times in {PATIENCE} s, but: {self.said()[-1000:]}")
+                      f"'{text}' not said {count} times in {PATIENCE} s; {self.said()[-1000:]}")
             time.sleep(0.05)
 
     def end(self):
