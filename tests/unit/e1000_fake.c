@@ -39,8 +39,18 @@ static void *device_main(void *arg)
 	while (device_on) {
 		uint32_t v = fake_read(E1000_CTRL);
 
-		if (v & E1000_CTRL_RST)
+		if (v & E1000_CTRL_RST) {
+			/* A reset that may cut a request in two. */
+			if (fake_read(E1000_STATUS) & E1000_STATUS_GIO_MASTER_ENABLE)
+				fake.rude_resets++;
 			fake_write(E1000_CTRL, v & ~E1000_CTRL_RST);
+		}
+		if (v & E1000_CTRL_GIO_MASTER_DISABLE)
+			__atomic_and_fetch((uint32_t *)(fake.bar + E1000_STATUS),
+					   ~E1000_STATUS_GIO_MASTER_ENABLE, __ATOMIC_SEQ_CST);
+		else
+			__atomic_or_fetch((uint32_t *)(fake.bar + E1000_STATUS),
+					  E1000_STATUS_GIO_MASTER_ENABLE, __ATOMIC_SEQ_CST);
 		v = fake_read(E1000_MDIC);
 		if (v && !(v & E1000_MDIC_READY)) {
 			unsigned int reg = v >> E1000_MDIC_REG_SHIFT & 0x1f;
@@ -90,7 +100,9 @@ uint16_t fake_plug(enum plx_addr_policy policy, bool vectors)
 	};
 	for (int i = 0; i < 4; i++)
 		fake.eventfd[i] = vectors ? eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) : -1;
-	fake_write(E1000_STATUS, E1000_STATUS_LU | E1000_STATUS_FD | 2 << E1000_STATUS_SPEED_SHIFT);
+	fake_write(E1000_STATUS, E1000_STATUS_LU | E1000_STATUS_FD |
+					 E1000_STATUS_GIO_MASTER_ENABLE |
+					 2 << E1000_STATUS_SPEED_SHIFT);
 	fake_write(E1000_EEC, E1000_EEC_AUTO_RD);
 	fake_write(E1000_PBA, 0x00140014);
 	fake_write(E1000_RAL(0), 0x12005452);
@@ -123,6 +135,7 @@ void fake_unplug(void)
 	assert_int_equal(plx_eth_dev_count_avail(), 0);
 	assert_null(fake.pci.priv);
 	assert_int_equal(fake.dmas, 0);
+	assert_int_equal(fake.rude_resets, 0);
 	assert_false(fake.master);
 }
 

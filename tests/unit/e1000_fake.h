@@ -25,11 +25,12 @@ struct fake {
 	enum plx_addr_policy policy;
 	uint64_t bias; /* device address minus virtual address */
 	uint16_t phy[32];
-	int eventfd[4];	   /* of the vectors; -1: there are no vectors */
-	bool master;	   /* the bus's view */
-	unsigned int dmas; /* plx_dma_alloc() less plx_dma_free() */
-	int fail_dma;	   /* fail the nth plx_dma_alloc() from now; 0: none */
-	int fail_master;   /* what plx_pci_set_master(true) returns */
+	int eventfd[4];		  /* of the vectors; -1: there are no vectors */
+	bool master;		  /* the bus's view */
+	unsigned int dmas;	  /* plx_dma_alloc() less plx_dma_free() */
+	int fail_dma;		  /* fail the nth plx_dma_alloc() from now; 0: none */
+	int fail_master;	  /* what plx_pci_set_master(true) returns */
+	unsigned int rude_resets; /* resets while requests could be pending */
 	uint16_t rx_head[FAKE_QUEUES], tx_head[FAKE_QUEUES];
 };
 

@@ -371,7 +371,7 @@ static void test_garbage_scatter(void **state)
 /* Without buffers nothing is taken twice; with buffers again, all goes on. */
 static void test_no_buffers(void **state)
 {
-	struct rte_mbuf *all[POOL_SIZE];
+	struct rte_mbuf *all[POOL_SIZE + 1];
 	struct rte_eth_stats stats;
 	unsigned int n = 0;
 
@@ -394,6 +394,11 @@ static void test_no_buffers(void **state)
 	}
 	assert_int_equal(got, 63);
 	assert_int_equal(sent, 63);
+	/* Not even if the device calls the slot done that it was never given. */
+	fake_rx_desc(0, 63)->wb.length = 60;
+	fake_rx_desc(0, 63)->wb.status = GOOD | E1000_RXD_DD;
+	assert_int_equal(plx_eth_rx_burst(port, 0, &all[n], 1), 0);
+	memset(&fake_rx_desc(0, 63)->word[1], 0, sizeof(uint64_t));
 	plx_eth_stats_get(port, &stats);
 	assert_true(stats.rx_nombuf > 0);
 	while (n)
