@@ -5,7 +5,7 @@
  *   e1000.c   probe, what the port can do, start and stop
  *   hw.c      reset and bring-up, NVM, PHY, link
  *   filter.c  addresses, VLANs, RSS
- *   rx.c tx.c the rings and their loops
+ *   rx.c tx.c the rings and their loops; rx_queue.c what is set up for them
  *   intr.c    MSI-X vectors
  *   stats.c
  */
@@ -162,6 +162,10 @@ int e1000_vlan_offload(struct plx_eth_dev *eth);
 	 RTE_ETH_RSS_NONFRAG_IPV6_TCP | RTE_ETH_RSS_IPV6_EX | RTE_ETH_RSS_IPV6_TCP_EX)
 
 /* rx.c */
+plx_eth_burst_fn *e1000_rx_burst(bool full, bool xlate);
+void e1000_rx_arm_all(struct e1000_rxq *q, bool xlate); /* from q->sw */
+
+/* rx_queue.c */
 int e1000_rxq_setup(struct plx_eth_dev *eth, uint16_t index, const struct plx_eth_rxq *conf,
 		    void **queue);
 void e1000_rxq_release(struct plx_eth_dev *eth, void *queue);
