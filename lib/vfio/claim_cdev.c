@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <pollux/log.h>
+
 #include "claim.h"
 #include "refusal.h"
 #include "uapi.h"
@@ -119,18 +121,25 @@ static int refuse_bind(const struct plx_claim *claim, int err, struct plx_refusa
  * PF is given the one that its VFs will have to show. Other devices refuse, which is as it should
  * be.
  */
-static void set_token(int dev_fd, const uint8_t token[16])
+static void set_token(const char *bdf, int dev_fd, const uint8_t token[16])
 {
 	struct { /* struct vfio_device_feature, with its data */
 		uint32_t argsz, flags;
 		uint8_t token[16];
 	} arg = {
 		.argsz = sizeof(arg),
-		.flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PCI_VF_TOKEN,
+		.flags = VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_SET |
+			 VFIO_DEVICE_FEATURE_PCI_VF_TOKEN,
 	};
+	int err;
 
+	if (plx_ioctl(dev_fd, VFIO_DEVICE_FEATURE, &arg))
+		return;
+	arg.flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PCI_VF_TOKEN;
 	memcpy(arg.token, token, sizeof(arg.token));
-	plx_ioctl(dev_fd, VFIO_DEVICE_FEATURE, &arg);
+	err = plx_ioctl(dev_fd, VFIO_DEVICE_FEATURE, &arg);
+	if (err)
+		plx_warn("%s: the VF token can't be set: %s", bdf, strerror(-err));
 }
 
 static int bind_device(const struct plx_claim *claim, int dev_fd, int iommufd,
@@ -157,7 +166,7 @@ static int bind_device(const struct plx_claim *claim, int dev_fd, int iommufd,
 						  .iommufd = iommufd };
 		err = plx_ioctl(dev_fd, UAPI_DEVICE_BIND_IOMMUFD, &arg);
 		if (!err)
-			set_token(dev_fd, token);
+			set_token(claim->facts->bdf, dev_fd, token);
 	}
 	return err ? refuse_bind(claim, err, why) : 0;
 }
@@ -189,13 +198,6 @@ static int attach(const struct plx_claim *claim, struct plx_vfio_dev *dev, struc
 	return err ? err : plx_ioas_join(ioas, iommu, why);
 }
 
-/* Closing detaches only if no descriptor of the caller's keeps the file open. */
-static void let_go(int fd)
-{
-	plx_iommufd_detach(fd);
-	plx_sys->close(fd);
-}
-
 static int cdev_open(const struct plx_claim *claim, struct plx_vfio_dev *dev,
 		     struct plx_refusal *why)
 {
@@ -217,20 +219,20 @@ static int cdev_open(const struct plx_claim *claim, struct plx_vfio_dev *dev,
 		goto put_file;
 	err = attach(claim, dev, file, why);
 	if (err)
-		goto put_file;
+		goto detach;
 	/* The context holds the file from here on. */
 	plx_iommufd_put(&ioas->iommufds, file);
 	snprintf(dev->how, sizeof(dev->how), "%s, iommufd",
 		 claim->facts->cdev[0] ? claim->facts->cdev : "caller's file");
 	return 0;
-put_file:
-	let_go(dev->fd);
-	dev->fd = -1;
+detach:
+	plx_iommufd_detach(dev->fd);
 	if (dev->iommu && !dev->iommu->devices)
 		plx_ioas_leave(ioas, dev->iommu);
 	dev->iommu = NULL;
+put_file:
+	/* Not bound: a caller's file may be attached elsewhere, which is not ours to undo. */
 	plx_iommufd_put(&ioas->iommufds, file);
-	return err;
 close_dev:
 	plx_sys->close(dev->fd);
 	dev->fd = -1;
@@ -239,7 +241,9 @@ close_dev:
 
 static void cdev_close(struct plx_vfio_dev *dev)
 {
-	let_go(dev->fd);
+	/* Closing would detach only if no descriptor of the caller's kept the file open. */
+	plx_iommufd_detach(dev->fd);
+	plx_sys->close(dev->fd);
 	plx_ioas_leave(dev->ioas, dev->iommu);
 }
 

@@ -18,13 +18,17 @@
 
 bool plx_bdf_valid(const char *bdf)
 {
-	static const char shape[] = "xxxx:xx:xx.x";
-	size_t i;
+	static const char rest[] = ":xx:xx.x";
+	size_t domain = 0, i;
 
-	if (strlen(bdf) != sizeof(shape) - 1)
+	/* Domains beyond 16 bits, as behind Intel VMD, have more than four digits. */
+	while (isxdigit((unsigned char)bdf[domain]))
+		domain++;
+	if (domain < 4 || domain > 7 || strlen(bdf) != domain + sizeof(rest) - 1)
 		return false;
-	for (i = 0; shape[i]; i++)
-		if (shape[i] == 'x' ? !isxdigit((unsigned char)bdf[i]) : bdf[i] != shape[i])
+	bdf += domain;
+	for (i = 0; rest[i]; i++)
+		if (rest[i] == 'x' ? !isxdigit((unsigned char)bdf[i]) : bdf[i] != rest[i])
 			return false;
 	return bdf[i - 1] <= '7';
 }

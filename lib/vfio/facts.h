@@ -22,7 +22,7 @@ struct plx_facts {
 	bool noiommu_cdev;
 };
 
-/* Whether bdf is "dddd:bb:dd.f": only such names become part of a path. */
+/* Whether bdf is "dddd:bb:dd.f" (or has a longer domain): only such names become part of a path. */
 bool plx_bdf_valid(const char *bdf);
 
 /* -EINVAL: bdf is no address. A function that doesn't exist is no error here, see present. */
