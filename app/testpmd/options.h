@@ -75,7 +75,7 @@ struct options {
 	uint64_t seconds; /* 0: until told to stop */
 	uint64_t packets;
 	uint32_t stats_period;
-	bool record_cycles, record_bursts;
+	bool record_cycles;
 	bool json;
 	const char *pcap;
 };

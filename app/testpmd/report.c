@@ -181,9 +181,8 @@ void report_end(FILE *out, const struct run *run)
 	struct rte_eth_stats stats;
 	struct totals totals;
 
-	if (run->opts->record_bursts)
-		for (unsigned i = 0; i < run->streams->count; i++)
-			print_stream(out, run->streams->stream[i]);
+	for (unsigned i = 0; i < run->streams->count; i++)
+		print_stream(out, run->streams->stream[i]);
 	for (unsigned i = 0; i < run->ports->count; i++) {
 		const struct port *port = &run->ports->port[i];
 

@@ -154,6 +154,15 @@ int streams_create(struct streams *streams, const struct ports *ports, const str
 
 	memset(streams, 0, sizeof(*streams));
 	streams->opts = opts;
+	/* Its frames are no IP: RSS would put all replies on one queue. */
+	for (unsigned i = 0; queues > 1 && i < ports->count; i++) {
+		if (opts->engine[ports->port[i].id] != &engine_verify)
+			continue;
+		plx_err("--forward-mode=verify works on one queue a port: --rxq=%u --txq=%u is too "
+			"many",
+			opts->rxq, opts->txq);
+		return -EINVAL;
+	}
 	if (opts->rxq != opts->txq)
 		plx_warn("--rxq=%u --txq=%u: a queue is forwarded to the queue of the same number, "
 			 "so "

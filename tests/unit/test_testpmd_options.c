@@ -118,7 +118,7 @@ static void test_all_of_them(void **state)
 	assert_int_equal(opts.seconds, 10);
 	assert_int_equal(opts.packets, 100000);
 	assert_int_equal(opts.stats_period, 1);
-	assert_true(opts.record_cycles && opts.record_bursts && opts.json && opts.multi_flow);
+	assert_true(opts.record_cycles && opts.json && opts.multi_flow);
 	assert_string_equal(opts.pcap, "out.pcap");
 	assert_int_equal(opts.window, 4096);
 	assert_int_equal(lines, 0);
