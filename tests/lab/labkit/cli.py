@@ -113,8 +113,9 @@ def _parser():
     table = commands.add_parser("matrix", help="every device in every access mode",
                                 description=matrix.__doc__,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
-    table.add_argument("--probe", required=True, metavar="PROGRAM",
-                       help="the program that claims a device")
+    table.add_argument("--probe", metavar="PROGRAM",
+                       help="the program that claims a device (default: lab-probe of a build "
+                            "directory here)")
     form = table.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="a list of cells as JSON")
     form.add_argument("--tap", action="store_true", help="each cell as a case of a TAP stream")

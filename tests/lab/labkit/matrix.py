@@ -10,6 +10,7 @@ Some cells can't work. They are tried all the same, and pass if PROGRAM
 refuses: a non-zero exit code and a line that says why. IMPOSSIBLE lists them.
 """
 
+import glob
 import json
 import os
 import platform
@@ -26,8 +27,9 @@ GUESTS = (("a", "intel"), ("b", "intel"), ("c", "intel"), ("a", "none"), ("c", "
 NOIOMMU = ("noiommu-cdev", "noiommu")
 CELL_SECONDS = 20
 BOOT_SECONDS = 60
-SCRIPT = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
-                      "guest", "cells")
+LAB = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+TOP = os.path.dirname(os.path.dirname(LAB))
+SCRIPT = os.path.join(LAB, "guest", "cells")
 
 # (kernels, IOMMUs, access modes, why it can't work); None stands for any
 IMPOSSIBLE = (
@@ -47,11 +49,22 @@ def impossible(name, iommu, mode):
     return None
 
 
+def find_probe(named):
+    """The program to run: as named, or the newest one that was built in a folder of this tree."""
+    if named:
+        probe = shutil.which(named) or shutil.which(os.path.join(".", named))
+        if not probe:
+            raise UsageError(f"no program {named} to run")
+        return probe
+    built = glob.glob(os.path.join(glob.escape(TOP), "build*", "tests", "lab", "lab-probe"))
+    if not built:
+        raise UsageError("lab-probe is not built: meson setup build && ninja -C build, or --probe")
+    return max(built, key=os.path.getmtime)
+
+
 def main(parsed):
     """`lab matrix`."""
-    probe = shutil.which(parsed.probe) or shutil.which(os.path.join(".", parsed.probe))
-    if not probe:
-        raise UsageError(f"no program {parsed.probe} to run")
+    probe = find_probe(parsed.probe)
     cells = []
     guests = [row for row in GUESTS if (not parsed.kernel or row[0] in parsed.kernel)
               and (not parsed.iommu or row[1] in parsed.iommu)]
