@@ -33,6 +33,20 @@ void fake_write(uint32_t reg, uint32_t value)
 	__atomic_store_n((uint32_t *)(fake.bar + reg), value, __ATOMIC_SEQ_CST);
 }
 
+/* Sends the next descriptor of each ring, as long as the driver lets it. */
+static void send_some(void)
+{
+	for (unsigned int q = 0; q < FAKE_QUEUES; q++) {
+		uint32_t head = fake_read(E1000_TDH(q)) + 1;
+
+		if (head - 1 == fake_read(E1000_TDT(q)) || !(fake_read(E1000_TCTL) & E1000_TCTL_EN))
+			continue;
+		if (head * sizeof(union e1000_tx_desc) == fake_read(E1000_TDLEN(q)))
+			head = 0;
+		fake_write(E1000_TDH(q), head);
+	}
+}
+
 /* Answers what the driver waits for during bring-up. */
 static void *device_main(void *arg)
 {
@@ -62,6 +76,8 @@ static void *device_main(void *arg)
 		v = fake_read(E1000_EERD);
 		if (v & E1000_EERD_START && !(v & E1000_EERD_DONE))
 			fake_write(E1000_EERD, 0x3202u << E1000_EERD_DATA_SHIFT | E1000_EERD_DONE);
+		if (fake.sends)
+			send_some();
 		usleep(20);
 	}
 	return arg;
@@ -228,6 +244,7 @@ bool fake_transmit(unsigned int q, struct fake_tx *tx)
 	fake.tx_head[q]++;
 	if (fake.tx_head[q] * sizeof(*desc) == fake_read(E1000_TDLEN(q)))
 		fake.tx_head[q] = 0;
+	fake_write(E1000_TDH(q), fake.tx_head[q]);
 	return true;
 }
 

@@ -32,6 +32,7 @@ struct fake {
 	int fail_master;	  /* what plx_pci_set_master(true) returns */
 	unsigned int rude_resets; /* resets while requests could be pending */
 	uint16_t rx_head[FAKE_QUEUES], tx_head[FAKE_QUEUES];
+	volatile bool sends; /* by itself, without looking, while the transmitter is on */
 };
 
 extern struct fake fake;

@@ -272,6 +272,20 @@ static void test_stop_full(void **state)
 	}
 }
 
+/* What is on its way when the port is stopped still leaves, round the end of the ring, too. */
+static void test_stop_drains(void **state)
+{
+	(void)state;
+	start(256, 1, 0, 0);
+	assert_int_equal(give(pool, 200), 200);
+	check_plain(0, UINT32_MAX);
+	assert_int_equal(give(pool, 200), 200);
+	fake.sends = true;
+	stop();
+	fake.sends = false;
+	assert_int_equal(fake_read(E1000_TDH(0)), 400 - 256);
+}
+
 static void chains(uint64_t offloads)
 {
 	struct rte_mbuf *all[POOL_SIZE];
@@ -543,7 +557,7 @@ int main(void)
 		BOTH(test_reclaim),	BOTH(test_shared_and_mixed), BOTH(test_stop_full),
 		BOTH(test_chains),	BOTH(test_chains_fast),	     BOTH(test_mixed_burst),
 		BOTH(test_unsendable),	BOTH(test_checksum),	     BOTH(test_checksum_two_queues),
-		BOTH(test_vlan),	BOTH(test_prepare),
+		BOTH(test_vlan),	BOTH(test_prepare),	     BOTH(test_stop_drains),
 	};
 
 	return cmocka_run_group_tests_name("e1000 transmit", tests, NULL, NULL);

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <rte_cycles.h>
-
 #include <pollux/log.h>
 
 #include "e1000.h"
@@ -115,6 +113,7 @@ static int e1000_stop(struct plx_eth_dev *eth)
 	struct e1000 *hw = eth->priv;
 
 	e1000_intr_stop(hw);
+	e1000_tx_drain(hw);
 	quiesce(hw);
 	e1000_rx_stop(hw);
 	e1000_tx_stop(hw);

@@ -181,6 +181,7 @@ int e1000_txq_setup(struct plx_eth_dev *eth, uint16_t index, const struct plx_et
 void e1000_txq_release(struct plx_eth_dev *eth, void *queue);
 void e1000_tx_start(struct e1000 *hw);
 void e1000_tx_enable(struct e1000 *hw);
+void e1000_tx_drain(struct e1000 *hw); /* the burst functions are out of use */
 void e1000_tx_stop(struct e1000 *hw);
 uint16_t e1000_tx_prepare(void *queue, struct rte_mbuf **pkts, uint16_t count);
 

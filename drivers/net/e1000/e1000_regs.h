@@ -67,12 +67,13 @@
 /* Transmit [10.2.6] */
 #define E1000_TCTL	0x00400 /* Transmit Control */
 #define E1000_TIPG	0x00410 /* Inter Packet Gap */
+#define E1000_TDFPC	0x03430 /* Data FIFO Packet Count */
 #define E1000_TDBAL(q)	(0x03800 + 0x100 * (q))
 #define E1000_TDBAH(q)	(0x03804 + 0x100 * (q))
 #define E1000_TDLEN(q)	(0x03808 + 0x100 * (q))
-#define E1000_TDH(q)	(0x03810 + 0x100 * (q))
-#define E1000_TDT(q)	(0x03818 + 0x100 * (q))
-#define E1000_TIDV	0x03820 /* Interrupt Delay Value */
+#define E1000_TDH(q)	(0x03810 + 0x100 * (q)) /* Head: the device's */
+#define E1000_TDT(q)	(0x03818 + 0x100 * (q)) /* Tail: ours */
+#define E1000_TIDV	0x03820			/* Interrupt Delay Value */
 #define E1000_TXDCTL(q) (0x03828 + 0x100 * (q))
 #define E1000_TADV	0x0382c			/* Absolute Interrupt Delay Value */
 #define E1000_TARC(q)	(0x03840 + 0x100 * (q)) /* Arbitration Count */

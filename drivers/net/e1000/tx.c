@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_cycles.h>
 #include <rte_errno.h>
 #include <rte_ether.h>
 #include <rte_malloc.h>
@@ -451,6 +452,47 @@ void e1000_tx_enable(struct e1000 *hw)
 	e1000_write(hw, E1000_TCTL,
 		    E1000_TCTL_EN | E1000_TCTL_PSP | E1000_TCTL_CT(15) | E1000_TCTL_COLD(63) |
 			    E1000_TCTL_RTLC | E1000_TCTL_MULR);
+}
+
+/* Descriptors that the device has yet to process, and frames that it has yet to send. */
+static uint32_t tx_pending(const struct e1000 *hw)
+{
+	uint32_t pending = e1000_read(hw, E1000_TDFPC);
+
+	for (uint16_t i = 0; i < hw->eth->nb_txq; i++) {
+		const struct e1000_txq *q = hw->eth->txq[i];
+		uint32_t head = e1000_read(hw, E1000_TDH(i));
+
+		pending += q->next >= head ? q->next - head : q->next + q->size - head;
+	}
+	return pending;
+}
+
+#define DRAIN_STILL_MS 100  /* several times as long as one pause frame can ask for at 1 Gb/s */
+#define DRAIN_MAX_MS   1000 /* the largest rings full of the longest frames take 600 ms */
+
+/*
+ * Lets what the application was told is on its way leave, as long as there is a link for it and
+ * the partner takes it.
+ */
+void e1000_tx_drain(struct e1000 *hw)
+{
+	uint32_t pending = 0, before = 0;
+	unsigned int still = 0;
+
+	for (unsigned int ms = 0; ms < DRAIN_MAX_MS && still < DRAIN_STILL_MS; ms++) {
+		if (!e1000_hw_present(hw) || !(e1000_read(hw, E1000_STATUS) & E1000_STATUS_LU))
+			return;
+		pending = tx_pending(hw);
+		if (!pending)
+			return;
+		still = pending == before ? still + 1 : 0;
+		before = pending;
+		rte_delay_us_sleep(1000);
+	}
+	plx_warn("%s: stopped with %u descriptors unsent: the link partner takes no frames, or "
+		 "too slowly",
+		 hw->eth->name, pending);
 }
 
 /* The device has stopped: sent or not, the packets go back. */
