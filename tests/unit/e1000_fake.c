@@ -57,6 +57,8 @@ static void *device_main(void *arg)
 			/* A reset that may cut a request in two. */
 			if (fake_read(E1000_STATUS) & E1000_STATUS_GIO_MASTER_ENABLE)
 				fake.rude_resets++;
+			for (uint32_t reg = E1000_CRCERRS; reg <= E1000_IAC; reg += 4)
+				fake_write(reg, 0);
 			fake_write(E1000_CTRL, v & ~E1000_CTRL_RST);
 		}
 		if (v & E1000_CTRL_GIO_MASTER_DISABLE)

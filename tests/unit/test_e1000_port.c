@@ -467,6 +467,36 @@ static void test_stats(void **state)
 	assert_int_equal(plx_eth_dev_stop(port), 0);
 }
 
+/* What was counted before a stop is there after it and after the next start; a reset clears it. */
+static void test_stats_stop(void **state)
+{
+	const struct fake_rx rx = { .length = 60, .status = E1000_RXD_EOP };
+	struct rte_eth_conf conf = { 0 };
+	struct rte_eth_stats stats;
+	struct rte_mbuf *m;
+
+	(void)state;
+	start(&conf, 1);
+	assert_true(fake_receive(0, &rx));
+	assert_int_equal(plx_eth_rx_burst(port, 0, &m, 1), 1);
+	rte_pktmbuf_free(m);
+	fake_write(E1000_GORCL, 64);
+	fake_write(E1000_MPC, 2);
+	assert_int_equal(plx_eth_dev_stop(port), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(plx_eth_stats_get(port, &stats), 0);
+		assert_int_equal(stats.ipackets, 1);
+		assert_int_equal(stats.ibytes, 64);
+		assert_int_equal(stats.imissed, 2);
+		assert_int_equal(plx_eth_dev_start(port), 0);
+		fake_rings_reset();
+	}
+	assert_int_equal(plx_eth_dev_reset(port), 0);
+	assert_int_equal(plx_eth_stats_get(port, &stats), 0);
+	assert_int_equal(stats.ipackets, 0);
+	assert_int_equal(stats.ibytes, 0);
+}
+
 /* Each allocation of set-up and each step of start fails once. */
 static void test_failures(void **state)
 {
@@ -562,6 +592,7 @@ int main(void)
 		CASE(test_rx_interrupt),
 		cmocka_unit_test_setup_teardown(test_no_vectors, setup_polled, teardown),
 		CASE(test_stats),
+		CASE(test_stats_stop),
 		CASE(test_failures),
 		CASE(test_removed),
 		CASE(test_reset_and_close),

@@ -69,6 +69,7 @@ static void quiesce(struct e1000 *hw)
 	e1000_write(hw, E1000_RCTL, 0);
 	e1000_write(hw, E1000_TCTL, E1000_TCTL_PSP);
 	e1000_flush(hw);
+	e1000_stats_collect(hw);
 	e1000_hw_reset(hw);
 	plx_pci_set_master(hw->pci, false);
 }
@@ -85,7 +86,7 @@ static int e1000_start(struct plx_eth_dev *eth)
 	e1000_hw_init(hw);
 	e1000_filter_init(hw);
 	e1000_rss_init(hw);
-	e1000_stats_clear(hw);
+	e1000_stats_discard(hw);
 	err = hw->link_down ? 0 : e1000_hw_phy_setup(hw, eth->conf.link_speeds);
 	if (err)
 		return err;
@@ -126,6 +127,7 @@ static int e1000_reset(struct plx_eth_dev *eth)
 	struct e1000 *hw = eth->priv;
 	int err = plx_pci_reset(hw->pci);
 
+	memset(hw->stats, 0, sizeof(hw->stats)); /* as after probe */
 	return err ? err : e1000_hw_reset(hw);
 }
 

@@ -193,7 +193,8 @@ int e1000_rx_intr(struct plx_eth_dev *eth, uint16_t index, bool on);
 int e1000_rx_intr_fd(struct plx_eth_dev *eth, uint16_t index);
 
 /* stats.c */
-void e1000_stats_clear(struct e1000 *hw);
+void e1000_stats_collect(struct e1000 *hw);
+void e1000_stats_discard(struct e1000 *hw);
 int e1000_stats(struct plx_eth_dev *eth, struct rte_eth_stats *stats);
 int e1000_stats_reset(struct plx_eth_dev *eth);
 unsigned int e1000_xstats_count(struct plx_eth_dev *eth);

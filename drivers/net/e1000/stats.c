@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Statistics [10.2.7]. The registers clear when they are read, so they are added up here. What the
- * queues count themselves (packets, frames given up) never stops or clears; a reset takes note of
- * where they were.
+ * Statistics [10.2.7]. The registers clear when they are read, and when the device is reset, so
+ * they are added up here, before each reset, too: the sums outlast a stop. What the queues count
+ * themselves (packets, frames given up) never stops or clears; a reset of the statistics takes note
+ * of where they were.
  */
 #include <string.h>
 
@@ -72,7 +73,7 @@ static const struct {
 _Static_assert(RTE_DIM(counters) <= E1000_STATS, "room for every counter");
 
 /* All of them, every time: some mirror each other and would be counted twice. */
-static void collect(struct e1000 *hw)
+void e1000_stats_collect(struct e1000 *hw)
 {
 	if (!e1000_hw_present(hw))
 		return;
@@ -83,10 +84,14 @@ static void collect(struct e1000 *hw)
 	}
 }
 
-void e1000_stats_clear(struct e1000 *hw)
+/* What the device has counted before the driver had it running is nobody's. */
+void e1000_stats_discard(struct e1000 *hw)
 {
-	collect(hw);
-	memset(hw->stats, 0, sizeof(hw->stats));
+	for (size_t i = 0; i < RTE_DIM(counters); i++) {
+		e1000_read(hw, counters[i].reg);
+		if (counters[i].wide)
+			e1000_read(hw, counters[i].reg + 4);
+	}
 }
 
 static uint64_t counter(const struct e1000 *hw, uint32_t reg)
@@ -102,7 +107,7 @@ int e1000_stats(struct plx_eth_dev *eth, struct rte_eth_stats *stats)
 {
 	struct e1000 *hw = eth->priv;
 
-	collect(hw);
+	e1000_stats_collect(hw);
 	stats->ibytes = counter(hw, E1000_GORCL);
 	stats->obytes = counter(hw, E1000_GOTCL);
 	stats->imissed = counter(hw, E1000_MPC);
@@ -137,7 +142,10 @@ int e1000_stats(struct plx_eth_dev *eth, struct rte_eth_stats *stats)
 
 int e1000_stats_reset(struct plx_eth_dev *eth)
 {
-	e1000_stats_clear(eth->priv);
+	struct e1000 *hw = eth->priv;
+
+	e1000_stats_discard(hw);
+	memset(hw->stats, 0, sizeof(hw->stats));
 	for (uint16_t i = 0; i < eth->nb_rxq; i++) {
 		struct e1000_rxq *q = eth->rxq[i];
 
@@ -174,7 +182,7 @@ int e1000_xstats(struct plx_eth_dev *eth, uint64_t *values)
 {
 	struct e1000 *hw = eth->priv;
 
-	collect(hw);
+	e1000_stats_collect(hw);
 	memcpy(values, hw->stats, RTE_DIM(counters) * sizeof(*values));
 	return 0;
 }
