@@ -398,6 +398,23 @@ static void test_rx_interrupt(void **state)
 	assert_int_equal(plx_eth_dev_rx_intr_enable(port, 1), -EINVAL);
 }
 
+/* The link's interrupt takes no wake-up away from who sleeps on a receive queue. */
+static void test_rx_cause_kept(void **state)
+{
+	struct rte_eth_conf conf = { .intr_conf = { .rxq = 1, .lsc = 1 } };
+
+	(void)state;
+	start(&conf, 2);
+	assert_int_equal(fake_read(E1000_EIAC), E1000_ICR_RXQ(0) | E1000_ICR_RXQ(1));
+	fake_write(E1000_ICR, E1000_ICR_LSC | E1000_ICR_OTHER);
+	fire(2);
+	assert_int_equal(fake_read(E1000_ICS), 0);
+	fake_write(E1000_ICR, E1000_ICR_OTHER | E1000_ICR_RXQ(1));
+	fire(2);
+	assert_int_equal(fake_read(E1000_ICS), E1000_ICR_RXQ(1));
+	assert_int_equal(plx_eth_dev_stop(port), 0);
+}
+
 /* Without MSI-X it works, and says what it can't do. */
 static void test_no_vectors(void **state)
 {
@@ -590,6 +607,7 @@ int main(void)
 		CASE(test_speeds),
 		CASE(test_link_interrupt),
 		CASE(test_rx_interrupt),
+		CASE(test_rx_cause_kept),
 		cmocka_unit_test_setup_teardown(test_no_vectors, setup_polled, teardown),
 		CASE(test_stats),
 		CASE(test_stats_stop),

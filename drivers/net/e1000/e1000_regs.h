@@ -35,6 +35,7 @@
 /* Interrupts [10.2.4] */
 #define E1000_ICR     0x000c0		  /* Interrupt Cause Read; write 1 to clear */
 #define E1000_ITR     0x000c4		  /* Interrupt Throttling */
+#define E1000_ICS     0x000c8		  /* Interrupt Cause Set */
 #define E1000_IMS     0x000d0		  /* Interrupt Mask Set/Read */
 #define E1000_IMC     0x000d8		  /* Interrupt Mask Clear */
 #define E1000_EIAC    0x000dc		  /* Auto Clear */

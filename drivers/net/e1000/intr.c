@@ -24,12 +24,28 @@ void e1000_intr_probe(struct e1000 *hw)
 		hw->eth->flags |= RTE_ETH_DEV_INTR_LSC;
 }
 
+/* The causes that belong to the receive queues' own vectors. */
+static uint32_t rxq_causes(const struct plx_eth_dev *eth)
+{
+	uint32_t causes = 0;
+
+	for (uint16_t q = 0; q < eth->nb_rxq; q++)
+		causes |= E1000_ICR_RXQ(q);
+	return causes;
+}
+
 static void other_fired(struct plx_eth_dev *eth)
 {
 	struct e1000 *hw = eth->priv;
 	bool before = hw->link_up;
 	uint32_t cause = e1000_read(hw, E1000_ICR);
 
+	/*
+	 * A read takes all causes, those of packets that are waiting for their vector or for the
+	 * application to enable it, too. Nobody else would raise them again.
+	 */
+	if (cause & rxq_causes(eth))
+		e1000_write(hw, E1000_ICS, cause & rxq_causes(eth));
 	/* Reading doesn't always clear [10.2.4.1]: write the causes back. */
 	e1000_write(hw, E1000_ICR, cause & (E1000_ICR_LSC | E1000_ICR_OTHER));
 	if (!(cause & E1000_ICR_LSC) || !e1000_hw_present(hw))
@@ -42,19 +58,18 @@ static void other_fired(struct plx_eth_dev *eth)
 int e1000_intr_start(struct e1000 *hw)
 {
 	struct plx_eth_dev *eth = hw->eth;
-	uint32_t ivar = E1000_IVAR_OTHER(E1000_VECTOR_OTHER), clear = 0;
+	uint32_t ivar = E1000_IVAR_OTHER(E1000_VECTOR_OTHER);
 	int err;
 
 	if (!hw->vectors)
 		return 0;
 	for (uint16_t q = 0; q < eth->nb_rxq; q++) {
 		ivar |= E1000_IVAR_RXQ(q, q);
-		clear |= E1000_ICR_RXQ(q);
 		e1000_write(hw, E1000_EITR(q), RX_INTERVAL);
 	}
 	e1000_write(hw, E1000_EITR(E1000_VECTOR_OTHER), 0);
 	e1000_write(hw, E1000_IVAR, ivar);
-	e1000_write(hw, E1000_EIAC, clear);
+	e1000_write(hw, E1000_EIAC, rxq_causes(eth));
 	if (!eth->conf.intr_conf.lsc)
 		return 0;
 	err = plx_eth_intr_attach(eth, plx_pci_irq_fd(hw->pci, E1000_VECTOR_OTHER), other_fired);
