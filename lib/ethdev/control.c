@@ -218,6 +218,7 @@ int plx_eth_dev_stop(uint16_t port)
 {
 	struct plx_eth_dev *dev = plx_eth_dev_get(port);
 	struct rte_eth_link down = { 0 };
+	int err;
 
 	if (!dev)
 		return -ENODEV;
@@ -225,8 +226,10 @@ int plx_eth_dev_stop(uint16_t port)
 		return 0;
 	plx_eth_burst_remove(port);
 	dev->running = false;
+	err = dev->ops->stop(dev);
+	/* Only now is there no interrupt of the driver's that could say otherwise. */
 	plx_eth_link_publish(dev, &down);
-	return dev->ops->stop(dev);
+	return err;
 }
 
 static void dev_close(struct plx_eth_dev *dev)
