@@ -381,6 +381,32 @@ static void test_link_interrupt(void **state)
 		0);
 }
 
+/*
+ * The link comes up between the driver's start and the library's own look at it: that look takes
+ * the news from the interrupt, but not the event from the application.
+ */
+static void test_link_event_at_start(void **state)
+{
+	struct rte_eth_conf conf = { .intr_conf.lsc = 1 };
+	void *arg = (void *)(uintptr_t)&events;
+
+	(void)state;
+	events = 0;
+	assert_int_equal(plx_eth_dev_callback_register(port, RTE_ETH_EVENT_INTR_LSC, on_event, arg),
+			 0);
+	for (int i = 1; i <= 2; i++) {
+		start(&conf, 1);
+		fake_write(E1000_ICR, E1000_ICR_LSC | E1000_ICR_OTHER);
+		fire(2);
+		assert_int_equal(events, i);
+		fire(2);
+		assert_int_equal(events, i);
+		assert_int_equal(plx_eth_dev_stop(port), 0);
+	}
+	assert_int_equal(
+		plx_eth_dev_callback_unregister(port, RTE_ETH_EVENT_INTR_LSC, on_event, arg), 0);
+}
+
 static void test_rx_interrupt(void **state)
 {
 	struct rte_eth_conf conf = { .intr_conf.rxq = 1 };
@@ -606,6 +632,7 @@ int main(void)
 		CASE(test_link),
 		CASE(test_speeds),
 		CASE(test_link_interrupt),
+		CASE(test_link_event_at_start),
 		CASE(test_rx_interrupt),
 		CASE(test_rx_cause_kept),
 		cmocka_unit_test_setup_teardown(test_no_vectors, setup_polled, teardown),

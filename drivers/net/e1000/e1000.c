@@ -151,6 +151,7 @@ static void e1000_free(struct e1000 *hw)
 		plx_pci_irq_disable(hw->pci);
 	hw->pci->priv = NULL;
 	pthread_mutex_destroy(&hw->lock);
+	pthread_mutex_destroy(&hw->link_lock);
 	free(hw);
 }
 
@@ -207,6 +208,7 @@ static int e1000_probe(struct plx_pci *pci)
 		return -ENOMEM;
 	hw->pci = pci;
 	hw->bar = bar;
+	pthread_mutex_init(&hw->link_lock, NULL);
 	pthread_mutex_init(&hw->lock, NULL);
 	err = plx_eth_dev_alloc(pci->name, "pollux_e1000", pci->node, &e1000_ops, hw, &hw->eth);
 	if (err)

@@ -112,10 +112,15 @@ struct e1000 {
 	struct plx_pci *pci;
 	struct plx_eth_dev *eth;
 	volatile uint8_t *bar;
-	bool vectors;	/* MSI-X is there */
-	bool link_down; /* by request */
-	bool link_up;	/* as last seen */
-	/* CTRL and MDIC are read and written by the interrupt thread, too. */
+	bool vectors; /* MSI-X is there */
+	/*
+	 * The link is looked at by the interrupt thread, too: what has been seen is published in
+	 * that order. CTRL and MDIC have a lock of their own, which is taken inside this one.
+	 */
+	pthread_mutex_t link_lock;
+	bool link_down;	   /* by request */
+	bool link_up;	   /* as last seen */
+	bool link_changed; /* since the last event, whoever saw it */
 	pthread_mutex_t lock;
 	uint64_t stats[E1000_STATS];
 };
@@ -145,6 +150,7 @@ int e1000_hw_phy_power(struct e1000 *hw, bool on);
 void e1000_hw_ctrl(struct e1000 *hw, uint32_t clear, uint32_t set);
 bool e1000_hw_present(const struct e1000 *hw);
 int e1000_link_update(struct plx_eth_dev *eth, bool wait);
+bool e1000_link_changed(struct e1000 *hw);
 int e1000_link_set(struct plx_eth_dev *eth, bool up);
 
 /* filter.c */

@@ -306,21 +306,43 @@ static void link_read(struct e1000 *hw, struct rte_eth_link *link)
 		status & E1000_STATUS_FD ? RTE_ETH_LINK_FULL_DUPLEX : RTE_ETH_LINK_HALF_DUPLEX;
 }
 
-int e1000_link_update(struct plx_eth_dev *eth, bool wait)
+/* Looks at the link and makes it known. Whether it is up, or down for good. */
+static bool link_look(struct e1000 *hw)
 {
-	struct e1000 *hw = eth->priv;
 	struct rte_eth_link link;
+	bool settled;
 
+	pthread_mutex_lock(&hw->link_lock);
 	link_read(hw, &link);
-	for (int i = 0; wait && !link.link_status && !hw->link_down && i < 90; i++) {
-		rte_delay_us_sleep(100000);
-		link_read(hw, &link);
-	}
 	if (link.link_status && !hw->link_up)
 		pause_resolve(hw);
 	hw->link_up = link.link_status;
-	plx_eth_link_publish(eth, &link);
+	if (plx_eth_link_publish(hw->eth, &link))
+		hw->link_changed = true;
+	settled = link.link_status || hw->link_down;
+	pthread_mutex_unlock(&hw->link_lock);
+	return settled;
+}
+
+int e1000_link_update(struct plx_eth_dev *eth, bool wait)
+{
+	struct e1000 *hw = eth->priv;
+
+	for (int i = 0; !link_look(hw) && wait && i < 90; i++)
+		rte_delay_us_sleep(100000);
 	return 0;
+}
+
+/* Whether the link has changed since the last call: then there is something to report. */
+bool e1000_link_changed(struct e1000 *hw)
+{
+	bool changed;
+
+	pthread_mutex_lock(&hw->link_lock);
+	changed = hw->link_changed;
+	hw->link_changed = false;
+	pthread_mutex_unlock(&hw->link_lock);
+	return changed;
 }
 
 int e1000_link_set(struct plx_eth_dev *eth, bool up)
@@ -334,6 +356,8 @@ int e1000_link_set(struct plx_eth_dev *eth, bool up)
 	if (err)
 		return err;
 	e1000_hw_ctrl(hw, up ? 0 : E1000_CTRL_SLU, up ? E1000_CTRL_SLU : 0);
+	pthread_mutex_lock(&hw->link_lock);
 	hw->link_down = !up;
+	pthread_mutex_unlock(&hw->link_lock);
 	return 0;
 }

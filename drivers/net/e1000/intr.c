@@ -37,7 +37,6 @@ static uint32_t rxq_causes(const struct plx_eth_dev *eth)
 static void other_fired(struct plx_eth_dev *eth)
 {
 	struct e1000 *hw = eth->priv;
-	bool before = hw->link_up;
 	uint32_t cause = e1000_read(hw, E1000_ICR);
 
 	/*
@@ -51,7 +50,7 @@ static void other_fired(struct plx_eth_dev *eth)
 	if (!(cause & E1000_ICR_LSC) || !e1000_hw_present(hw))
 		return;
 	e1000_link_update(eth, false);
-	if (hw->link_up != before)
+	if (e1000_link_changed(hw))
 		plx_eth_dev_event(eth, RTE_ETH_EVENT_INTR_LSC, NULL);
 }
 
@@ -72,6 +71,7 @@ int e1000_intr_start(struct e1000 *hw)
 	e1000_write(hw, E1000_EIAC, rxq_causes(eth));
 	if (!eth->conf.intr_conf.lsc)
 		return 0;
+	e1000_link_changed(hw); /* before this start: of no interest */
 	err = plx_eth_intr_attach(eth, plx_pci_irq_fd(hw->pci, E1000_VECTOR_OTHER), other_fired);
 	if (err)
 		return err;
