@@ -51,7 +51,10 @@ struct plx_eth_ops {
 
 	/* dev->conf has been checked and filled in. May be NULL. */
 	int (*configure)(struct plx_eth_dev *dev);
-	/* Make or free what a queue needs, stopped. *queue is what the burst functions get. */
+	/*
+	 * Make or free what a queue needs, stopped. *queue is what the burst functions get. A queue
+	 * set up anew is made before the one in its place is released.
+	 */
 	int (*rxq_setup)(struct plx_eth_dev *dev, uint16_t index, const struct plx_eth_rxq *conf,
 			 void **queue);
 	int (*txq_setup)(struct plx_eth_dev *dev, uint16_t index, const struct plx_eth_txq *conf,

@@ -129,14 +129,12 @@ int plx_eth_rx_queue_setup(uint16_t port, uint16_t queue, uint16_t desc, unsigne
 		return err;
 	new.conf.offloads |= dev->rx_offloads;
 
-	if (dev->rxq_conf[queue].ready) {
-		dev->ops->rxq_release(dev, dev->rxq[queue]);
-		dev->rxq[queue] = NULL;
-		dev->rxq_conf[queue].ready = false;
-	}
+	/* The one that is there, if any, goes when there is a new one. */
 	err = dev->ops->rxq_setup(dev, queue, &new, &made);
 	if (err)
 		return err;
+	if (dev->rxq_conf[queue].ready)
+		dev->ops->rxq_release(dev, dev->rxq[queue]);
 	dev->rxq[queue] = made;
 	dev->rxq_conf[queue] = new;
 	dev->rxq_conf[queue].ready = true;
@@ -177,14 +175,12 @@ int plx_eth_tx_queue_setup(uint16_t port, uint16_t queue, uint16_t desc, unsigne
 		return err;
 	new.conf.offloads |= dev->tx_offloads;
 
-	if (dev->txq_conf[queue].ready) {
-		dev->ops->txq_release(dev, dev->txq[queue]);
-		dev->txq[queue] = NULL;
-		dev->txq_conf[queue].ready = false;
-	}
+	/* The one that is there, if any, goes when there is a new one. */
 	err = dev->ops->txq_setup(dev, queue, &new, &made);
 	if (err)
 		return err;
+	if (dev->txq_conf[queue].ready)
+		dev->ops->txq_release(dev, dev->txq[queue]);
 	dev->txq[queue] = made;
 	dev->txq_conf[queue] = new;
 	dev->txq_conf[queue].ready = true;

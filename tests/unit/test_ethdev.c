@@ -367,7 +367,7 @@ static void test_refusals(void **state)
 	assert_int_equal(plx_eth_dev_close(port), 0);
 }
 
-/* A queue whose new set-up fails has none. */
+/* A queue whose new set-up fails stays as it is. */
 static void test_queue_again(void **state)
 {
 	(void)state;
@@ -377,11 +377,15 @@ static void test_queue_again(void **state)
 	assert_int_equal(book.rxqs, 2);
 	book.err = -ENOMEM;
 	assert_int_equal(plx_eth_rx_queue_setup(port, 0, 64, 0, NULL, pool), -ENOMEM);
-	assert_int_equal(book.rxqs, 1);
-	assert_int_equal(plx_eth_dev_start(port), -EINVAL);
+	assert_int_equal(book.rxqs, 2);
+	assert_int_equal(dev->rxq_conf[0].desc, 128);
+	assert_int_equal(plx_eth_tx_queue_setup(port, 1, 128, 0, NULL), 0);
+	assert_int_equal(book.txqs, 2);
 	book.err = -ENOMEM;
 	assert_int_equal(plx_eth_tx_queue_setup(port, 1, 64, 0, NULL), -ENOMEM);
-	assert_int_equal(book.txqs, 1);
+	assert_int_equal(book.txqs, 2);
+	assert_int_equal(dev->txq_conf[1].desc, 128);
+	assert_int_equal(plx_eth_dev_start(port), 0);
 }
 
 static void test_conf_checks(void **state)
