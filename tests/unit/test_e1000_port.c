@@ -300,6 +300,46 @@ static void test_link(void **state)
 	assert_int_equal(plx_eth_dev_stop(port), 0);
 }
 
+/*
+ * A link set down is known to be down at once, with the interrupt, too; it stays down over a stop
+ * and ends with a reset.
+ */
+static void test_link_set(void **state)
+{
+	struct rte_eth_conf conf = { .intr_conf.lsc = 1 };
+	struct rte_eth_link link;
+
+	(void)state;
+	start(&conf, 1);
+	assert_int_equal(plx_eth_link_get(port, &link), 0);
+	assert_int_equal(link.link_status, RTE_ETH_LINK_UP);
+	assert_int_equal(plx_eth_dev_set_link_down(port), 0);
+	assert_int_equal(plx_eth_link_get(port, &link), 0);
+	assert_int_equal(link.link_status, RTE_ETH_LINK_DOWN);
+	assert_int_equal(plx_eth_dev_set_link_up(port), 0);
+	assert_int_equal(plx_eth_link_get(port, &link), 0);
+	assert_int_equal(link.link_status, RTE_ETH_LINK_UP);
+	assert_int_equal(plx_eth_dev_set_link_down(port), 0);
+	assert_int_equal(plx_eth_dev_stop(port), 0);
+
+	assert_int_equal(plx_eth_dev_start(port), 0);
+	assert_false(fake_read(E1000_CTRL) & E1000_CTRL_SLU);
+	assert_true(fake.phy[MII_CONTROL] & MII_CONTROL_POWERDOWN);
+	assert_int_equal(plx_eth_dev_stop(port), 0);
+
+	/* Nobody looks at a stopped port's link, whatever the device says. */
+	assert_int_equal(plx_eth_dev_set_link_up(port), 0);
+	assert_int_equal(plx_eth_link_get(port, &link), 0);
+	assert_int_equal(link.link_status, RTE_ETH_LINK_DOWN);
+	assert_int_equal(plx_eth_dev_set_link_down(port), 0);
+
+	assert_int_equal(plx_eth_dev_reset(port), 0);
+	start(&conf, 1);
+	assert_true(fake_read(E1000_CTRL) & E1000_CTRL_SLU);
+	assert_false(fake.phy[MII_CONTROL] & MII_CONTROL_POWERDOWN);
+	assert_int_equal(plx_eth_dev_stop(port), 0);
+}
+
 /* Asked for certain speeds, the PHY offers these and begins anew. */
 static void test_speeds(void **state)
 {
@@ -630,6 +670,7 @@ int main(void)
 		CASE(test_rss),
 		CASE(test_jumbo),
 		CASE(test_link),
+		CASE(test_link_set),
 		CASE(test_speeds),
 		CASE(test_link_interrupt),
 		CASE(test_link_event_at_start),

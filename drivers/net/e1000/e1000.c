@@ -127,7 +127,9 @@ static int e1000_reset(struct plx_eth_dev *eth)
 	struct e1000 *hw = eth->priv;
 	int err = plx_pci_reset(hw->pci);
 
-	memset(hw->stats, 0, sizeof(hw->stats)); /* as after probe */
+	/* As after probe. The next start wakes the PHY. */
+	memset(hw->stats, 0, sizeof(hw->stats));
+	hw->link_down = false;
 	return err ? err : e1000_hw_reset(hw);
 }
 

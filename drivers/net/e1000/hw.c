@@ -101,11 +101,11 @@ void e1000_hw_init(struct e1000 *hw)
 {
 	uint32_t ext, room, high, frame = hw->eth->mtu + E1000_OVERHEAD + RTE_ETHER_CRC_LEN;
 
-	/* Speed and duplex as negotiated; the MAC's side of the link on. */
+	/* Speed and duplex as negotiated; the MAC's side of the link on, unless set down. */
 	e1000_hw_ctrl(hw,
 		      E1000_CTRL_FRCSPD | E1000_CTRL_FRCDPX | E1000_CTRL_VME | E1000_CTRL_RFCE |
-			      E1000_CTRL_TFCE | E1000_CTRL_GIO_MASTER_DISABLE,
-		      E1000_CTRL_SLU | E1000_CTRL_ASDE);
+			      E1000_CTRL_TFCE | E1000_CTRL_GIO_MASTER_DISABLE | E1000_CTRL_SLU,
+		      E1000_CTRL_ASDE | (hw->link_down ? 0 : E1000_CTRL_SLU));
 
 	ext = e1000_read(hw, E1000_CTRL_EXT);
 	ext &= ~(E1000_CTRL_EXT_MUST_CLEAR | E1000_CTRL_EXT_EIAME | E1000_CTRL_EXT_IAME);
@@ -359,5 +359,7 @@ int e1000_link_set(struct plx_eth_dev *eth, bool up)
 	pthread_mutex_lock(&hw->link_lock);
 	hw->link_down = !up;
 	pthread_mutex_unlock(&hw->link_lock);
+	if (eth->running)
+		e1000_link_update(eth, false);
 	return 0;
 }
