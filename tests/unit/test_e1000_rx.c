@@ -583,6 +583,28 @@ static void test_unreachable_pool(void **state)
 	assert_int_equal(plx_eth_rx_queue_setup(port, 0, 64, 0, NULL, pool), 0);
 }
 
+static void shift_iova(struct rte_mempool *p, void *arg, void *obj, unsigned int index)
+{
+	(void)p;
+	if (index == POOL_SIZE / 2)
+		((struct rte_mbuf *)obj)->buf_iova += *(int *)arg;
+}
+
+/* One buffer that says it is elsewhere: refused where its word is taken, no matter else. */
+static void test_wrong_iova(void **state)
+{
+	struct rte_eth_conf conf = { 0 };
+	int by = 4096, back = -by;
+
+	(void)state;
+	assert_int_equal(plx_eth_dev_configure(port, 1, 1, &conf), 0);
+	rte_mempool_obj_iter(pool, shift_iova, &by);
+	assert_int_equal(plx_eth_rx_queue_setup(port, 0, 64, 0, NULL, pool),
+			 fake.policy == PLX_ADDR_ALLOC ? 0 : -EFAULT);
+	rte_mempool_obj_iter(pool, shift_iova, &back);
+	assert_int_equal(plx_eth_rx_queue_setup(port, 0, 64, 0, NULL, pool), 0);
+}
+
 /* A mempool too small for the ring: an error, and everything back. */
 static void test_small_pool(void **state)
 {
@@ -629,6 +651,7 @@ int main(void)
 		BOTH(test_bad_jumbo),
 		BOTH(test_flags),
 		cmocka_unit_test_setup_teardown(test_unreachable_pool, setup_xlate, teardown),
+		BOTH(test_wrong_iova),
 		BOTH(test_small_pool),
 	};
 

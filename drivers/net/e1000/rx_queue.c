@@ -3,7 +3,6 @@
  * Receive queues off the hot path: memory, mempools, registers, and which loop serves them.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 
 #include <rte_malloc.h>
@@ -14,30 +13,51 @@
 
 #include "e1000.h"
 
+static bool rx_xlates(const struct e1000 *hw)
+{
+	return plx_ioas_policy(hw->pci->ioas) == PLX_ADDR_ALLOC;
+}
+
+struct reach {
+	const struct plx_xlate *xlate;
+	bool direct;		  /* the loop takes buf_iova as it is */
+	uint32_t unmapped, wrong; /* buffers without a device address, with another one */
+};
+
 static void check_buffer(struct rte_mempool *pool, void *arg, void *obj, unsigned int index)
 {
-	struct e1000_rxq *q = arg;
+	const struct rte_mbuf *m = obj;
+	struct reach *reach = arg;
+	uint64_t dma = plx_xlate_dma(reach->xlate, m->buf_addr);
 
 	(void)pool;
 	(void)index;
-	if (plx_xlate_dma(q->xlate, ((struct rte_mbuf *)obj)->buf_addr) == PLX_DMA_BAD)
-		q->nombuf++;
+	if (dma == PLX_DMA_BAD)
+		reach->unmapped++;
+	else if (reach->direct && m->buf_iova != dma)
+		reach->wrong++;
 }
 
-/* Buffers that no device can reach are better found now than by their first packet. */
-static int check_reach(struct e1000_rxq *q, const struct plx_eth_dev *eth)
+/*
+ * Buffers that no device can reach are better found now than by their first packet, and so are
+ * those that would have it write elsewhere: without an IOMMU, nothing else is in its way.
+ */
+static int check_reach(const struct e1000_rxq *q, const struct plx_eth_dev *eth)
 {
-	uint64_t out;
+	struct reach reach = { .xlate = q->xlate, .direct = !rx_xlates(q->hw) };
 
-	rte_mempool_obj_iter(q->pool, check_buffer, q);
-	out = q->nombuf;
-	q->nombuf = 0;
-	if (!out)
-		return 0;
-	plx_err("%s: receive queue %u: %" PRIu64 " of %u buffers of mempool %s are in memory that "
-		"isn't mapped for DMA: map it with plx_ioas_map()",
-		eth->name, q->index, out, q->pool->size, q->pool->name);
-	return -EFAULT;
+	rte_mempool_obj_iter(q->pool, check_buffer, &reach);
+	if (reach.unmapped)
+		plx_err("%s: receive queue %u: %u of %u buffers of mempool %s are in memory that "
+			"isn't mapped for DMA: map it with plx_ioas_map()",
+			eth->name, q->index, reach.unmapped, q->pool->size, q->pool->name);
+	if (reach.wrong)
+		plx_err("%s: receive queue %u: %u of %u buffers of mempool %s have an IOVA "
+			"where the device finds other memory or none: populate it with %s "
+			"addresses",
+			eth->name, q->index, reach.wrong, q->pool->size, q->pool->name,
+			plx_ioas_policy(q->hw->pci->ioas) == PLX_ADDR_VA ? "virtual" : "physical");
+	return reach.unmapped || reach.wrong ? -EFAULT : 0;
 }
 
 int e1000_rxq_setup(struct plx_eth_dev *eth, uint16_t index, const struct plx_eth_rxq *conf,
@@ -140,11 +160,6 @@ static int rx_fill(struct e1000_rxq *q, const char *name, bool xlate)
 	}
 	e1000_rx_arm_all(q, xlate);
 	return 0;
-}
-
-static bool rx_xlates(const struct e1000 *hw)
-{
-	return plx_ioas_policy(hw->pci->ioas) == PLX_ADDR_ALLOC;
 }
 
 #define RX_CHECKSUM                                                     \
