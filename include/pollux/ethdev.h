@@ -25,8 +25,8 @@ extern "C" {
 #define PLX_MAX_QUEUES	 16
 
 /*
- * The burst functions of one port, read by every burst: one cache line each way, never written
- * while the port runs. Stopped ports have functions that move nothing.
+ * The burst functions of one port, read by every burst: one cache line for both ways, never
+ * written while the port runs. Stopped ports have functions that move nothing.
  */
 struct plx_eth_burst_ops {
 	uint16_t (*rx)(void *rxq, struct rte_mbuf **pkts, uint16_t count);
@@ -93,7 +93,13 @@ int plx_eth_dev_is_removed(uint16_t port);
 /*
  * Link, addresses, filters.
  */
-int plx_eth_link_get(uint16_t port, struct rte_eth_link *link); /* waits up to 9 s for the link */
+
+/*
+ * Of a port with intr_conf.lsc: as last seen, at once, for interrupts tell of changes. Of others:
+ * as it is now; plx_eth_link_get() waits up to 9 s for it to come up. A stopped port's link is
+ * down.
+ */
+int plx_eth_link_get(uint16_t port, struct rte_eth_link *link);
 int plx_eth_link_get_nowait(uint16_t port, struct rte_eth_link *link);
 int plx_eth_dev_set_link_up(uint16_t port);
 int plx_eth_dev_set_link_down(uint16_t port);
@@ -124,7 +130,8 @@ int plx_eth_xstats_get(uint16_t port, struct rte_eth_xstat *xstats, unsigned int
 int plx_eth_xstats_reset(uint16_t port);
 
 /*
- * Interrupts.
+ * Interrupts. Event callbacks run on EAL's interrupt thread. They must not stop, reset or close
+ * their port: that would wait for the callback to return.
  */
 int plx_eth_dev_callback_register(uint16_t port, enum rte_eth_event_type event,
 				  rte_eth_dev_cb_fn cb, void *arg);
