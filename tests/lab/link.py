@@ -7,6 +7,7 @@ import fcntl
 import os
 import socket
 import struct
+import time
 
 import tap
 
@@ -30,13 +31,29 @@ def of(address):
 
 
 def plain(name):
-    """Turn off what splits, merges or leaves checksums to the device; not all have all of it."""
+    """Turn off what splits, merges or leaves checksums to the device; not all have all of it.
+
+    And IPv6, which greets every new link with frames of its own.
+    """
+    with contextlib.suppress(OSError), \
+            open(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6", "w", encoding="ascii") as switch:
+        switch.write("1")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         for command in ETHTOOL_OFFLOADS.values():
             value = ctypes.create_string_buffer(struct.pack("II", command, 0))
             request = struct.pack("16sP16x", name.encode(), ctypes.addressof(value))
             with contextlib.suppress(OSError):
                 fcntl.ioctl(control, SIOCETHTOOL, request)
+
+
+def wait_for_carrier(name, seconds):
+    """Until the link is there: what is sent before is lost."""
+    deadline = time.monotonic() + seconds
+    with open(f"/sys/class/net/{name}/carrier", encoding="ascii") as carrier:
+        while carrier.read().strip() != "1":
+            tap.check(time.monotonic() < deadline, f"{name} has no link after {seconds} s")
+            time.sleep(0.05)
+            carrier.seek(0)
 
 
 class Raw:

@@ -141,6 +141,7 @@ def play(program, wire):
     ip("link", "set", name, "up")
     with testpmd.forwarding(program, testpmd.allow(ours), [
             "--forward-mode=io", "--port-topology=loop"]) as run, link.Raw(name) as raw:
+        link.wait_for_carrier(name, testpmd.PATIENCE)
         back = []
         while len(back) < len(frames):
             burst = frames[len(back):len(back) + WINDOW]
@@ -166,6 +167,7 @@ def ping(program, wire, count, size):
     try:
         with testpmd.forwarding(program, testpmd.allow(ours), [
                 "--forward-mode=icmpecho", "--ip=0,192.0.2.2"]) as run:
+            link.wait_for_carrier(name, testpmd.PATIENCE)
             done = subprocess.run(["ping", "-n", "-q", "-A", "-c", str(count), "-s", str(size),
                                    "-W", "5", "192.0.2.2"], capture_output=True, text=True,
                                   timeout=120, check=False)
