@@ -16,7 +16,8 @@
 
 /*
  * Checksums that are asked for start as garbage and must be right on the wire; those that aren't
- * are garbage there, too.
+ * are garbage there, too. The model finds the headers itself, and takes from the descriptors only
+ * that there is something to do: its offsets and its TCP bit the unit tests check.
  */
 static int check_tx_checksum(const struct nic *nic, uint8_t protocol, bool ip, bool l4, bool vlan,
 			     uint32_t len)

@@ -7,6 +7,10 @@
 
 #include "nic.h"
 
+/*
+ * The model goes on receiving while its PHY is powered down, so that what is looked at is the state
+ * that the port tells, and that packets arrive when it is up again.
+ */
 int case_link(struct nic *nic)
 {
 	static struct frame f;
