@@ -38,7 +38,7 @@ static void flow_make(struct frame *f, const struct nic *nic, uint8_t protocol, 
 	if (protocol == IPPROTO_TCP)
 		frame_tcp(f)->src_port = rte_cpu_to_be_16(5000 + flow);
 	else
-		frame_ip(f)->src_addr = rte_cpu_to_be_32(RTE_IPV4(198, 18, 1, flow));
+		frame_ip(f)->src_addr = rte_cpu_to_be_32(UINT32_C(0xc6120100) + flow);
 	frame_sum(f);
 }
 

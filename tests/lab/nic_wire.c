@@ -129,8 +129,8 @@ void frame_make(struct frame *f, const struct nic *nic, uint8_t protocol, uint16
 		.packet_id = rte_cpu_to_be_16(number),
 		.time_to_live = 64,
 		.next_proto_id = protocol,
-		.src_addr = RTE_BE32(RTE_IPV4(198, 18, 0, 1)),
-		.dst_addr = RTE_BE32(RTE_IPV4(198, 18, 0, 2)),
+		.src_addr = RTE_BE32(UINT32_C(0xc6120001)), /* 198.18.0.1 */
+		.dst_addr = RTE_BE32(UINT32_C(0xc6120002)), /* 198.18.0.2 */
 	};
 	if (protocol == IPPROTO_TCP)
 		*frame_tcp(f) = (struct rte_tcp_hdr){
