@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <string.h>
+
 #include "fake_rig.h"
 
 enum plx_addr_policy rig_policy(enum plx_vfio_mode mode)
@@ -38,6 +40,17 @@ void rig_start(struct rig *rig, enum plx_vfio_mode mode, enum plx_addr_policy ad
 	rig->ioas = rig_ioas(addr);
 }
 
+void rig_boot(struct rig *rig, enum fake_flavour flavour, bool noiommu)
+{
+	fake_start(flavour);
+	fake.unsafe_noiommu = noiommu;
+	rig->dev[0] = fake_dev(BDF0, 10);
+	rig->dev[0]->noiommu = noiommu;
+	fake_publish();
+	rig->opts = (struct plx_vfio_opts)PLX_VFIO_OPTS_INIT;
+	rig->ioas = rig_ioas(noiommu ? PLX_ADDR_PA : PLX_ADDR_VA);
+}
+
 struct plx_vfio_dev *rig_open(struct rig *rig, const char *bdf)
 {
 	struct plx_vfio_dev *dev = NULL;
@@ -48,6 +61,55 @@ struct plx_vfio_dev *rig_open(struct rig *rig, const char *bdf)
 	assert_int_equal(ret, 0);
 	assert_non_null(dev);
 	return dev;
+}
+
+void rig_takes(struct rig *rig, enum plx_vfio_mode mode)
+{
+	enum plx_vfio_mode foreseen = PLX_VFIO_MODES;
+	struct plx_vfio_dev *dev;
+
+	assert_int_equal(plx_vfio_foresee(BDF0, &rig->opts, &foreseen, NULL), 0);
+	assert_int_equal(foreseen, mode);
+	fake_log_clear();
+	dev = rig_open(rig, BDF0);
+	assert_int_equal(plx_vfio_dev_mode(dev), mode);
+	assert_string_equal(plx_vfio_name(dev), BDF0);
+	assert_int_equal(fake_log_count(PLX_LOG_NOTICE), 1);
+	assert_int_equal(fake_log_count(PLX_LOG_ERR), 0);
+	assert_true(fake_logged(PLX_LOG_NOTICE, plx_vfio_mode_name(mode)));
+	plx_vfio_close(dev);
+}
+
+void rig_refuses(struct rig *rig, int err, enum plx_vfio_mode mode, enum plx_refusal_code code,
+		 const char *object)
+{
+	struct plx_vfio_dev *dev = NULL;
+	struct plx_refusals why;
+	int ret;
+
+	fake_log_clear();
+	ret = plx_vfio_open(rig->ioas, BDF0, &rig->opts, &dev, &why);
+	if (ret != err || why.mode[mode].code != code || !strstr(why.mode[mode].text, object))
+		fail_msg("%d (want %d), %s: \"%s\" (want %s: %s)", ret, err,
+			 plx_refusal_name(why.mode[mode].code), why.mode[mode].text,
+			 plx_refusal_name(code), object);
+	assert_null(dev);
+	assert_int_equal(fake_log_count(PLX_LOG_ERR), 1);
+	assert_true(fake_logged(PLX_LOG_ERR, BDF0));
+	assert_true(fake_logged(PLX_LOG_ERR, object));
+	assert_int_equal(fake_log_count(PLX_LOG_NOTICE), 0);
+}
+
+void rig_refuses_and_foresees(struct rig *rig, int err, enum plx_vfio_mode mode,
+			      enum plx_refusal_code code, const char *object)
+{
+	enum plx_vfio_mode any;
+	struct plx_refusals why;
+
+	assert_int_equal(plx_vfio_foresee(BDF0, &rig->opts, &any, &why), err);
+	assert_int_equal(why.mode[mode].code, code);
+	assert_non_null(strstr(why.mode[mode].text, object));
+	rig_refuses(rig, err, mode, code, object);
 }
 
 void rig_stop(struct rig *rig)

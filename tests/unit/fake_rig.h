@@ -41,11 +41,25 @@ struct rig {
 /* A kernel for the mode (no device is opened), an address space of the policy. */
 void rig_start(struct rig *rig, enum plx_vfio_mode mode, enum plx_addr_policy addr);
 
+/* A kernel with one device, in group 10; every mode is allowed but those without an IOMMU. */
+void rig_boot(struct rig *rig, enum fake_flavour flavour, bool noiommu);
+
 /* The policy that goes with any mode: physical without an IOMMU, else as asked. */
 enum plx_addr_policy rig_policy(enum plx_vfio_mode mode);
 
 struct plx_ioas *rig_ioas(enum plx_addr_policy addr);
 struct plx_vfio_dev *rig_open(struct rig *rig, const char *bdf); /* must work */
+
+/* Claims BDF0 and lets it go: this mode is foreseen, taken, and told in one line. */
+void rig_takes(struct rig *rig, enum plx_vfio_mode mode);
+
+/* The claim of BDF0 fails, and the refusal of the mode has this code and names this object. */
+void rig_refuses(struct rig *rig, int err, enum plx_vfio_mode mode, enum plx_refusal_code code,
+		 const char *object);
+
+/* As above; foreseen too. */
+void rig_refuses_and_foresees(struct rig *rig, int err, enum plx_vfio_mode mode,
+			      enum plx_refusal_code code, const char *object);
 
 /* Destroys the address space (must work) and the kernel, and looks for leaks. */
 void rig_stop(struct rig *rig);

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Claiming by descriptors that the caller opened. */
+#include <errno.h>
+#include <fcntl.h>
+
+#include "fake_rig.h"
+
+static void given_descriptors_are_used_and_stay_open(void **state)
+{
+	struct plx_vfio_dev *dev;
+	struct rig rig;
+	int fd, other;
+
+	(void)state;
+	rig_boot(&rig, FAKE_A, false);
+	fd = plx_sys->open("/dev/vfio/devices/vfio0", O_RDWR);
+	other = plx_sys->open("/dev/iommu", O_RDWR);
+	fake_path_remove("/dev");
+	rig.opts.cdev_fd = fd;
+	rig.opts.iommufd = other;
+	dev = rig_open(&rig, BDF0);
+	assert_int_equal(plx_vfio_dev_mode(dev), PLX_VFIO_CDEV);
+	plx_vfio_close(dev);
+	assert_int_equal(plx_sys->close(fd), 0);
+	assert_int_equal(plx_sys->close(other), 0);
+
+	fake_publish();
+	fd = plx_sys->open("/dev/vfio/10", O_RDWR);
+	other = plx_sys->open("/dev/vfio/vfio", O_RDWR);
+	fake_path_remove("/dev");
+	rig.opts = (struct plx_vfio_opts)PLX_VFIO_OPTS_INIT;
+	rig.opts.group_fd = fd;
+	rig.opts.container_fd = other;
+	dev = rig_open(&rig, BDF0);
+	assert_int_equal(plx_vfio_dev_mode(dev), PLX_VFIO_TYPE1V2);
+	plx_vfio_close(dev);
+	assert_int_equal(plx_sys->close(fd), 0);
+	assert_int_equal(plx_sys->close(other), 0);
+
+	/* Of the iommufd as a container. */
+	fake_publish();
+	other = plx_sys->open("/dev/iommu", O_RDWR);
+	fake_path_remove("/dev/iommu");
+	rig.opts = (struct plx_vfio_opts)PLX_VFIO_OPTS_INIT;
+	rig.opts.modes = 1u << PLX_VFIO_COMPAT;
+	rig.opts.iommufd = other;
+	dev = rig_open(&rig, BDF0);
+	plx_vfio_close(dev);
+	assert_int_equal(plx_sys->close(other), 0);
+	rig_stop(&rig);
+}
+
+/* The caller keeps its descriptors open: the device is let go of all the same. */
+static void given_descriptors_do_not_keep_the_memory(void **state)
+{
+	struct plx_vfio_dev *dev;
+	struct rig rig;
+	int group, cdev, round;
+
+	(void)state;
+	rig_boot(&rig, FAKE_A, false);
+	assert_int_equal(rig_map(rig.ioas, VA, HUGE), 0);
+	group = plx_sys->open("/dev/vfio/10", O_RDWR);
+	rig.opts.group_fd = group;
+	for (round = 0; round < 2; round++) {
+		dev = rig_open(&rig, BDF0);
+		assert_true(rig_reaches(rig.ioas, rig.dev[0], VA, HUGE));
+		plx_vfio_close(dev);
+		assert_null(fake_dev_maps(rig.dev[0]));
+		assert_int_equal(fake.pinned, 0);
+	}
+	plx_sys->close(group);
+	cdev = plx_sys->open("/dev/vfio/devices/vfio0", O_RDWR);
+	rig.opts = (struct plx_vfio_opts)PLX_VFIO_OPTS_INIT;
+	rig.opts.cdev_fd = cdev;
+	dev = rig_open(&rig, BDF0);
+	assert_true(rig_reaches(rig.ioas, rig.dev[0], VA, HUGE));
+	fake_log_clear();
+	plx_vfio_close(dev);
+	assert_null(fake_dev_maps(rig.dev[0]));
+	assert_int_equal(fake.pinned, 0);
+	assert_int_equal(fake_log_count(PLX_LOG_WARN), 0);
+	/* It stays bound, as long as the caller's descriptor is open. */
+	rig_refuses(&rig, -EINVAL, PLX_VFIO_CDEV, PLX_REFUSED_KERNEL, "BIND");
+	plx_sys->close(cdev);
+	cdev = plx_sys->open("/dev/vfio/devices/vfio0", O_RDWR);
+	rig.opts.cdev_fd = cdev;
+	plx_vfio_close(rig_open(&rig, BDF0));
+	plx_sys->close(cdev);
+	rig_stop(&rig);
+}
+
+/* Without sysfs there is only what the descriptors themselves say. */
+static void given_descriptors_do_without_sysfs(void **state)
+{
+	struct plx_vfio_dev *dev;
+	struct rig rig;
+	int group, container, cdev, iommufd;
+
+	(void)state;
+	rig_boot(&rig, FAKE_A, false);
+	group = plx_sys->open("/dev/vfio/10", O_RDWR);
+	container = plx_sys->open("/dev/vfio/vfio", O_RDWR);
+	iommufd = plx_sys->open("/dev/iommu", O_RDWR);
+	cdev = plx_sys->open("/dev/vfio/devices/vfio0", O_RDWR);
+	fake_path_remove("/sys/bus");
+	fake_path_remove("/dev");
+	rig.opts.group_fd = group;
+	rig.opts.container_fd = container;
+	dev = rig_open(&rig, BDF0);
+	assert_true(fake_logged(PLX_LOG_NOTICE, "caller's group"));
+	plx_vfio_close(dev);
+	/* A group that is somewhere already. */
+	assert_int_equal(plx_sys->ioctl(group, VFIO_GROUP_SET_CONTAINER, &container), 0);
+	rig.opts.modes = 1u << PLX_VFIO_TYPE1V2;
+	rig_refuses(&rig, -EBUSY, PLX_VFIO_TYPE1V2, PLX_REFUSED_BUSY, "container already");
+	plx_sys->close(group);
+	plx_sys->close(container);
+	rig.opts = (struct plx_vfio_opts)PLX_VFIO_OPTS_INIT;
+	rig.opts.cdev_fd = cdev;
+	rig.opts.iommufd = iommufd;
+	dev = rig_open(&rig, BDF0);
+	assert_true(fake_logged(PLX_LOG_NOTICE, "caller's file"));
+	plx_vfio_close(dev);
+	plx_sys->close(cdev);
+	plx_sys->close(iommufd);
+	rig_stop(&rig);
+}
+
+static void given_descriptors_may_be_wrong(void **state)
+{
+	struct plx_vfio_dev *dev = NULL;
+	struct plx_refusals why;
+	struct rig rig;
+	int iommu, text, group;
+
+	(void)state;
+	rig_boot(&rig, FAKE_A, false);
+	iommu = plx_sys->open("/dev/iommu", O_RDWR);
+	group = plx_sys->open("/dev/vfio/10", O_RDWR);
+	text = plx_sys->open("/proc/self/status", O_RDONLY);
+	rig.opts.cdev_fd = text;
+	assert_true(plx_vfio_open(rig.ioas, BDF0, &rig.opts, &dev, &why) < 0);
+	rig.opts.cdev_fd = 999999;
+	assert_true(plx_vfio_open(rig.ioas, BDF0, &rig.opts, &dev, &why) < 0);
+	rig.opts.cdev_fd = -1;
+	rig.opts.group_fd = text;
+	assert_true(plx_vfio_open(rig.ioas, BDF0, &rig.opts, &dev, &why) < 0);
+	rig.opts.group_fd = group;
+	rig.opts.container_fd = text;
+	assert_true(plx_vfio_open(rig.ioas, BDF0, &rig.opts, &dev, &why) < 0);
+	rig.opts.container_fd = 999999;
+	assert_true(plx_vfio_open(rig.ioas, BDF0, &rig.opts, &dev, &why) < 0);
+	assert_int_equal(fake_log_count(PLX_LOG_ERR), 5);
+	plx_sys->close(iommu);
+	plx_sys->close(group);
+	plx_sys->close(text);
+	rig_stop(&rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(given_descriptors_are_used_and_stay_open),
+		cmocka_unit_test(given_descriptors_do_not_keep_the_memory),
+		cmocka_unit_test(given_descriptors_do_without_sysfs),
+		cmocka_unit_test(given_descriptors_may_be_wrong),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Refusals: for each access mode that is not taken, why. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "fake_abi.h"
+#include "fake_rig.h"
+
+#define TOKEN "bd8d9d2b-5a5f-4f5a-a211-f591514ba1f3"
+
+/*
+ * What sysfs and the nodes tell.
+ */
+static void a_name_that_is_no_address_is_refused(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"01:00.0",
+		"0000:01:00.8",
+		"0000:01:00",
+		"0000:01:00.0x",
+		"../../../etc",
+		"0000-01:00.0",
+		"000g:01:00.0",
+		"0000:01:00.0/../../../../../../../../../../../dev/null"
+	};
+	struct plx_vfio_dev *dev = NULL;
+	enum plx_vfio_mode mode;
+	struct rig rig;
+	size_t i;
+
+	(void)state;
+	rig_boot(&rig, FAKE_A, false);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		fake_log_clear();
+		assert_int_equal(plx_vfio_open(rig.ioas, bad[i], &rig.opts, &dev, NULL), -EINVAL);
+		assert_int_equal(fake_log_count(PLX_LOG_ERR), 1);
+		assert_int_equal(plx_vfio_foresee(bad[i], &rig.opts, &mode, NULL), -EINVAL);
+	}
+	plx_vfio_close(NULL);
+	rig_stop(&rig);
+}
+
+static void a_device_must_be_there_and_vfios(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_boot(&rig, FAKE_A, false);
+	rig.dev[0]->driver = "e1000e";
+	fake_publish();
+	rig_refuses_and_foresees(&rig, -EBUSY, PLX_VFIO_CDEV, PLX_REFUSED_DRIVER, "e1000e");
+	rig.dev[0]->driver = NULL;
+	fake_publish();
+	rig_refuses_and_foresees(&rig, -ENODEV, PLX_VFIO_TYPE1V2, PLX_REFUSED_DRIVER, "no driver");
+	fake_path_remove("/sys/bus/pci/devices/" BDF0);
+	rig_refuses_and_foresees(&rig, -ENODEV, PLX_VFIO_CDEV, PLX_REFUSED_NO_DEVICE,
+				 "no such PCI function");
+	rig_stop(&rig);
+}
+
+static void a_missing_node_is_named(void **state)
+{
+	static const struct {
+		enum plx_vfio_mode mode;
+		const char *path;
+	} nodes[] = {
+		{ PLX_VFIO_CDEV, "/dev/iommu" },
+		{ PLX_VFIO_CDEV, "/dev/vfio/devices/vfio0" },
+		{ PLX_VFIO_TYPE1V2, "/dev/vfio/vfio" },
+		{ PLX_VFIO_TYPE1V2, "/dev/vfio/10" },
+		{ PLX_VFIO_TYPE1, "/dev/vfio/10" },
+		{ PLX_VFIO_COMPAT, "/dev/iommu" },
+		{ PLX_VFIO_NOIOMMU_CDEV, "/dev/vfio/devices/noiommu-vfio0" },
+		{ PLX_VFIO_NOIOMMU, "/dev/vfio/noiommu-10" },
+	};
+	struct rig rig;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {
+		bool unsafe = plx_vfio_mode_unsafe(nodes[i].mode);
+
+		rig_boot(&rig, unsafe ? FAKE_C : FAKE_A, unsafe);
+		rig.opts.modes = 1u << nodes[i].mode;
+		rig.opts.allow_noiommu = true;
+		fake_path_remove(nodes[i].path);
+		rig_refuses_and_foresees(&rig, -ENOENT, nodes[i].mode, PLX_REFUSED_NODE,
+					 nodes[i].path);
+		rig_stop(&rig);
+	}
+}
+
+static void a_closed_node_is_named_after_some_tries(void **state)
+{
+	static const struct {
+		enum plx_vfio_mode mode;
+		const char *path;
+	} nodes[] = {
+		{ PLX_VFIO_CDEV, "/dev/iommu" },
+		{ PLX_VFIO_CDEV, "/dev/vfio/devices/vfio0" },
+		{ PLX_VFIO_TYPE1V2, "/dev/vfio/vfio" },
+		{ PLX_VFIO_TYPE1, "/dev/vfio/10" },
+		{ PLX_VFIO_COMPAT, "/dev/iommu" },
+		{ PLX_VFIO_NOIOMMU_CDEV, "/dev/vfio/devices/noiommu-vfio0" },
+		{ PLX_VFIO_NOIOMMU, "/dev/vfio/noiommu-10" },
+	};
+	struct rig rig;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {
+		bool unsafe = plx_vfio_mode_unsafe(nodes[i].mode);
+
+		rig_boot(&rig, unsafe ? FAKE_C : FAKE_A, unsafe);
+		rig.opts.modes = 1u << nodes[i].mode;
+		rig.opts.allow_noiommu = true;
+		fake_path_fail(nodes[i].path, EACCES, -1);
+		rig_refuses_and_foresees(&rig, -EACCES, nodes[i].mode, PLX_REFUSED_PERMISSION,
+					 nodes[i].path);
+		assert_true(fake.slept_ms <= 2000);
+		/* The rules of udev come a little late. */
+		if (strcmp(nodes[i].path, "/dev/iommu") &&
+		    strcmp(nodes[i].path, "/dev/vfio/vfio")) {
+			fake_path_fail(nodes[i].path, EACCES, 2);
+			plx_vfio_close(rig_open(&rig, BDF0));
+			fake_path_fail(nodes[i].path, EBUSY, 2);
+			plx_vfio_close(rig_open(&rig, BDF0));
+		}
+		rig_stop(&rig);
+	}
+}
+
+static void a_holder_makes_it_busy(void **state)
+{
+	struct rig rig;
+	int fd;
+
+	(void)state;
+	rig_boot(&rig, FAKE_A, false);
+	fd = plx_sys->open("/dev/vfio/10", O_RDWR);
+	rig.opts.modes = 1u << PLX_VFIO_TYPE1V2;
+	rig_refuses(&rig, -EBUSY, PLX_VFIO_TYPE1V2, PLX_REFUSED_BUSY, "/dev/vfio/10");
+	rig.opts.modes = 1u << PLX_VFIO_CDEV;
+	rig_refuses(&rig, -EBUSY, PLX_VFIO_CDEV, PLX_REFUSED_BUSY, "held");
+	plx_sys->close(fd);
+	rig_stop(&rig);
+}
+
+static void a_sibling_with_a_kernel_driver_is_named(void **state)
+{
+	static const enum plx_vfio_mode modes[] = { PLX_VFIO_CDEV, PLX_VFIO_TYPE1V2, PLX_VFIO_TYPE1,
+						    PLX_VFIO_COMPAT };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 4; i++) {
+		struct fake_dev *sibling;
+		struct rig rig;
+
+		rig_boot(&rig, FAKE_A, false);
+		sibling = fake_dev("0000:01:00.1", 10);
+		sibling->driver = "snd_hda_intel";
+		fake_dev("0000:00:01.0", 10)->driver = "pcieport";
+		fake_publish();
+		rig.opts.modes = 1u << modes[i];
+		rig_refuses_and_foresees(&rig, -EBUSY, modes[i], PLX_REFUSED_GROUP, "0000:01:00.1");
+		assert_true(fake_logged(PLX_LOG_ERR, "snd_hda_intel"));
+		sibling->driver = NULL;
+		fake_publish();
+		rig_takes(&rig, modes[i]);
+		rig_stop(&rig);
+	}
+}
+
+static void missing_isolation_is_explained(void **state)
+{
+	static const enum plx_vfio_mode modes[] = { PLX_VFIO_CDEV, PLX_VFIO_TYPE1V2, PLX_VFIO_TYPE1,
+						    PLX_VFIO_COMPAT };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 4; i++) {
+		struct rig rig;
+
+		rig_boot(&rig, FAKE_A, false);
+		fake.isolated = false;
+		rig.opts.modes = 1u << modes[i];
+		rig_refuses(&rig, -EPERM, modes[i], PLX_REFUSED_IOMMU, "allow_unsafe_interrupts");
+		fake.unsafe_interrupts = true;
+		rig_takes(&rig, modes[i]);
+		rig_stop(&rig);
+	}
+}
+
+static void unprotected_dma_must_be_allowed(void **state)
+{
+	struct plx_refusals why;
+	struct plx_vfio_dev *dev;
+	struct rig rig;
+
+	(void)state;
+	rig_boot(&rig, FAKE_C, true);
+	rig_refuses_and_foresees(&rig, -EPERM, PLX_VFIO_NOIOMMU_CDEV, PLX_REFUSED_UNSAFE,
+				 "--allow-noiommu");
+	rig_refuses_and_foresees(&rig, -EPERM, PLX_VFIO_NOIOMMU, PLX_REFUSED_UNSAFE,
+				 "--allow-noiommu");
+	assert_int_equal(plx_vfio_open(rig.ioas, BDF0, &rig.opts, &dev, &why), -EPERM);
+	assert_int_equal(why.mode[PLX_VFIO_CDEV].code, PLX_REFUSED_IOMMU);
+	assert_int_equal(why.mode[PLX_VFIO_TYPE1V2].code, PLX_REFUSED_IOMMU);
+	rig.opts.allow_noiommu = true;
+	fake.cap_rawio = false;
+	fake_publish();
+	rig_refuses_and_foresees(&rig, -EPERM, PLX_VFIO_NOIOMMU_CDEV, PLX_REFUSED_PERMISSION,
+				 "CAP_SYS_RAWIO");
+	rig_refuses_and_foresees(&rig, -EPERM, PLX_VFIO_NOIOMMU, PLX_REFUSED_PERMISSION,
+				 "CAP_SYS_RAWIO");
+	fake.cap_rawio = true;
+	fake.unsafe_noiommu = false;
+	fake_publish();
+	rig_refuses_and_foresees(&rig, -ENODEV, PLX_VFIO_NOIOMMU, PLX_REFUSED_DRIVER,
+				 "enable_unsafe_");
+	rig_stop(&rig);
+}
+
+/* A device behind an IOMMU is never used without, even if that was allowed. */
+static void an_iommu_is_not_gone_round(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_boot(&rig, FAKE_C, false);
+	rig.opts.allow_noiommu = true;
+	rig.opts.modes = 1u << PLX_VFIO_NOIOMMU | 1u << PLX_VFIO_NOIOMMU_CDEV;
+	rig_refuses_and_foresees(&rig, -ENODEV, PLX_VFIO_NOIOMMU, PLX_REFUSED_NODE,
+				 "behind an IOMMU");
+	rig_refuses_and_foresees(&rig, -ENODEV, PLX_VFIO_NOIOMMU_CDEV, PLX_REFUSED_NODE,
+				 "behind an IOMMU");
+	rig_stop(&rig);
+}
+
+static void a_policy_that_can_not_be_kept_refuses(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	RIG_EACH_MODE(mode)
+	{
+		if (!plx_vfio_mode_unsafe(mode))
+			continue;
+		rig_start(&rig, mode, PLX_ADDR_VA);
+		rig_refuses(&rig, -EOPNOTSUPP, mode, PLX_REFUSED_POLICY, "IOVA = VA");
+		rig_stop(&rig);
+	}
+	/* Mapped where the IOMMU has no addresses. */
+	RIG_EACH_MODE(mode)
+	{
+		if (plx_vfio_mode_unsafe(mode))
+			continue;
+		rig_start(&rig, mode, PLX_ADDR_VA);
+		rig.dev[0]->range[1].last = (UINT64_C(1) << 39) - 1;
+		assert_int_equal(rig_map(rig.ioas, VA, HUGE), 0);
+		rig_refuses(&rig, -ENOSPC, mode, PLX_REFUSED_POLICY, "0x7f0000000000");
+		rig_stop(&rig);
+	}
+}
+
+/*
+ * What only the kernel tells.
+ */
+static void what_the_kernel_says_is_passed_on(void **state)
+{
+	static const struct {
+		enum plx_vfio_mode mode;
+		unsigned long request;
+		const char *name;
+	} calls[] = {
+		{ PLX_VFIO_CDEV, FK_BIND_IOMMUFD, "BIND_IOMMUFD" },
+		{ PLX_VFIO_CDEV, FK_IOAS_ALLOC, "" },
+		{ PLX_VFIO_CDEV, FK_ATTACH_PT, "attached" },
+		{ PLX_VFIO_CDEV, FK_IOVA_RANGES, "ranges" },
+		{ PLX_VFIO_CDEV, VFIO_DEVICE_GET_INFO, "GET_INFO" },
+		{ PLX_VFIO_TYPE1V2, VFIO_GET_API_VERSION, "" },
+		{ PLX_VFIO_TYPE1V2, VFIO_GROUP_GET_STATUS, "GROUP_GET_STATUS" },
+		{ PLX_VFIO_TYPE1V2, VFIO_GROUP_SET_CONTAINER, "container" },
+		{ PLX_VFIO_TYPE1V2, VFIO_SET_IOMMU, "" },
+		{ PLX_VFIO_TYPE1V2, VFIO_GROUP_GET_DEVICE_FD, "GET_DEVICE_FD" },
+		{ PLX_VFIO_TYPE1V2, VFIO_IOMMU_GET_INFO, "ranges" },
+		{ PLX_VFIO_COMPAT, VFIO_DEVICE_GET_INFO, "GET_INFO" },
+		{ PLX_VFIO_NOIOMMU, VFIO_SET_IOMMU, "" },
+	};
+	struct rig rig;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		enum plx_vfio_mode mode = calls[i].mode;
+		struct plx_vfio_dev *dev;
+		struct plx_refusals why;
+
+		rig_start(&rig, mode, rig_policy(mode));
+		fake_ioctl_fail(calls[i].request, EIO, 0, 1);
+		fake_log_clear();
+		assert_int_equal(plx_vfio_open(rig.ioas, BDF0, &rig.opts, &dev, &why), -EIO);
+		assert_non_null(strstr(why.mode[mode].text, calls[i].name));
+		assert_true(why.mode[mode].text[0]);
+		assert_int_equal(why.mode[mode].err, -EIO);
+		assert_int_equal(fake_log_count(PLX_LOG_ERR), 1);
+		plx_vfio_close(rig_open(&rig, BDF0));
+		rig_stop(&rig);
+	}
+}
+
+/* Errnos that have words of their own, wherever sysfs doesn't explain them. */
+static void errnos_have_words(void **state)
+{
+	static const struct {
+		enum plx_vfio_mode mode;
+		unsigned long request;
+		int err;
+		enum plx_refusal_code code;
+		const char *words;
+	} calls[] = {
+		{ PLX_VFIO_TYPE1V2, VFIO_GROUP_SET_CONTAINER, EBUSY, PLX_REFUSED_BUSY, "held" },
+		{ PLX_VFIO_TYPE1V2, VFIO_SET_IOMMU, ENODEV, PLX_REFUSED_IOMMU, "group 10" },
+		{ PLX_VFIO_NOIOMMU, VFIO_SET_IOMMU, EPERM, PLX_REFUSED_PERMISSION, "RAWIO" },
+		{ PLX_VFIO_NOIOMMU, VFIO_GROUP_GET_DEVICE_FD, EPERM, PLX_REFUSED_PERMISSION,
+		  "RAWIO" },
+		{ PLX_VFIO_NOIOMMU_CDEV, FK_BIND_IOMMUFD, EPERM, PLX_REFUSED_PERMISSION, "RAWIO" },
+		{ PLX_VFIO_TYPE1, VFIO_GROUP_GET_DEVICE_FD, EBUSY, PLX_REFUSED_BUSY, "held" },
+	};
+	struct rig rig;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		rig_start(&rig, calls[i].mode, rig_policy(calls[i].mode));
+		fake_ioctl_fail(calls[i].request, calls[i].err, 0, 1);
+		rig_refuses(&rig, -calls[i].err, calls[i].mode, calls[i].code, calls[i].words);
+		rig_stop(&rig);
+	}
+}
+
+static void a_group_that_only_the_kernel_finds_unviable_is_refused(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_boot(&rig, FAKE_STOCK, false);
+	fake_dev("0000:01:00.1", 10)->driver = "not-the-vfio-driver";
+	fake_publish();
+	rig_refuses(&rig, -EBUSY, PLX_VFIO_TYPE1V2, PLX_REFUSED_GROUP, "group 10");
+	rig_stop(&rig);
+}
+
+static bool not_pci(int fd, unsigned long request, void *arg, int *result)
+{
+	struct vfio_device_info *info = arg;
+
+	(void)fd;
+	if (request != VFIO_DEVICE_GET_INFO)
+		return false;
+	info->flags = VFIO_DEVICE_FLAGS_PLATFORM;
+	info->num_regions = 1;
+	info->num_irqs = 1;
+	*result = 0;
+	return true;
+}
+
+static void only_pci_devices_are_taken(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_boot(&rig, FAKE_A, false);
+	fake.hook = not_pci;
+	rig_refuses(&rig, -ENODEV, PLX_VFIO_CDEV, PLX_REFUSED_DRIVER, "no PCI device");
+	rig_stop(&rig);
+}
+
+static void tokens_are_asked_for(void **state)
+{
+	static const enum plx_vfio_mode modes[] = { PLX_VFIO_CDEV, PLX_VFIO_TYPE1V2,
+						    PLX_VFIO_COMPAT };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		struct rig rig;
+
+		rig_boot(&rig, FAKE_C, false);
+		rig.opts.modes = 1u << modes[i];
+		rig.dev[0]->vf_token = TOKEN;
+		rig_refuses(&rig, -EACCES, modes[i], PLX_REFUSED_TOKEN, "missing");
+		rig.opts.vf_token = "bd8d9d2b-5a5f-4f5a-a211-f591514ba1f4";
+		rig_refuses(&rig, -EACCES, modes[i], PLX_REFUSED_TOKEN, "wrong");
+		rig.opts.vf_token = "bd8d9d2b";
+		rig_refuses(&rig, -EINVAL, modes[i], PLX_REFUSED_TOKEN, "bd8d9d2b");
+		rig.opts.vf_token = "bd8d9d2b-5a5f-4f5a-a211-f591514ba1fZ";
+		rig_refuses(&rig, modes[i] == PLX_VFIO_CDEV ? -EINVAL : -EACCES, modes[i],
+			    PLX_REFUSED_TOKEN, "token");
+		rig.opts.vf_token = TOKEN;
+		plx_vfio_close(rig_open(&rig, BDF0));
+		/* One token for all functions: those that need none are opened without. */
+		rig.dev[0]->vf_token = NULL;
+		plx_vfio_close(rig_open(&rig, BDF0));
+		rig_stop(&rig);
+	}
+}
+
+/* One line, in which modes with the same reason stand together. */
+static void the_line_that_says_why_is_short(void **state)
+{
+	struct plx_vfio_dev *dev = NULL;
+	struct rig rig;
+
+	(void)state;
+	rig_boot(&rig, FAKE_A, false);
+	fake_path_remove("/dev/vfio/10");
+	fake_path_remove("/dev/iommu");
+	fake_log_clear();
+	assert_int_equal(plx_vfio_open(rig.ioas, BDF0, &rig.opts, &dev, NULL), -ENOENT);
+	assert_true(fake_logged(PLX_LOG_ERR, "cdev: /dev/iommu does not exist"));
+	assert_true(fake_logged(PLX_LOG_ERR, "; type1v2, type1, compat: /dev/vfio/10 does not"));
+	/* Behind an IOMMU there is nothing to say of doing without. */
+	assert_false(fake_logged(PLX_LOG_ERR, "noiommu"));
+	rig_stop(&rig);
+}
+
+/* A kernel that keeps an IOAS: said, since memory stays pinned. */
+static void an_ioas_that_stays_is_said(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_boot(&rig, FAKE_A, false);
+	fake_ioctl_fail(FK_DESTROY, EBUSY, 0, 1);
+	plx_vfio_close(rig_open(&rig, BDF0));
+	assert_int_equal(fake_log_count(PLX_LOG_WARN), 1);
+	rig_stop(&rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_name_that_is_no_address_is_refused),
+		cmocka_unit_test(a_device_must_be_there_and_vfios),
+		cmocka_unit_test(a_missing_node_is_named),
+		cmocka_unit_test(a_closed_node_is_named_after_some_tries),
+		cmocka_unit_test(a_holder_makes_it_busy),
+		cmocka_unit_test(a_sibling_with_a_kernel_driver_is_named),
+		cmocka_unit_test(missing_isolation_is_explained),
+		cmocka_unit_test(unprotected_dma_must_be_allowed),
+		cmocka_unit_test(an_iommu_is_not_gone_round),
+		cmocka_unit_test(a_policy_that_can_not_be_kept_refuses),
+		cmocka_unit_test(what_the_kernel_says_is_passed_on),
+		cmocka_unit_test(errnos_have_words),
+		cmocka_unit_test(a_group_that_only_the_kernel_finds_unviable_is_refused),
+		cmocka_unit_test(only_pci_devices_are_taken),
+		cmocka_unit_test(tokens_are_asked_for),
+		cmocka_unit_test(the_line_that_says_why_is_short),
+		cmocka_unit_test(an_ioas_that_stays_is_said),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
