@@ -192,6 +192,29 @@ int plx_vfio_irq_fire(struct plx_vfio_dev *dev, unsigned index,
 		      unsigned vector); /* loop-back test */
 
 /*
+ * Events: a device can be asked back, fail or vanish under a program that uses it. The descriptor
+ * is readable when there is something to be told; it belongs to the device. -ENODEV: this device
+ * never tells.
+ *
+ * The kernel's ERR and REQ interrupts are connected at the claim for this: who connects them
+ * elsewhere takes the events away from here.
+ */
+enum plx_vfio_event {
+	PLX_VFIO_EVENT_NONE,
+	PLX_VFIO_EVENT_REQUESTED, /* the kernel wants it back, and waits until it is closed */
+	PLX_VFIO_EVENT_ERROR,	  /* an uncorrectable bus error */
+	PLX_VFIO_EVENT_GONE,	  /* pulled out, or the process that served it went away */
+};
+
+int plx_vfio_event_fd(const struct plx_vfio_dev *dev);
+
+/*
+ * What it was; never waits. Each event is told once, but for GONE, which is for good: close the
+ * device. Any thread may ask.
+ */
+enum plx_vfio_event plx_vfio_event(struct plx_vfio_dev *dev);
+
+/*
  * Reset. Both restore nothing: memory decoding, bus mastering and interrupts must be set up again
  * (the interrupt sets known to the device are put back by plx_vfio_irq_restore()).
  * -EOPNOTSUPP: the function can't be reset alone; try the hot reset, which takes everything on its

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -64,6 +65,8 @@ const struct plx_sys plx_sys_kernel = {
 	.readdir = readdir,
 	.closedir = closedir,
 	.eventfd = eventfd,
+	.epoll_create = epoll_create1,
+	.epoll_ctl = epoll_ctl,
 	.getrlimit = (int (*)(int, struct rlimit *))getrlimit,
 	.socket = socket,
 	.bind = sys_bind,

@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <stdint.h>
 #include <stddef.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -34,6 +35,8 @@ struct plx_sys {
 	struct dirent *(*readdir)(DIR *dir);
 	int (*closedir)(DIR *dir);
 	int (*eventfd)(unsigned int initial, int flags);
+	int (*epoll_create)(int flags);
+	int (*epoll_ctl)(int epfd, int op, int fd, struct epoll_event *event);
 	int (*getrlimit)(int resource, struct rlimit *limit);
 	int (*socket)(int domain, int type, int protocol);
 	int (*bind)(int fd, const void *addr, size_t len);

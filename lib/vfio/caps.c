@@ -33,8 +33,8 @@ const void *plx_cap_find(const void *info, size_t len, uint32_t first, uint16_t 
 	return NULL;
 }
 
-int plx_info_get(int fd, unsigned long request, const void *init, size_t min_len, void **info,
-		 size_t *len)
+int plx_info_grow(plx_info_ask_fn *ask, void *ctx, const void *init, size_t min_len, void **info,
+		  size_t *len)
 {
 	uint32_t size = min_len;
 	int tries;
@@ -48,7 +48,7 @@ int plx_info_get(int fd, unsigned long request, const void *init, size_t min_len
 			return -ENOMEM;
 		memcpy(answer, init, min_len);
 		answer[0] = size;
-		err = plx_ioctl(fd, request, answer);
+		err = ask(ctx, answer);
 		wanted = answer[0];
 		if (err >= 0 && wanted <= size) {
 			*info = answer;
@@ -63,4 +63,24 @@ int plx_info_get(int fd, unsigned long request, const void *init, size_t min_len
 		size = wanted;
 	}
 	return -EAGAIN;
+}
+
+struct ioctl_ask {
+	int fd;
+	unsigned long request;
+};
+
+static int ask_kernel(void *ctx, void *info)
+{
+	const struct ioctl_ask *ask = ctx;
+
+	return plx_ioctl(ask->fd, ask->request, info);
+}
+
+int plx_info_get(int fd, unsigned long request, const void *init, size_t min_len, void **info,
+		 size_t *len)
+{
+	struct ioctl_ask ask = { fd, request };
+
+	return plx_info_grow(ask_kernel, &ask, init, min_len, info, len);
 }

@@ -17,10 +17,15 @@ const void *plx_cap_find(const void *info, size_t len, uint32_t first, uint16_t 
 			 size_t *room);
 
 /*
- * An ioctl whose structure begins with u32 argsz and grows: asks, enlarges, asks again. *info is
- * to be freed with plx_sys->free() and at least min_len long; init (min_len bytes) is what the
- * structure is to hold at first. *len is what of it the kernel filled in.
+ * A structure that begins with u32 argsz and grows: asks, enlarges, asks again. *info is to be
+ * freed with plx_sys->free() and at least min_len long; init (min_len bytes) is what the structure
+ * is to hold at first. *len is what of it was filled in.
  */
+typedef int plx_info_ask_fn(void *ctx, void *info);
+int plx_info_grow(plx_info_ask_fn *ask, void *ctx, const void *init, size_t min_len, void **info,
+		  size_t *len);
+
+/* The same of an ioctl. */
 int plx_info_get(int fd, unsigned long request, const void *init, size_t min_len, void **info,
 		 size_t *len);
 

@@ -228,6 +228,7 @@ int plx_vfio_open(struct plx_ioas *ioas, const char *bdf, const struct plx_vfio_
 		return err;
 	}
 	log_choice(dev, refusals);
+	plx_event_init(dev);
 	*out = dev;
 	return 0;
 }

@@ -20,7 +20,7 @@ struct plx_claim {
 struct plx_claim_ops {
 	/* Whether sysfs and the nodes speak against it. Opens nothing. */
 	int (*probe)(const struct plx_claim *claim, struct plx_refusal *why);
-	/* Fills in fd, iommu, group and how of dev. Lock of the address space held. */
+	/* Fills in ops, fd, iommu, group and how of dev. Lock of the address space held. */
 	int (*open)(const struct plx_claim *claim, struct plx_vfio_dev *dev,
 		    struct plx_refusal *why);
 	void (*close)(struct plx_vfio_dev *dev);

@@ -222,6 +222,7 @@ static int cdev_open(const struct plx_claim *claim, struct plx_vfio_dev *dev,
 		goto detach;
 	/* The context holds the file from here on. */
 	plx_iommufd_put(&ioas->iommufds, file);
+	dev->ops = &plx_dev_kernel_ops;
 	snprintf(dev->how, sizeof(dev->how), "%s, iommufd",
 		 claim->facts->cdev[0] ? claim->facts->cdev : "caller's file");
 	return 0;

@@ -312,6 +312,7 @@ static int group_open(const struct plx_claim *claim, struct plx_vfio_dev *dev,
 		return err;
 	}
 	group->devices++;
+	dev->ops = &plx_dev_kernel_ops;
 	dev->group = group;
 	dev->iommu = group->iommu;
 	describe(claim, dev);

@@ -14,7 +14,7 @@ static unsigned int at_most(unsigned int value, unsigned int max)
 int plx_dev_init(struct plx_vfio_dev *dev, struct plx_refusal *why)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
-	int err = plx_ioctl(dev->fd, VFIO_DEVICE_GET_INFO, &info);
+	int err = dev->ops->info(dev, &info);
 
 	if (err)
 		return plx_refuse(why, PLX_REFUSED_KERNEL, err, "VFIO_DEVICE_GET_INFO failed: %s",
@@ -38,6 +38,7 @@ int plx_dev_init(struct plx_vfio_dev *dev, struct plx_refusal *why)
 void plx_dev_fini(struct plx_vfio_dev *dev)
 {
 	plx_irq_fini(dev);
+	plx_event_fini(dev);
 	plx_region_fini(dev);
 	plx_sys->free(dev->irq);
 	plx_sys->free(dev->region);
@@ -70,6 +71,16 @@ unsigned plx_vfio_num_irqs(const struct plx_vfio_dev *dev)
 
 #define FEATURE_OPS (VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET)
 
+static int feature_call(struct plx_vfio_dev *dev, struct vfio_device_feature *arg)
+{
+	int err;
+
+	pthread_mutex_lock(&dev->lock);
+	err = dev->ops->feature(dev, arg);
+	pthread_mutex_unlock(&dev->lock);
+	return err;
+}
+
 int plx_vfio_feature_probe(struct plx_vfio_dev *dev, unsigned feature, unsigned op)
 {
 	struct vfio_device_feature arg = { .argsz = sizeof(arg) };
@@ -78,7 +89,7 @@ int plx_vfio_feature_probe(struct plx_vfio_dev *dev, unsigned feature, unsigned 
 	if (feature & ~VFIO_DEVICE_FEATURE_MASK || op & ~FEATURE_OPS)
 		return -EINVAL;
 	arg.flags = feature | op | VFIO_DEVICE_FEATURE_PROBE;
-	err = plx_ioctl(dev->fd, VFIO_DEVICE_FEATURE, &arg);
+	err = feature_call(dev, &arg);
 	/* EINVAL: the feature is there, but not for this operation. */
 	if (err == -ENOTTY || err == -EINVAL || err == -EOPNOTSUPP)
 		return 0;
@@ -105,7 +116,7 @@ int plx_vfio_feature(struct plx_vfio_dev *dev, unsigned feature, unsigned op, vo
 	arg->flags = feature | op;
 	if (len)
 		memcpy(arg->data, data, len);
-	err = plx_ioctl(dev->fd, VFIO_DEVICE_FEATURE, arg);
+	err = feature_call(dev, arg);
 	/* Some features answer with a descriptor: the return value of the call is passed on. */
 	if (err >= 0 && len && op == VFIO_DEVICE_FEATURE_GET)
 		memcpy(data, arg->data, len);

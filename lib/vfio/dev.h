@@ -8,6 +8,8 @@
 #include <pthread.h>
 #include <sys/types.h>
 
+#include <linux/vfio.h>
+
 #include <pollux/vfio.h>
 
 #include "facts.h"
@@ -19,6 +21,39 @@
 #define PLX_VFIO_MAX_VECTORS 4096
 
 struct plx_claim_ops;
+
+/*
+ * What is asked of a device, in the kernel's structures: by ioctls on its file (dev_kernel.c) or by
+ * messages (dev_user.c). Everything that comes back is checked by the callers. Negative errno, or
+ * what VFIO's calls return. Called with the lock of the device held, but for read and write.
+ */
+struct plx_dev_ops {
+	int (*info)(struct plx_vfio_dev *dev, struct vfio_device_info *info);
+	/* One try, in info->argsz bytes. *fd is the file to map from: dev->fd or one to be closed.
+	 */
+	int (*region_info)(struct plx_vfio_dev *dev, struct vfio_region_info *info, int *fd);
+	/* How much was transferred, at an offset inside the region. */
+	ssize_t (*read)(struct plx_vfio_dev *dev, unsigned int region, uint64_t offset, void *buf,
+			size_t len);
+	ssize_t (*write)(struct plx_vfio_dev *dev, unsigned int region, uint64_t offset,
+			 const void *buf, size_t len);
+	int (*irq_info)(struct plx_vfio_dev *dev, struct vfio_irq_info *info);
+	int (*set_irqs)(struct plx_vfio_dev *dev, struct vfio_irq_set *set);
+	int (*reset)(struct plx_vfio_dev *dev);
+	int (*hot_reset)(struct plx_vfio_dev *dev); /* NULL: there is no such thing */
+	int (*feature)(struct plx_vfio_dev *dev, struct vfio_device_feature *feature);
+	/* After the claim: fills in dev->events. Nothing there is 0, too. No lock held. */
+	int (*watch)(struct plx_vfio_dev *dev);
+	/* What came since the last call, without waiting. No lock held. */
+	enum plx_vfio_event (*event)(struct plx_vfio_dev *dev);
+};
+
+extern const struct plx_dev_ops plx_dev_kernel_ops;
+
+/* The parts of the kernel's that have files of their own: reset.c, event.c. */
+int plx_hot_reset(struct plx_vfio_dev *dev);
+int plx_event_watch(struct plx_vfio_dev *dev);
+enum plx_vfio_event plx_event_look(struct plx_vfio_dev *dev);
 
 /* A group file: one an address space, shared by the devices in the group. */
 struct plx_group {
@@ -32,7 +67,8 @@ struct plx_group {
 struct plx_region_state {
 	bool known;
 	struct plx_vfio_region info;
-	uint64_t offset; /* in the device file */
+	int fd;		 /* the file to map from */
+	uint64_t offset; /* in that file; of the kernel's, for reading and writing, too */
 	void *va;	 /* NULL until mapped */
 	size_t reserved; /* bytes at va */
 };
@@ -44,11 +80,18 @@ struct plx_irq_state {
 	unsigned int size; /* vectors that the kernel's set has; 0: it is off */
 };
 
+struct plx_events {
+	int fd;	      /* for the application to poll, or -1; dev->fd or one to be closed */
+	int req, err; /* eventfds of the kernel's signals, or -1 */
+	bool gone;    /* the last event there is; atomic */
+};
+
 struct plx_vfio_dev {
 	char name[PLX_BDF_LEN];
 	struct plx_ioas *ioas;
 	enum plx_vfio_mode mode;
 	const struct plx_claim_ops *claim;
+	const struct plx_dev_ops *ops;
 	int fd;
 	struct plx_iommu *iommu;
 	struct plx_group *group; /* NULL if claimed by cdev */
@@ -56,6 +99,7 @@ struct plx_vfio_dev {
 
 	unsigned int flags; /* VFIO_DEVICE_FLAGS_* */
 	unsigned int num_regions, num_irqs;
+	struct plx_events events;
 
 	pthread_mutex_t lock; /* the states below */
 	struct plx_region_state *region;
@@ -70,5 +114,7 @@ void plx_dev_fini(struct plx_vfio_dev *dev);
 
 void plx_region_fini(struct plx_vfio_dev *dev);
 void plx_irq_fini(struct plx_vfio_dev *dev);
+void plx_event_init(struct plx_vfio_dev *dev);
+void plx_event_fini(struct plx_vfio_dev *dev);
 
 #endif

@@ -11,7 +11,7 @@
 #include "dev.h"
 #include "uapi.h"
 
-/* Asks the kernel about an index, once. Lock held. */
+/* Asks about an index, once. Lock held. */
 static int query(struct plx_vfio_dev *dev, unsigned int index)
 {
 	struct vfio_irq_info info = { .argsz = sizeof(info), .index = index };
@@ -24,9 +24,9 @@ static int query(struct plx_vfio_dev *dev, unsigned int index)
 	irq = &dev->irq[index];
 	if (irq->known)
 		return 0;
-	err = plx_ioctl(dev->fd, VFIO_DEVICE_GET_IRQ_INFO, &info);
+	err = dev->ops->irq_info(dev, &info);
 	if (err == -EINVAL) {
-		/* The kernel's way to say that the device has no such interrupts (ERR, REQ). */
+		/* VFIO's way to say that the device has no such interrupts (ERR, REQ). */
 		irq->known = true;
 		return 0;
 	}
@@ -61,7 +61,7 @@ static int act(struct plx_vfio_dev *dev, unsigned int index, uint32_t action, un
 		.start = vector,
 		.count = count,
 	};
-	int err = plx_ioctl(dev->fd, VFIO_DEVICE_SET_IRQS, &set);
+	int err = dev->ops->set_irqs(dev, &set);
 
 	return err > 0 ? -EIO : err;
 }
@@ -83,7 +83,7 @@ static int arm(struct plx_vfio_dev *dev, unsigned int index, unsigned int start,
 	set->start = start;
 	set->count = count;
 	memcpy(set->data, fds, count * sizeof(int32_t));
-	err = plx_ioctl(dev->fd, VFIO_DEVICE_SET_IRQS, set);
+	err = dev->ops->set_irqs(dev, set);
 	plx_sys->free(set);
 	/* More vectors than the system has left: the kernel returns how many there are. */
 	return err > 0 ? -ENOSPC : err;

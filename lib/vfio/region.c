@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Regions: what the kernel says of them, reading and writing, and mapping what may be mapped.
+ * Regions: what VFIO says of them, reading and writing, and mapping what may be mapped.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -37,19 +37,19 @@ static uint64_t page_up(const struct plx_vfio_dev *dev, uint64_t value)
 	return page_down(dev, value + dev->ioas->base_page - 1);
 }
 
-static int access_region(struct plx_vfio_dev *dev, const struct plx_region_state *r,
-			 uint64_t offset, void *buf, size_t len, bool write)
+/* A region that is known. */
+static int access_region(struct plx_vfio_dev *dev, unsigned int index, uint64_t offset, void *buf,
+			 size_t len, bool write)
 {
-	uint64_t at;
+	const struct plx_region_state *r = &dev->region[index];
 	ssize_t done;
 
-	if (offset > r->info.size || len > r->info.size - offset ||
-	    __builtin_add_overflow(r->offset, offset, &at) || at > INT64_MAX - len)
+	if (offset > r->info.size || len > r->info.size - offset)
 		return -EINVAL;
-	done = write ? plx_sys->pwrite(dev->fd, buf, len, at)
-		     : plx_sys->pread(dev->fd, buf, len, at);
+	done = write ? dev->ops->write(dev, index, offset, buf, len)
+		     : dev->ops->read(dev, index, offset, buf, len);
 	if (done < 0)
-		return -errno;
+		return done;
 	return (size_t)done == len ? 0 : -EIO;
 }
 
@@ -100,13 +100,13 @@ static uint32_t le32(const uint8_t *p)
  */
 static int hide_msix(struct plx_vfio_dev *dev, unsigned int index, struct plx_vfio_region *info)
 {
-	const struct plx_region_state *config = &dev->region[VFIO_PCI_CONFIG_REGION_INDEX];
+	const unsigned int config = VFIO_PCI_CONFIG_REGION_INDEX;
 	uint8_t head[2] = { 0 }, reg[12];
 	unsigned int hops, at;
 	uint64_t vectors;
 	int err;
 
-	err = query(dev, VFIO_PCI_CONFIG_REGION_INDEX);
+	err = query(dev, config);
 	if (!err)
 		err = access_region(dev, config, PCI_STATUS, head, 2, false);
 	if (err || !(head[0] & PCI_STATUS_CAPS))
@@ -182,7 +182,7 @@ static int fill_in(struct plx_vfio_dev *dev, unsigned int index, const void *ans
 	info->msix_mappable = plx_cap_find(answer, len, caps, VFIO_REGION_INFO_CAP_MSIX_MAPPABLE,
 					   sizeof(struct vfio_info_cap_header), &room) != NULL;
 	if (!(got.flags & VFIO_REGION_INFO_FLAG_MMAP) || !got.size || got.size > REGION_MAX ||
-	    got.offset % dev->ioas->base_page || got.offset > INT64_MAX - REGION_MAX)
+	    r->fd < 0 || got.offset % dev->ioas->base_page || got.offset > INT64_MAX - REGION_MAX)
 		return 0;
 	cap = plx_cap_find(answer, len, caps, VFIO_REGION_INFO_CAP_SPARSE_MMAP,
 			   offsetof(struct vfio_region_info_cap_sparse_mmap, areas), &room);
@@ -195,10 +195,32 @@ static int fill_in(struct plx_vfio_dev *dev, unsigned int index, const void *ans
 	return hide_msix(dev, index, info);
 }
 
-/* Asks the kernel about a region, once. Lock held. */
+struct region_ask {
+	struct plx_vfio_dev *dev;
+	int fd;
+};
+
+static void close_file(struct plx_vfio_dev *dev, int fd)
+{
+	if (fd >= 0 && fd != dev->fd)
+		plx_sys->close(fd);
+}
+
+static int ask(void *ctx, void *info)
+{
+	struct region_ask *q = ctx;
+
+	/* An earlier answer that was too long for its room may have brought the file, too. */
+	close_file(q->dev, q->fd);
+	q->fd = -1;
+	return q->dev->ops->region_info(q->dev, info, &q->fd);
+}
+
+/* Asks about a region, once. Lock held. */
 static int query(struct plx_vfio_dev *dev, unsigned int index)
 {
 	struct plx_region_state *r, fresh = { 0 };
+	struct region_ask q = { .dev = dev, .fd = -1 };
 	struct vfio_region_info init = { .argsz = sizeof(init), .index = index };
 	void *answer;
 	size_t len;
@@ -209,19 +231,26 @@ static int query(struct plx_vfio_dev *dev, unsigned int index)
 	r = &dev->region[index];
 	if (r->known)
 		return 0;
-	err = plx_info_get(dev->fd, VFIO_DEVICE_GET_REGION_INFO, &init, sizeof(init), &answer,
-			   &len);
+	err = plx_info_grow(ask, &q, &init, sizeof(init), &answer, &len);
+	if (err) {
+		close_file(dev, q.fd);
+		q.fd = -1;
+	}
 	if (err == -EINVAL && index <= VFIO_PCI_VGA_REGION_INDEX) {
-		/* The kernel's way to say that there is no ROM, or no VGA space. */
+		/* VFIO's way to say that there is no ROM, or no VGA space. */
+		r->fd = -1;
 		r->known = true;
 		return 0;
 	}
 	if (err)
 		return err;
+	fresh.fd = q.fd;
 	err = fill_in(dev, index, answer, len, &fresh);
 	plx_sys->free(answer);
-	if (err)
+	if (err) {
+		close_file(dev, q.fd);
 		return err;
+	}
 	fresh.known = true;
 	*r = fresh;
 	return 0;
@@ -248,7 +277,7 @@ static int transfer(struct plx_vfio_dev *dev, unsigned index, uint64_t offset, v
 	err = query(dev, index);
 	pthread_mutex_unlock(&dev->lock);
 	/* What is known of a region doesn't change any more. */
-	return err ? err : access_region(dev, &dev->region[index], offset, buf, len, write);
+	return err ? err : access_region(dev, index, offset, buf, len, write);
 }
 
 int plx_vfio_read(struct plx_vfio_dev *dev, unsigned index, uint64_t offset, void *buf, size_t len)
@@ -280,7 +309,7 @@ static int map_region(struct plx_vfio_dev *dev, struct plx_region_state *r)
 		const struct plx_vfio_area *area = &info->area[i];
 
 		if (plx_sys->mmap(va + area->offset, area->size, prot, MAP_SHARED | MAP_FIXED,
-				  dev->fd, r->offset + area->offset) == MAP_FAILED) {
+				  r->fd, r->offset + area->offset) == MAP_FAILED) {
 			int err = -errno;
 
 			plx_sys->munmap(va, len);
@@ -316,7 +345,12 @@ void plx_region_fini(struct plx_vfio_dev *dev)
 {
 	unsigned int i;
 
-	for (i = 0; i < dev->num_regions; i++)
-		if (dev->region[i].va)
-			plx_sys->munmap(dev->region[i].va, dev->region[i].reserved);
+	for (i = 0; i < dev->num_regions; i++) {
+		const struct plx_region_state *r = &dev->region[i];
+
+		if (r->va)
+			plx_sys->munmap(r->va, r->reserved);
+		if (r->known)
+			close_file(dev, r->fd);
+	}
 }

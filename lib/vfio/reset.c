@@ -22,7 +22,7 @@ int plx_vfio_reset(struct plx_vfio_dev *dev)
 	if (!(dev->flags & VFIO_DEVICE_FLAGS_RESET))
 		return -EOPNOTSUPP;
 	pthread_mutex_lock(&dev->lock);
-	err = plx_ioctl(dev->fd, VFIO_DEVICE_RESET, NULL);
+	err = dev->ops->reset(dev);
 	pthread_mutex_unlock(&dev->lock);
 	return err;
 }
@@ -118,7 +118,7 @@ static int collect_groups(const struct plx_vfio_dev *dev,
 	return 0;
 }
 
-static int hot_reset(struct plx_vfio_dev *dev)
+int plx_hot_reset(struct plx_vfio_dev *dev)
 {
 	struct vfio_pci_hot_reset_info *info;
 	struct vfio_pci_hot_reset *reset;
@@ -146,10 +146,12 @@ int plx_vfio_hot_reset(struct plx_vfio_dev *dev)
 {
 	int err;
 
+	if (!dev->ops->hot_reset)
+		return -EOPNOTSUPP;
 	/* The groups must stay while their files are handed over. */
 	pthread_mutex_lock(&dev->ioas->lock);
 	pthread_mutex_lock(&dev->lock);
-	err = hot_reset(dev);
+	err = dev->ops->hot_reset(dev);
 	pthread_mutex_unlock(&dev->lock);
 	pthread_mutex_unlock(&dev->ioas->lock);
 	return err;

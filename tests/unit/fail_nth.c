@@ -25,6 +25,7 @@ enum call {
 	CALL_STAT,
 	CALL_OPENDIR,
 	CALL_EVENTFD,
+	CALL_EPOLL,
 	CALL_GETRLIMIT,
 	CALL_SOCKET,
 	CALL_ALLOC,
@@ -46,6 +47,7 @@ static const struct {
 	[CALL_STAT] = { "stat", { EIO, EACCES } },
 	[CALL_OPENDIR] = { "opendir", { EMFILE, ENOMEM, EACCES } },
 	[CALL_EVENTFD] = { "eventfd", { EMFILE, ENOMEM } },
+	[CALL_EPOLL] = { "epoll", { EMFILE, ENOMEM, ENOSPC } },
 	[CALL_GETRLIMIT] = { "getrlimit", { EPERM } },
 	[CALL_SOCKET] = { "socket", { EMFILE, EACCES } },
 	[CALL_ALLOC] = { "alloc", { ENOMEM } },
@@ -149,6 +151,16 @@ static int nth_eventfd(unsigned int initial, int flags)
 	return fails(CALL_EVENTFD, "") ? -1 : inner->eventfd(initial, flags);
 }
 
+static int nth_epoll_create(int flags)
+{
+	return fails(CALL_EPOLL, "create") ? -1 : inner->epoll_create(flags);
+}
+
+static int nth_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+{
+	return fails(CALL_EPOLL, "ctl") ? -1 : inner->epoll_ctl(epfd, op, fd, event);
+}
+
 static int nth_getrlimit(int resource, struct rlimit *limit)
 {
 	return fails(CALL_GETRLIMIT, "") ? -1 : inner->getrlimit(resource, limit);
@@ -190,6 +202,8 @@ static int run(int (*scenario)(void *arg), void *arg, unsigned at, unsigned whic
 	sys.stat = nth_stat;
 	sys.opendir = nth_opendir;
 	sys.eventfd = nth_eventfd;
+	sys.epoll_create = nth_epoll_create;
+	sys.epoll_ctl = nth_epoll_ctl;
 	sys.getrlimit = nth_getrlimit;
 	sys.socket = nth_socket;
 	sys.alloc = nth_alloc;

@@ -523,6 +523,11 @@ static int sys_eventfd(unsigned initial, int flags)
 	return real_fd(eventfd(initial, flags));
 }
 
+static int sys_epoll_create(int flags)
+{
+	return real_fd(epoll_create1(flags));
+}
+
 static int sys_getrlimit(int resource, struct rlimit *limit)
 {
 	if (resource != RLIMIT_MEMLOCK)
@@ -571,6 +576,8 @@ const struct plx_sys fake_sys = {
 	.readdir = sys_readdir,
 	.closedir = sys_closedir,
 	.eventfd = sys_eventfd,
+	.epoll_create = sys_epoll_create,
+	.epoll_ctl = epoll_ctl,
 	.getrlimit = sys_getrlimit,
 	.socket = sys_socket,
 	.bind = sys_bind,

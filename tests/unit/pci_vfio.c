@@ -230,3 +230,15 @@ int plx_vfio_reset(struct plx_vfio_dev *dev)
 	pci_vfio_put16(PCI_COMMAND, 0);
 	return 0;
 }
+
+int plx_vfio_event_fd(const struct plx_vfio_dev *dev)
+{
+	(void)dev;
+	return pci_vfio.event_fd;
+}
+
+enum plx_vfio_event plx_vfio_event(struct plx_vfio_dev *dev)
+{
+	(void)dev;
+	return pci_vfio.event;
+}

@@ -21,6 +21,9 @@ struct pci_vfio {
 	/* What each kind of call fails with; 0: it works. */
 	int open_err, read_err, write_err, irq_err, reset_err;
 
+	int event_fd;
+	enum plx_vfio_event event;
+
 	/* What happened. */
 	int fd[PCI_VFIO_VECTORS]; /* of each vector, or -1 */
 	unsigned irq_index;

@@ -182,6 +182,22 @@ static void no_driver_for_it(void **state)
 	assert_string_equal(pci_vfio.trace, "");
 }
 
+static void events_are_passed_on(void **state)
+{
+	struct plx_pci *pci;
+
+	(void)state;
+	pci_vfio.event_fd = 42;
+	pci_vfio.event = PLX_VFIO_EVENT_REQUESTED;
+	assert_int_equal(scan("-a 01:00.0"), 0);
+	pci = plx_pci_at(bus, 0);
+	assert_int_equal(plx_pci_event_fd(pci), -ENODEV);
+	assert_int_equal(plx_pci_event(pci), PLX_VFIO_EVENT_NONE);
+	assert_int_equal(plx_pci_probe(bus, NULL), 1);
+	assert_int_equal(plx_pci_event_fd(pci), 42);
+	assert_int_equal(plx_pci_event(pci), PLX_VFIO_EVENT_REQUESTED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -193,6 +209,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(claims_that_fail, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_function_that_is_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_driver_for_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(events_are_passed_on, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("pci_probe", tests, NULL, NULL);

@@ -97,6 +97,16 @@ static int probe_function(struct pci_fn *fn, struct plx_ioas *ioas)
 	return 0;
 }
 
+int plx_pci_event_fd(const struct plx_pci *pci)
+{
+	return pci->vfio ? plx_vfio_event_fd(pci->vfio) : -ENODEV;
+}
+
+enum plx_vfio_event plx_pci_event(struct plx_pci *pci)
+{
+	return pci->vfio ? plx_vfio_event(pci->vfio) : PLX_VFIO_EVENT_NONE;
+}
+
 int plx_pci_probe(struct plx_pci_bus *bus, struct plx_ioas *ioas)
 {
 	struct pci_fn *fn;
