@@ -14,12 +14,19 @@
 
 #define DEFAULT_DESC 512
 
+/* Puts a queue, or NULL, into a place. The one that is there, if any, goes. */
+static void replace(struct plx_eth_dev *dev, void **place, bool taken, void *queue,
+		    void (*release)(struct plx_eth_dev *dev, void *queue))
+{
+	if (taken)
+		release(dev, *place);
+	*place = queue;
+}
+
 void plx_eth_rxqs_release(struct plx_eth_dev *dev, uint16_t first)
 {
 	for (uint16_t q = first; q < PLX_MAX_QUEUES; q++) {
-		if (dev->rxq_conf[q].ready)
-			dev->ops->rxq_release(dev, dev->rxq[q]);
-		dev->rxq[q] = NULL;
+		replace(dev, &dev->rxq[q], dev->rxq_conf[q].ready, NULL, dev->ops->rxq_release);
 		memset(&dev->rxq_conf[q], 0, sizeof(dev->rxq_conf[q]));
 	}
 }
@@ -27,9 +34,7 @@ void plx_eth_rxqs_release(struct plx_eth_dev *dev, uint16_t first)
 void plx_eth_txqs_release(struct plx_eth_dev *dev, uint16_t first)
 {
 	for (uint16_t q = first; q < PLX_MAX_QUEUES; q++) {
-		if (dev->txq_conf[q].ready)
-			dev->ops->txq_release(dev, dev->txq[q]);
-		dev->txq[q] = NULL;
+		replace(dev, &dev->txq[q], dev->txq_conf[q].ready, NULL, dev->ops->txq_release);
 		memset(&dev->txq_conf[q], 0, sizeof(dev->txq_conf[q]));
 	}
 }
@@ -93,7 +98,7 @@ int plx_eth_rx_queue_setup(uint16_t port, uint16_t queue, uint16_t desc, unsigne
 {
 	struct plx_eth_dev *dev = plx_eth_dev_get(port);
 	struct rte_eth_dev_info info;
-	struct plx_eth_rxq new = { 0 };
+	struct plx_eth_rxq new = { .ready = true };
 	char what[32];
 	void *made;
 	int err;
@@ -129,15 +134,11 @@ int plx_eth_rx_queue_setup(uint16_t port, uint16_t queue, uint16_t desc, unsigne
 		return err;
 	new.conf.offloads |= dev->rx_offloads;
 
-	/* The one that is there, if any, goes when there is a new one. */
 	err = dev->ops->rxq_setup(dev, queue, &new, &made);
 	if (err)
 		return err;
-	if (dev->rxq_conf[queue].ready)
-		dev->ops->rxq_release(dev, dev->rxq[queue]);
-	dev->rxq[queue] = made;
+	replace(dev, &dev->rxq[queue], dev->rxq_conf[queue].ready, made, dev->ops->rxq_release);
 	dev->rxq_conf[queue] = new;
-	dev->rxq_conf[queue].ready = true;
 	return 0;
 }
 
@@ -146,7 +147,7 @@ int plx_eth_tx_queue_setup(uint16_t port, uint16_t queue, uint16_t desc, unsigne
 {
 	struct plx_eth_dev *dev = plx_eth_dev_get(port);
 	struct rte_eth_dev_info info;
-	struct plx_eth_txq new = { 0 };
+	struct plx_eth_txq new = { .ready = true };
 	char what[32];
 	void *made;
 	int err;
@@ -175,15 +176,11 @@ int plx_eth_tx_queue_setup(uint16_t port, uint16_t queue, uint16_t desc, unsigne
 		return err;
 	new.conf.offloads |= dev->tx_offloads;
 
-	/* The one that is there, if any, goes when there is a new one. */
 	err = dev->ops->txq_setup(dev, queue, &new, &made);
 	if (err)
 		return err;
-	if (dev->txq_conf[queue].ready)
-		dev->ops->txq_release(dev, dev->txq[queue]);
-	dev->txq[queue] = made;
+	replace(dev, &dev->txq[queue], dev->txq_conf[queue].ready, made, dev->ops->txq_release);
 	dev->txq_conf[queue] = new;
-	dev->txq_conf[queue].ready = true;
 	return 0;
 }
 
