@@ -22,7 +22,8 @@ static int pagemap_open(void)
 	return errno == EACCES ? -EPERM : -errno;
 }
 
-static int pagemap_phys(int fd, uintptr_t va, uint64_t *phys)
+/* The physical address, or -errno: a real one has 56 bits at most and is never negative. */
+static int64_t pagemap_phys(int fd, uintptr_t va)
 {
 	size_t base = plx_mem_base_page();
 	uint64_t entry, pfn;
@@ -38,49 +39,53 @@ static int pagemap_phys(int fd, uintptr_t va, uint64_t *phys)
 	pfn = entry & PAGEMAP_PFN;
 	if (!pfn)
 		return -EPERM;
-	*phys = pfn * base + va % base;
-	return 0;
+	return (int64_t)(pfn * base + va % base);
 }
 
-/* A page that is not there ends the run, unless it is the first. */
-static int scan_run(int fd, uintptr_t va, size_t len, size_t page_size, uint64_t *phys, size_t *run)
-{
-	size_t have = page_size - va % page_size;
-	uint64_t next;
-	int err;
+struct run {
+	int64_t phys; /* or -errno */
+	size_t len;
+};
 
-	err = pagemap_phys(fd, va, phys);
-	if (err)
-		return err;
-	while (have < len) {
-		err = pagemap_phys(fd, va + have, &next);
-		if (err == -EFAULT || (!err && next != *phys + have))
+/* A page that is not there ends the run, unless it is the first. */
+static struct run scan_run(int fd, uintptr_t va, size_t len, size_t page_size)
+{
+	struct run run = { .phys = pagemap_phys(fd, va), .len = page_size - va % page_size };
+	int64_t next;
+
+	while (run.phys >= 0 && run.len < len) {
+		next = pagemap_phys(fd, va + run.len);
+		if (next < 0 && next != -EFAULT)
+			run.phys = next;
+		else if (next != run.phys + (int64_t)run.len)
 			break;
-		if (err)
-			return err;
-		have += page_size;
+		else
+			run.len += page_size;
 	}
-	*run = have < len ? have : len;
-	return 0;
+	run.len = run.len < len ? run.len : len;
+	return run;
 }
 
 int plx_phys(const void *va, uint64_t *phys)
 {
-	int fd = pagemap_open(), err;
+	int fd = pagemap_open();
+	int64_t found;
 
 	if (fd < 0)
 		return fd;
-	err = pagemap_phys(fd, (uintptr_t)va, phys);
+	found = pagemap_phys(fd, (uintptr_t)va);
 	close(fd);
-	return err;
+	if (found < 0)
+		return (int)found;
+	*phys = (uint64_t)found;
+	return 0;
 }
 
 int plx_phys_run(const void *va, size_t len, size_t page_size, uint64_t *phys, size_t *run)
 {
 	uintptr_t addr = (uintptr_t)va;
-	uint64_t again;
-	size_t run_again;
-	int fd, err;
+	struct run found, again;
+	int fd;
 
 	if (!len || addr + len < addr || page_size < plx_mem_base_page() ||
 	    (page_size & (page_size - 1)))
@@ -88,11 +93,14 @@ int plx_phys_run(const void *va, size_t len, size_t page_size, uint64_t *phys, s
 	fd = pagemap_open();
 	if (fd < 0)
 		return fd;
-	err = scan_run(fd, addr, len, page_size, phys, run);
-	if (!err)
-		err = scan_run(fd, addr, len, page_size, &again, &run_again);
+	found = scan_run(fd, addr, len, page_size);
+	again = found.phys < 0 ? found : scan_run(fd, addr, len, page_size);
 	close(fd);
-	if (!err && (again != *phys || run_again != *run))
-		err = -EAGAIN;
-	return err;
+	if (again.phys < 0)
+		return (int)again.phys;
+	if (again.phys != found.phys || again.len != found.len)
+		return -EAGAIN;
+	*phys = (uint64_t)found.phys;
+	*run = found.len;
+	return 0;
 }
