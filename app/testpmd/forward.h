@@ -134,4 +134,20 @@ static __rte_always_inline uint16_t stream_send(struct stream *s, struct rte_mbu
 	return sent;
 }
 
+/* The body of an engine that sends on what it receives, each packet changed in one way or none. */
+static __rte_always_inline void stream_forward(struct stream *s, const bool captured,
+					       void (*change)(const struct stream *s, void *frame))
+{
+	struct rte_mbuf *pkts[BURST_MAX];
+	uint64_t start = stream_clock(s);
+	uint16_t count = stream_receive(s, pkts);
+
+	if (count == 0)
+		return;
+	for (uint16_t i = 0; change && i < count; i++)
+		change(s, rte_pktmbuf_mtod(pkts[i], void *));
+	stream_send(s, pkts, count, captured);
+	stream_account(s, start);
+}
+
 #endif

@@ -4,14 +4,7 @@
 
 static __rte_always_inline void io(struct stream *s, const bool captured)
 {
-	struct rte_mbuf *pkts[BURST_MAX];
-	uint64_t start = stream_clock(s);
-	uint16_t count = stream_receive(s, pkts);
-
-	if (count == 0)
-		return;
-	stream_send(s, pkts, count, captured);
-	stream_account(s, start);
+	stream_forward(s, captured, NULL);
 }
 
 ENGINE_BURSTS(io)

@@ -3,18 +3,14 @@
 #include "forward.h"
 #include "packet.h"
 
+static inline void change(const struct stream *s, void *frame)
+{
+	packet_set_macs(frame, s->macs);
+}
+
 static __rte_always_inline void mac(struct stream *s, const bool captured)
 {
-	struct rte_mbuf *pkts[BURST_MAX];
-	uint64_t start = stream_clock(s);
-	uint16_t count = stream_receive(s, pkts);
-
-	if (count == 0)
-		return;
-	for (uint16_t i = 0; i < count; i++)
-		packet_set_macs(rte_pktmbuf_mtod(pkts[i], void *), s->macs);
-	stream_send(s, pkts, count, captured);
-	stream_account(s, start);
+	stream_forward(s, captured, change);
 }
 
 ENGINE_BURSTS(mac)

@@ -3,18 +3,15 @@
 #include "forward.h"
 #include "packet.h"
 
+static inline void change(const struct stream *s, void *frame)
+{
+	(void)s;
+	packet_swap_macs(frame);
+}
+
 static __rte_always_inline void macswap(struct stream *s, const bool captured)
 {
-	struct rte_mbuf *pkts[BURST_MAX];
-	uint64_t start = stream_clock(s);
-	uint16_t count = stream_receive(s, pkts);
-
-	if (count == 0)
-		return;
-	for (uint16_t i = 0; i < count; i++)
-		packet_swap_macs(rte_pktmbuf_mtod(pkts[i], void *));
-	stream_send(s, pkts, count, captured);
-	stream_account(s, start);
+	stream_forward(s, captured, change);
 }
 
 ENGINE_BURSTS(macswap)
