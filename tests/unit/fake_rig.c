@@ -119,16 +119,21 @@ void rig_stop(struct rig *rig)
 	fake_stop();
 }
 
-int rig_map(struct plx_ioas *ioas, uint64_t va, uint64_t len)
+int rig_map_pages(struct plx_ioas *ioas, uint64_t va, uint64_t len, size_t page_size)
 {
 	struct plx_dma_mem mem = {
 		.va = (void *)(uintptr_t)va,
 		.len = len,
-		.page_size = HUGE,
+		.page_size = page_size,
 		.fd = -1,
 	};
 
 	return plx_ioas_map(ioas, &mem);
+}
+
+int rig_map(struct plx_ioas *ioas, uint64_t va, uint64_t len)
+{
+	return rig_map_pages(ioas, va, len, HUGE);
 }
 
 int rig_unmap(struct plx_ioas *ioas, uint64_t va, uint64_t len)

@@ -64,7 +64,8 @@ void rig_refuses_and_foresees(struct rig *rig, int err, enum plx_vfio_mode mode,
 /* Destroys the address space (must work) and the kernel, and looks for leaks. */
 void rig_stop(struct rig *rig);
 
-/* Maps and unmaps hugepage-backed memory. */
+/* Maps and unmaps memory, of pages of any size or of hugepages. */
+int rig_map_pages(struct plx_ioas *ioas, uint64_t va, uint64_t len, size_t page_size);
 int rig_map(struct plx_ioas *ioas, uint64_t va, uint64_t len);
 int rig_unmap(struct plx_ioas *ioas, uint64_t va, uint64_t len);
 

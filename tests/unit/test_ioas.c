@@ -11,18 +11,6 @@
 #include "fake_abi.h"
 #include "fake_rig.h"
 
-static int map_mem(struct plx_ioas *ioas, uint64_t va, uint64_t len, size_t page_size)
-{
-	struct plx_dma_mem mem = {
-		.va = (void *)(uintptr_t)va,
-		.len = len,
-		.page_size = page_size,
-		.fd = -1,
-	};
-
-	return plx_ioas_map(ioas, &mem);
-}
-
 static void what_is_mapped_is_reached_and_nothing_else(void **state)
 {
 	(void)state;
@@ -138,7 +126,7 @@ static void odd_requests_are_refused(void **state)
 	rig_start(&rig, PLX_VFIO_CDEV, PLX_ADDR_VA);
 	for (i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
 		fake_log_clear();
-		assert_int_equal(map_mem(rig.ioas, odd[i].va, odd[i].len, odd[i].page_size),
+		assert_int_equal(rig_map_pages(rig.ioas, odd[i].va, odd[i].len, odd[i].page_size),
 				 -EINVAL);
 		assert_int_equal(fake_log_count(PLX_LOG_ERR), 1);
 	}
@@ -151,7 +139,7 @@ static void odd_requests_are_refused(void **state)
 	mem.fd_offset = UINT64_MAX - PAGE + 1;
 	assert_int_equal(plx_ioas_map(rig.ioas, &mem), -EINVAL);
 	assert_int_equal(rig_unmap(rig.ioas, VA, UINT64_MAX), -EINVAL);
-	assert_int_equal(map_mem(rig.ioas, (UINT64_C(1) << 48) - PAGE, PAGE, 0), 0);
+	assert_int_equal(rig_map_pages(rig.ioas, (UINT64_C(1) << 48) - PAGE, PAGE, 0), 0);
 	assert_true(rig_dma(rig.ioas, (UINT64_C(1) << 48) - 1) == (UINT64_C(1) << 48) - 1);
 	assert_true(rig_dma(rig.ioas, UINT64_C(1) << 48) == PLX_DMA_BAD);
 	assert_true(rig_dma(rig.ioas, UINT64_MAX) == PLX_DMA_BAD);
@@ -588,12 +576,12 @@ static void map_errors_have_words(void **state)
 	for (i = 0; i < sizeof(errs) / sizeof(errs[0]); i++) {
 		fake_log_clear();
 		fake_ioctl_fail(VFIO_IOMMU_MAP_DMA, errs[i].err, 0, 1);
-		assert_int_equal(map_mem(rig.ioas, VA, 64 * KIB, 0), -errs[i].err);
+		assert_int_equal(rig_map_pages(rig.ioas, VA, 64 * KIB, 0), -errs[i].err);
 		assert_int_equal(fake_log_count(PLX_LOG_ERR), 1);
 		assert_true(fake_logged(PLX_LOG_ERR, errs[i].words));
 	}
 	fake.memlock = 100 * KIB;
-	assert_int_equal(map_mem(rig.ioas, VA, 128 * KIB, 0), -ENOMEM);
+	assert_int_equal(rig_map_pages(rig.ioas, VA, 128 * KIB, 0), -ENOMEM);
 	assert_true(fake_logged(PLX_LOG_ERR, "memlock limit is 100 KiB"));
 	plx_vfio_close(dev);
 	rig_stop(&rig);

@@ -10,18 +10,6 @@
 
 #define FRAME PLX_FRAME_SIZE
 
-static int map_small(struct plx_ioas *ioas, uint64_t va, uint64_t len, size_t page_size)
-{
-	struct plx_dma_mem mem = {
-		.va = (void *)(uintptr_t)va,
-		.len = len,
-		.page_size = page_size,
-		.fd = -1,
-	};
-
-	return plx_ioas_map(ioas, &mem);
-}
-
 /*
  * The table by itself.
  */
@@ -77,8 +65,9 @@ static void mappings_share_frames(void **state)
 		dev = rig_open(&rig, BDF0);
 		/* 16 mappings of 64 KiB in one frame, one that crosses into the next. */
 		for (i = 0; i < 16; i++)
-			assert_int_equal(map_small(rig.ioas, VA + 128 * KIB * i, 64 * KIB, 0), 0);
-		assert_int_equal(map_small(rig.ioas, VA + FRAME - 64 * KIB, FRAME, 0), 0);
+			assert_int_equal(rig_map_pages(rig.ioas, VA + 128 * KIB * i, 64 * KIB, 0),
+					 0);
+		assert_int_equal(rig_map_pages(rig.ioas, VA + FRAME - 64 * KIB, FRAME, 0), 0);
 		for (i = 0; i < 16; i++)
 			assert_true(
 				rig_reaches(rig.ioas, rig.dev[0], VA + 128 * KIB * i, 64 * KIB));
@@ -135,15 +124,15 @@ static void va_is_the_address_itself(void **state)
 	(void)state;
 	rig_start(&rig, PLX_VFIO_CDEV, PLX_ADDR_VA);
 	dev = rig_open(&rig, BDF0);
-	assert_int_equal(map_small(rig.ioas, VA, PAGE, 0), 0);
+	assert_int_equal(rig_map_pages(rig.ioas, VA, PAGE, 0), 0);
 	assert_true(rig_dma(rig.ioas, VA + 5) == VA + 5);
 	fake_log_clear();
-	assert_int_equal(map_small(rig.ioas, 0xfee00000, PAGE, 0), -ENOSPC);
-	assert_int_equal(map_small(rig.ioas, 0xfedff000, 2 * PAGE, 0), -ENOSPC);
+	assert_int_equal(rig_map_pages(rig.ioas, 0xfee00000, PAGE, 0), -ENOSPC);
+	assert_int_equal(rig_map_pages(rig.ioas, 0xfedff000, 2 * PAGE, 0), -ENOSPC);
 	assert_int_equal(fake_log_count(PLX_LOG_ERR), 2);
 	assert_true(fake_logged(PLX_LOG_ERR, "0xfee00000"));
-	assert_int_equal(map_small(rig.ioas, 0xfedff000, PAGE, 0), 0);
-	assert_int_equal(map_small(rig.ioas, 0xfef00000, PAGE, 0), 0);
+	assert_int_equal(rig_map_pages(rig.ioas, 0xfedff000, PAGE, 0), 0);
+	assert_int_equal(rig_map_pages(rig.ioas, 0xfef00000, PAGE, 0), 0);
 	plx_vfio_close(dev);
 	rig_stop(&rig);
 }
@@ -222,7 +211,7 @@ static void alloc_keeps_neighbours_together(void **state)
 	assert_true(rig_dma(rig.ioas, VA + FRAME) == dma + FRAME);
 	assert_true(rig_dma(rig.ioas, VA + 4 * FRAME - 1) == dma + 4 * FRAME - 1);
 	/* Large pages stay large for the IOMMU. */
-	assert_int_equal(map_small(rig.ioas, VA + 64 * GIB, GIB, GIB), 0);
+	assert_int_equal(rig_map_pages(rig.ioas, VA + 64 * GIB, GIB, GIB), 0);
 	assert_int_equal(rig_dma(rig.ioas, VA + 64 * GIB) % GIB, (VA + 64 * GIB) % GIB);
 	plx_vfio_close(dev);
 	rig_stop(&rig);
@@ -239,19 +228,19 @@ static void alloc_refuses_what_would_need_two_distances(void **state)
 	rig_start(&rig, PLX_VFIO_CDEV, PLX_ADDR_ALLOC);
 	dev = rig_open(&rig, BDF0);
 	/* Occupy what would keep the two together. */
-	assert_int_equal(map_small(rig.ioas, VA, FRAME / 2, 0), 0);
+	assert_int_equal(rig_map_pages(rig.ioas, VA, FRAME / 2, 0), 0);
 	a = rig_dma(rig.ioas, VA);
 	assert_int_equal(rig_map(rig.ioas, VA + GIB, 4 * FRAME), 0);
-	assert_int_equal(map_small(rig.ioas, VA + 2 * FRAME + FRAME / 2, FRAME / 2, 0), 0);
+	assert_int_equal(rig_map_pages(rig.ioas, VA + 2 * FRAME + FRAME / 2, FRAME / 2, 0), 0);
 	b = rig_dma(rig.ioas, VA + 2 * FRAME + FRAME / 2) - 2 * FRAME - FRAME / 2;
 	assert_true(a != b);
 	fake_log_clear();
-	assert_int_equal(map_small(rig.ioas, VA + FRAME / 2, 2 * FRAME, 0), -ENOSPC);
+	assert_int_equal(rig_map_pages(rig.ioas, VA + FRAME / 2, 2 * FRAME, 0), -ENOSPC);
 	assert_int_equal(fake_log_count(PLX_LOG_ERR), 1);
 	assert_true(fake_logged(PLX_LOG_ERR, "2 MiB"));
 	/* Nor can the first grow into what the second has taken. */
-	assert_int_equal(map_small(rig.ioas, VA + FRAME / 2, 3 * FRAME / 2, 0), -ENOSPC);
-	assert_int_equal(map_small(rig.ioas, VA + FRAME / 2, FRAME / 2, 0), 0);
+	assert_int_equal(rig_map_pages(rig.ioas, VA + FRAME / 2, 3 * FRAME / 2, 0), -ENOSPC);
+	assert_int_equal(rig_map_pages(rig.ioas, VA + FRAME / 2, FRAME / 2, 0), 0);
 	assert_true(rig_reaches(rig.ioas, rig.dev[0], VA, FRAME));
 	plx_vfio_close(dev);
 	rig_stop(&rig);
@@ -291,7 +280,7 @@ static void alloc_survives_any_order(void **state)
 		/* Up to 16 MiB each in 20 MiB of virtual memory: some touch a neighbour's frame. */
 		slot[at].va = VA + at * 17 * MIB + (seed >> 40) % 256 * PAGE;
 		slot[at].len = (1 + (seed >> 48) % 4096) * PAGE;
-		ret = map_small(rig.ioas, slot[at].va, slot[at].len, 0);
+		ret = rig_map_pages(rig.ioas, slot[at].va, slot[at].len, 0);
 		if (ret) {
 			assert_true(ret == -ENOSPC || ret == -EEXIST);
 			slot[at].len = 0;
@@ -357,8 +346,8 @@ static void pa_needs_pages_that_stay(void **state)
 	rig_start(&rig, PLX_VFIO_NOIOMMU, PLX_ADDR_PA);
 	dev = rig_open(&rig, BDF0);
 	fake_log_clear();
-	assert_int_equal(map_small(rig.ioas, VA, FRAME, 0), -EOPNOTSUPP);
-	assert_int_equal(map_small(rig.ioas, VA, FRAME, 64 * KIB), -EOPNOTSUPP);
+	assert_int_equal(rig_map_pages(rig.ioas, VA, FRAME, 0), -EOPNOTSUPP);
+	assert_int_equal(rig_map_pages(rig.ioas, VA, FRAME, 64 * KIB), -EOPNOTSUPP);
 	assert_int_equal(fake_log_count(PLX_LOG_ERR), 2);
 	assert_true(fake_logged(PLX_LOG_ERR, "hugepages"));
 	plx_vfio_close(dev);
