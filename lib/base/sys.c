@@ -34,6 +34,16 @@ static int sys_bind(int fd, const void *addr, size_t len)
 	return bind(fd, addr, len);
 }
 
+static int sys_accept(int fd, int flags)
+{
+	return accept4(fd, NULL, NULL, flags);
+}
+
+static int sys_connect(int fd, const void *addr, size_t len)
+{
+	return connect(fd, addr, len);
+}
+
 static void sys_sleep_ms(unsigned int ms)
 {
 	struct timespec left = { .tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000L };
@@ -70,7 +80,12 @@ const struct plx_sys plx_sys_kernel = {
 	.getrlimit = (int (*)(int, struct rlimit *))getrlimit,
 	.socket = socket,
 	.bind = sys_bind,
+	.listen = listen,
+	.accept = sys_accept,
+	.connect = sys_connect,
 	.recvmsg = recvmsg,
+	.sendmsg = sendmsg,
+	.poll = poll,
 	.sleep_ms = sys_sleep_ms,
 	.alloc = sys_alloc,
 	.free = free,

@@ -9,6 +9,7 @@
 #define PLX_SYS_H
 
 #include <dirent.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stddef.h>
 #include <sys/epoll.h>
@@ -40,7 +41,12 @@ struct plx_sys {
 	int (*getrlimit)(int resource, struct rlimit *limit);
 	int (*socket)(int domain, int type, int protocol);
 	int (*bind)(int fd, const void *addr, size_t len);
+	int (*listen)(int fd, int backlog);
+	int (*accept)(int fd, int flags); /* SOCK_*; the peer's address is of no interest */
+	int (*connect)(int fd, const void *addr, size_t len);
 	ssize_t (*recvmsg)(int fd, struct msghdr *msg, int flags);
+	ssize_t (*sendmsg)(int fd, const struct msghdr *msg, int flags);
+	int (*poll)(struct pollfd *fds, nfds_t nfds, int timeout_ms);
 	void (*sleep_ms)(unsigned int ms);
 	void *(*alloc)(size_t len); /* zeroed */
 	void (*free)(void *ptr);
