@@ -9,6 +9,7 @@
 #ifndef POLLUX_PCI_H
 #define POLLUX_PCI_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -138,10 +139,95 @@ unsigned plx_pci_ext_cap(struct plx_pci *pci, uint16_t id);
 int plx_pci_set_master(struct plx_pci *pci, bool on);
 
 /*
- * Maps a BAR of at least min_len bytes. Mapped once; gone when the function is let go of. len may
- * be NULL. -ENODEV: no such BAR, or none that can be mapped; -EINVAL: smaller than min_len.
+ * A BAR. A card's can be mapped whole (but for the pages of its MSI-X table), a software device's
+ * only where it has registers that do nothing but be written. Registers in mapped parts are
+ * accessed directly, the others by asking the device: drivers need not know which is which.
  */
-int plx_pci_bar(struct plx_pci *pci, unsigned bar, size_t min_len, void **va, size_t *len);
+struct plx_pci_bar {
+	uint8_t *va;	 /* of offset 0; NULL: nothing is mapped. Touch mapped parts only */
+	uint64_t first;	 /* where the largest mapped part begins */
+	uint64_t window; /* its bytes */
+	uint64_t size;
+	struct plx_pci *pci;
+	unsigned index;
+	struct plx_vfio_region region;
+};
+
+/*
+ * Makes a BAR of at least min_len bytes accessible, until the function is let go of. May be called
+ * again. -ENODEV: no such BAR; -EINVAL: smaller than min_len.
+ */
+int plx_pci_bar(struct plx_pci *pci, unsigned index, size_t min_len, struct plx_pci_bar *bar);
+
+/* What accessing a register comes to outside the window. len is 4 or 8. */
+uint64_t plx_pci_bar_read(const struct plx_pci_bar *bar, uint64_t offset, size_t len);
+void plx_pci_bar_write(const struct plx_pci_bar *bar, uint64_t offset, uint64_t value, size_t len);
+
+/* Orders a register's access with the memory that devices see: after a read, before a write. */
+#if defined(__aarch64__)
+#define plx_pci_rmb() __asm__ volatile("dmb oshld" ::: "memory")
+#define plx_pci_wmb() __asm__ volatile("dmb oshst" ::: "memory")
+#elif defined(__x86_64__) || defined(__i386__)
+#define plx_pci_rmb() __asm__ volatile("" ::: "memory")
+#define plx_pci_wmb() __asm__ volatile("" ::: "memory")
+#else
+#define plx_pci_rmb() __sync_synchronize()
+#define plx_pci_wmb() __sync_synchronize()
+#endif
+
+/*
+ * Registers, naturally aligned; little endian on the bus and in host order here. A read that fails
+ * gives all ones, as the bus does; a write that fails is lost.
+ */
+static inline uint32_t plx_pci_read32(const struct plx_pci_bar *bar, uint64_t offset)
+{
+	uint32_t value;
+
+	if (__builtin_expect(offset - bar->first < bar->window, 1))
+		value = *(volatile uint32_t *)(bar->va + offset);
+	else
+		value = plx_pci_bar_read(bar, offset, sizeof(value));
+	plx_pci_rmb();
+	return le32toh(value);
+}
+
+static inline uint64_t plx_pci_read64(const struct plx_pci_bar *bar, uint64_t offset)
+{
+	uint64_t value;
+
+	if (__builtin_expect(offset - bar->first < bar->window, 1))
+		value = *(volatile uint64_t *)(bar->va + offset);
+	else
+		value = plx_pci_bar_read(bar, offset, sizeof(value));
+	plx_pci_rmb();
+	return le64toh(value);
+}
+
+static inline void plx_pci_write32(const struct plx_pci_bar *bar, uint64_t offset, uint32_t value)
+{
+	value = htole32(value);
+	plx_pci_wmb();
+	if (__builtin_expect(offset - bar->first < bar->window, 1))
+		*(volatile uint32_t *)(bar->va + offset) = value;
+	else
+		plx_pci_bar_write(bar, offset, value, sizeof(value));
+}
+
+static inline void plx_pci_write64(const struct plx_pci_bar *bar, uint64_t offset, uint64_t value)
+{
+	value = htole64(value);
+	plx_pci_wmb();
+	if (__builtin_expect(offset - bar->first < bar->window, 1))
+		*(volatile uint64_t *)(bar->va + offset) = value;
+	else
+		plx_pci_bar_write(bar, offset, value, sizeof(value));
+}
+
+/*
+ * The address of a register of 4 bytes that hot loops write. -ENODEV: it isn't in a mapped part
+ * (logged); -EINVAL: no such register.
+ */
+int plx_pci_doorbell(const struct plx_pci_bar *bar, uint64_t offset, volatile void **reg);
 
 /*
  * MSI-X (or MSI, if that is all there is, then count is 1): sets up vectors 0..count-1, an eventfd

@@ -121,22 +121,21 @@ static bool begins_with_vectors(struct plx_pci *pci, unsigned bar)
 /* Reads the first register both ways. Offset 0 is harmless to read in every device the lab has. */
 static int check_bar(struct probe *probe, unsigned bar, const struct plx_vfio_region *region)
 {
+	struct plx_pci_bar handle;
 	uint32_t mapped, read;
-	size_t len;
-	void *va;
 	int err;
 
-	err = plx_pci_bar(probe->pci, bar, 0, &va, &len);
+	err = plx_pci_bar(probe->pci, bar, 0, &handle);
 	if (err)
 		return probe_fail("mapping BAR %u: %s", bar, strerror(-err));
-	if (len != region->size)
-		return probe_fail("BAR %u is mapped with %#zx bytes of %#" PRIx64, bar, len,
-				  region->size);
+	if (!handle.va || handle.size != region->size)
+		return probe_fail("BAR %u is mapped with %#" PRIx64 " bytes of %#" PRIx64, bar,
+				  handle.size, region->size);
 	if (region->area[0].offset || begins_with_vectors(probe->pci, bar)) {
 		probe_ok("BAR %u is mapped; it begins with the MSI-X table", bar);
 		return 0;
 	}
-	mapped = *(volatile uint32_t *)va;
+	mapped = *(volatile uint32_t *)handle.va;
 	err = plx_vfio_read(probe->pci->vfio, VFIO_PCI_BAR0_REGION_INDEX + bar, 0, &read,
 			    sizeof(read));
 	if (err)
@@ -151,8 +150,8 @@ static int check_bar(struct probe *probe, unsigned bar, const struct plx_vfio_re
 int probe_bars(struct probe *probe)
 {
 	struct plx_vfio_region region;
+	struct plx_pci_bar handle;
 	unsigned bar, mapped = 0;
-	void *va;
 	int ret, err;
 
 	for (bar = 0; bar < PLX_PCI_BARS; bar++) {
@@ -160,8 +159,8 @@ int probe_bars(struct probe *probe)
 		if (err)
 			return probe_fail("region %u: %s", bar, strerror(-err));
 		if (!region.nareas) {
-			err = plx_pci_bar(probe->pci, bar, 0, &va, NULL);
-			if (err != -ENODEV)
+			err = plx_pci_bar(probe->pci, bar, 0, &handle);
+			if (err != (region.size ? 0 : -ENODEV) || handle.va)
 				return probe_fail("mapping BAR %u, which can't be, returned %d",
 						  bar, err);
 			continue;

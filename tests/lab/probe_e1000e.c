@@ -163,17 +163,17 @@ static int loop_frame(struct probe *probe, volatile uint8_t *regs, const struct 
 int probe_dma_e1000e(struct probe *probe)
 {
 	struct plx_dma rx_ring = { 0 }, tx_ring = { 0 };
-	void *va;
+	struct plx_pci_bar bar;
 	int err, ret;
 
-	err = plx_pci_bar(probe->pci, 0, 0x20000, &va, NULL);
+	err = plx_pci_bar(probe->pci, 0, 0x20000, &bar);
 	if (err)
 		return probe_fail("82574: BAR 0: %s", strerror(-err));
 	err = plx_dma_alloc(probe->ioas, 4096, 128, probe->pci->node, &rx_ring);
 	err = err ? err : plx_dma_alloc(probe->ioas, 4096, 128, probe->pci->node, &tx_ring);
 	err = err ? err : plx_pci_set_master(probe->pci, true);
 	ret = err ? probe_fail("82574: ring memory: %s", strerror(-err))
-		  : loop_frame(probe, va, &rx_ring, &tx_ring);
+		  : loop_frame(probe, bar.va, &rx_ring, &tx_ring);
 	plx_pci_set_master(probe->pci, false);
 	plx_dma_free(probe->ioas, &tx_ring);
 	plx_dma_free(probe->ioas, &rx_ring);

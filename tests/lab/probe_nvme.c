@@ -190,14 +190,14 @@ static int run_commands(struct probe *probe, struct nvme *nvme)
 int probe_dma_nvme(struct probe *probe)
 {
 	struct nvme nvme = { 0 };
+	struct plx_pci_bar bar;
 	uint32_t cap_high;
-	void *va;
 	int err, ret;
 
-	err = plx_pci_bar(probe->pci, 0, 2 * NVME_DOORBELLS, &va, NULL);
+	err = plx_pci_bar(probe->pci, 0, 2 * NVME_DOORBELLS, &bar);
 	if (err)
 		return probe_fail("NVMe: BAR 0: %s", strerror(-err));
-	nvme.regs = va;
+	nvme.regs = bar.va;
 	cap_high = reg_read(&nvme, NVME_CAP + 4);
 	nvme.stride = 4u << (cap_high & 0xf);
 	nvme.timeout_ms = (reg_read(&nvme, NVME_CAP) >> 24) * 500 + 1000;

@@ -107,9 +107,11 @@ int fake_eal(void)
 
 uint16_t fake_plug(enum plx_addr_policy policy, bool vectors)
 {
+	bool sparse = fake.sparse;
 	uint16_t port;
 
 	memset(&fake, 0, sizeof(fake));
+	fake.sparse = sparse;
 	memset(&xlate, 0, sizeof(xlate));
 	fake.policy = policy;
 	fake.bias = policy == PLX_ADDR_ALLOC ? UINT64_C(0x10000000000) : 0;
@@ -258,13 +260,37 @@ void plx_pci_register(struct plx_pci_driver *d)
 	driver = d;
 }
 
-int plx_pci_bar(struct plx_pci *pci, unsigned bar, size_t min_len, void **va, size_t *len)
+int plx_pci_bar(struct plx_pci *pci, unsigned index, size_t min_len, struct plx_pci_bar *bar)
 {
-	(void)pci;
-	if (bar || min_len > sizeof(fake.bar))
+	if (index || min_len > sizeof(fake.bar))
 		return -EINVAL;
-	*va = fake.bar;
-	*len = sizeof(fake.bar);
+	*bar = (struct plx_pci_bar){ .va = fake.bar, .size = sizeof(fake.bar), .pci = pci };
+	bar->first = fake.sparse ? FAKE_DOORBELLS : 0;
+	bar->window = fake.sparse ? FAKE_DOORBELLS_LEN : sizeof(fake.bar);
+	return 0;
+}
+
+uint64_t plx_pci_bar_read(const struct plx_pci_bar *bar, uint64_t offset, size_t len)
+{
+	(void)bar;
+	assert_int_equal(len, sizeof(uint32_t));
+	fake.trapped++;
+	return fake_read(offset);
+}
+
+void plx_pci_bar_write(const struct plx_pci_bar *bar, uint64_t offset, uint64_t value, size_t len)
+{
+	(void)bar;
+	assert_int_equal(len, sizeof(uint32_t));
+	fake.trapped++;
+	fake_write(offset, value);
+}
+
+int plx_pci_doorbell(const struct plx_pci_bar *bar, uint64_t offset, volatile void **reg)
+{
+	if (fake.fail_doorbell || offset - bar->first >= bar->window)
+		return -ENODEV;
+	*reg = bar->va + offset;
 	return 0;
 }
 

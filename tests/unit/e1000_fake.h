@@ -19,6 +19,10 @@
 
 #define FAKE_QUEUES 2
 
+/* The pages of RDT and TDT. */
+#define FAKE_DOORBELLS	   0x2000
+#define FAKE_DOORBELLS_LEN 0x2000
+
 struct fake {
 	uint8_t bar[E1000_BAR_LEN] __attribute__((aligned(64)));
 	struct plx_pci pci;
@@ -32,7 +36,10 @@ struct fake {
 	int fail_master;	  /* what plx_pci_set_master(true) returns */
 	unsigned int rude_resets; /* resets while requests could be pending */
 	uint16_t rx_head[FAKE_QUEUES], tx_head[FAKE_QUEUES];
-	volatile bool sends; /* by itself, without looking, while the transmitter is on */
+	bool sparse;	      /* set before fake_plug(): only the doorbells are mapped */
+	unsigned int trapped; /* accesses of the driver's outside what is mapped */
+	bool fail_doorbell;   /* the doorbells aren't mapped either */
+	volatile bool sends;  /* by itself, without looking, while the transmitter is on */
 };
 
 extern struct fake fake;

@@ -15,7 +15,6 @@ struct plx_vfio_dev {
 struct pci_vfio pci_vfio;
 
 static struct plx_vfio_dev devs[8];
-static char bar_memory[64];
 
 static void note(const char *word)
 {
@@ -121,38 +120,50 @@ int plx_vfio_region(struct plx_vfio_dev *dev, unsigned index, struct plx_vfio_re
 		region->size = pci_vfio.bar_size[index];
 	else
 		return -EINVAL;
+	if (index < 6 && pci_vfio.sparse) {
+		region->nareas = pci_vfio.nareas;
+		memcpy(region->area, pci_vfio.area, sizeof(pci_vfio.area));
+	} else if (index < 6) {
+		region->nareas = 1;
+		region->area[0].size = region->size;
+	}
 	return 0;
 }
 
-static int check_access(unsigned index, uint64_t offset, size_t len)
+/* Where an access leads, or NULL. BARs share their memory. */
+static uint8_t *at(unsigned index, uint64_t offset, size_t len)
 {
-	if (index != VFIO_PCI_CONFIG_REGION_INDEX || offset > pci_vfio.config_size ||
-	    len > pci_vfio.config_size - offset)
-		return -EINVAL;
-	return 0;
+	bool config = index == VFIO_PCI_CONFIG_REGION_INDEX;
+	uint64_t size = config ? pci_vfio.config_size : sizeof(pci_vfio.bar);
+
+	if ((!config && index >= 6) || offset > size || len > size - offset)
+		return NULL;
+	pci_vfio.trapped += !config;
+	return (config ? pci_vfio.config : pci_vfio.bar) + offset;
 }
 
 int plx_vfio_read(struct plx_vfio_dev *dev, unsigned index, uint64_t offset, void *buf, size_t len)
 {
-	int err = pci_vfio.read_err ? pci_vfio.read_err : check_access(index, offset, len);
+	const uint8_t *from = at(index, offset, len);
 
 	(void)dev;
-	if (!err)
-		memcpy(buf, pci_vfio.config + offset, len);
-	return err;
+	if (pci_vfio.read_err || !from)
+		return pci_vfio.read_err ? pci_vfio.read_err : -EINVAL;
+	memcpy(buf, from, len);
+	return 0;
 }
 
 int plx_vfio_write(struct plx_vfio_dev *dev, unsigned index, uint64_t offset, const void *buf,
 		   size_t len)
 {
-	int err = pci_vfio.write_err ? pci_vfio.write_err : check_access(index, offset, len);
+	uint8_t *to = at(index, offset, len);
 	char word[32];
 
 	(void)dev;
-	if (err)
-		return err;
-	memcpy(pci_vfio.config + offset, buf, len);
-	if (offset == PCI_COMMAND) {
+	if (pci_vfio.write_err || !to)
+		return pci_vfio.write_err ? pci_vfio.write_err : -EINVAL;
+	memcpy(to, buf, len);
+	if (to == pci_vfio.config + PCI_COMMAND) {
 		snprintf(word, sizeof(word), "command=%x", pci_vfio_get16(PCI_COMMAND));
 		note(word);
 	}
@@ -162,7 +173,7 @@ int plx_vfio_write(struct plx_vfio_dev *dev, unsigned index, uint64_t offset, co
 int plx_vfio_mmap(struct plx_vfio_dev *dev, unsigned index, void **va, size_t *len)
 {
 	(void)dev;
-	*va = bar_memory;
+	*va = pci_vfio.bar;
 	*len = pci_vfio.bar_size[index];
 	return 0;
 }

@@ -18,6 +18,12 @@ struct pci_vfio {
 	uint64_t bar_size[6]; /* 0: not there */
 	unsigned msix, msi;   /* vectors */
 
+	/* Each BAR's mapped parts, by default all of it, and what is in it. */
+	bool sparse;
+	unsigned nareas;
+	struct plx_vfio_area area[4];
+	uint8_t bar[0x8000] __attribute__((aligned(8)));
+
 	/* What each kind of call fails with; 0: it works. */
 	int open_err, read_err, write_err, irq_err, reset_err;
 
@@ -28,6 +34,7 @@ struct pci_vfio {
 	int fd[PCI_VFIO_VECTORS]; /* of each vector, or -1 */
 	unsigned irq_index;
 	unsigned claimed;	   /* devices open now */
+	unsigned trapped;	   /* accesses to BARs that came here */
 	char trace[1024];	   /* a word a call */
 	struct plx_vfio_opts opts; /* of the last open */
 	unsigned candidates;	   /* of the last policy */

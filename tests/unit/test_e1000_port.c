@@ -46,9 +46,18 @@ static int setup_polled(void **state)
 	return setup_with(false, 2048);
 }
 
+/* As a software device: all but the doorbells is trapped. */
+static int setup_sparse(void **state)
+{
+	*state = NULL;
+	fake.sparse = true;
+	return setup_with(true, 2048);
+}
+
 static int teardown(void **state)
 {
 	(void)state;
+	fake.sparse = false;
 	fake_unplug();
 	assert_int_equal(rte_mempool_avail_count(pool), POOL_SIZE);
 	rte_mempool_free(pool);
@@ -106,6 +115,35 @@ static void test_rings(void **state)
 	assert_false(fake_read(E1000_RCTL) & E1000_RCTL_EN);
 	assert_false(fake_read(E1000_TCTL) & E1000_TCTL_EN);
 	assert_int_equal(rte_mempool_avail_count(pool), POOL_SIZE);
+}
+
+/* Bursts do without a call, whatever else is trapped. */
+static void test_doorbells(void **state)
+{
+	struct rte_eth_conf conf = { 0 };
+	uint8_t data[60] = { 0xff };
+	const struct fake_rx rx = { .data = data,
+				    .data_len = sizeof(data),
+				    .length = sizeof(data),
+				    .status = E1000_RXD_EOP };
+	struct rte_mbuf *pkts[64];
+	struct fake_tx tx;
+	unsigned int i, n = 0;
+
+	(void)state;
+	start(&conf, 1);
+	assert_true(fake.trapped > 0);
+	fake.trapped = 0;
+	for (i = 0; i < 64; i++)
+		assert_true(fake_receive(0, &rx));
+	while (n < 64)
+		n += plx_eth_rx_burst(port, 0, pkts + n, 64 - n);
+	assert_int_not_equal(fake_read(E1000_RDT(0)), 127);
+	assert_int_equal(plx_eth_tx_burst(port, 0, pkts, 64), 64);
+	for (i = 0; i < 64; i++)
+		assert_true(fake_transmit(0, &tx));
+	assert_int_equal(fake.trapped, 0);
+	assert_int_equal(plx_eth_dev_stop(port), 0);
 }
 
 /* The buffer size in RCTL never exceeds what the mempool's buffers have. */
@@ -591,6 +629,10 @@ static void test_failures(void **state)
 	assert_int_equal(plx_eth_rx_queue_setup(port, 0, 64, 0, NULL, pool), -ENOMEM);
 	fake.fail_dma = 1;
 	assert_int_equal(plx_eth_tx_queue_setup(port, 0, 64, 0, NULL), -ENOMEM);
+	fake.fail_doorbell = true;
+	assert_int_equal(plx_eth_rx_queue_setup(port, 0, 64, 0, NULL, pool), -ENODEV);
+	assert_int_equal(plx_eth_tx_queue_setup(port, 0, 64, 0, NULL), -ENODEV);
+	fake.fail_doorbell = false;
 	assert_int_equal(fake.dmas, 0);
 	assert_int_equal(plx_eth_dev_start(port), -EINVAL); /* no queues */
 	queues(&conf, 1);
@@ -665,6 +707,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_address),
 		CASE(test_rings),
+		cmocka_unit_test_setup_teardown(test_rings, setup_sparse, teardown),
+		cmocka_unit_test_setup_teardown(test_doorbells, setup_sparse, teardown),
 		CASE(test_buffer_sizes),
 		CASE(test_filters),
 		CASE(test_rss),

@@ -28,11 +28,10 @@ static uint16_t command_of(const struct fake_dev *of)
 static int bring_up(struct plx_pci *pci)
 {
 	uint64_t count;
-	size_t len;
-	void *va;
+	struct plx_pci_bar bar;
 	int err;
 
-	err = plx_pci_bar(pci, 0, 4096, &va, &len);
+	err = plx_pci_bar(pci, 0, 4096, &bar);
 	err = err ? err : plx_pci_irq_enable(pci, 1);
 	err = err ? err : plx_pci_irq_enable(pci, VECTORS);
 	err = err ? err : plx_pci_irq_fire(pci, VECTORS - 1);

@@ -205,19 +205,99 @@ static void master_keeps_the_rest(void **state)
 
 static void bars(void **state)
 {
-	size_t len = 0;
-	void *va;
+	struct plx_pci_bar bar;
 
 	(void)state;
 	pci_vfio.bar_size[0] = 0x20000;
-	assert_int_equal(plx_pci_bar(pci, 0, 0x20000, &va, &len), 0);
-	assert_int_equal(len, 0x20000);
-	assert_int_equal(plx_pci_bar(pci, 0, 0, &va, NULL), 0);
+	assert_int_equal(plx_pci_bar(pci, 0, 0x20000, &bar), 0);
+	assert_int_equal(bar.size, 0x20000);
+	assert_int_equal(plx_pci_bar(pci, 0, 0, &bar), 0);
 	assert_int_equal(pci_sysfs_errors(), 0);
-	assert_int_equal(plx_pci_bar(pci, 0, 0x20001, &va, &len), -EINVAL);
+	assert_int_equal(plx_pci_bar(pci, 0, 0x20001, &bar), -EINVAL);
 	assert_int_equal(pci_sysfs_errors(), 1);
-	assert_int_equal(plx_pci_bar(pci, 1, 0, &va, &len), -ENODEV);
-	assert_int_equal(plx_pci_bar(pci, 6, 0, &va, &len), -EINVAL);
+	assert_int_equal(plx_pci_bar(pci, 1, 0, &bar), -ENODEV);
+	assert_int_equal(plx_pci_bar(pci, 6, 0, &bar), -EINVAL);
+}
+
+/* Writes and reads back registers of both widths; how many of the four accesses were trapped. */
+static unsigned access_at(const struct plx_pci_bar *bar, uint64_t offset)
+{
+	const uint64_t wide = UINT64_C(0x1122334455667788) + offset;
+	uint64_t found;
+
+	pci_vfio.trapped = 0;
+	plx_pci_write64(bar, offset, wide);
+	assert_int_equal(plx_pci_read64(bar, offset), wide);
+	memcpy(&found, pci_vfio.bar + offset, sizeof(found));
+	assert_int_equal(le64toh(found), wide);
+	plx_pci_write32(bar, offset, 0xcafe0000 + offset);
+	assert_int_equal(plx_pci_read32(bar, offset), 0xcafe0000 + offset);
+	/* No further than it was meant to. */
+	assert_int_equal(plx_pci_read64(bar, offset) >> 32, wide >> 32);
+	return pci_vfio.trapped;
+}
+
+static void registers(void **state)
+{
+	struct plx_pci_bar bar;
+	volatile void *reg;
+
+	(void)state;
+	pci_vfio.bar_size[0] = sizeof(pci_vfio.bar);
+	assert_int_equal(plx_pci_bar(pci, 0, 0, &bar), 0);
+	assert_int_equal(access_at(&bar, 0), 0);
+	assert_int_equal(access_at(&bar, sizeof(pci_vfio.bar) - 8), 0);
+	assert_int_equal(plx_pci_doorbell(&bar, 0x10, &reg), 0);
+	assert_ptr_equal(reg, pci_vfio.bar + 0x10);
+	assert_int_equal(plx_pci_doorbell(&bar, 0x12, &reg), -EINVAL);
+	assert_int_equal(plx_pci_doorbell(&bar, sizeof(pci_vfio.bar), &reg), -EINVAL);
+}
+
+static void registers_in_between(void **state)
+{
+	struct plx_pci_bar bar;
+	volatile void *reg;
+
+	(void)state;
+	pci_vfio.bar_size[0] = sizeof(pci_vfio.bar);
+	pci_vfio.sparse = true;
+	pci_vfio.nareas = 2;
+	pci_vfio.area[0] = (struct plx_vfio_area){ 0x1000, 0x1000 };
+	pci_vfio.area[1] = (struct plx_vfio_area){ 0x4000, 0x2000 };
+	assert_int_equal(plx_pci_bar(pci, 0, 0, &bar), 0);
+	assert_int_equal(access_at(&bar, 0), 5);
+	assert_int_equal(access_at(&bar, 0xff8), 5);
+	assert_int_equal(access_at(&bar, 0x1000), 0);
+	assert_int_equal(access_at(&bar, 0x1ff8), 0);
+	assert_int_equal(access_at(&bar, 0x2000), 5);
+	assert_int_equal(access_at(&bar, 0x3ff8), 5);
+	assert_int_equal(access_at(&bar, 0x4000), 0);
+	assert_int_equal(access_at(&bar, 0x5ff8), 0);
+	assert_int_equal(access_at(&bar, 0x6000), 5);
+	assert_int_equal(plx_pci_doorbell(&bar, 0x1004, &reg), 0);
+	assert_ptr_equal(reg, pci_vfio.bar + 0x1004);
+	assert_int_equal(plx_pci_doorbell(&bar, 0x5ffc, &reg), 0);
+	assert_int_equal(pci_sysfs_errors(), 0);
+	assert_int_equal(plx_pci_doorbell(&bar, 0x2000, &reg), -ENODEV);
+	assert_int_equal(pci_sysfs_errors(), 1);
+}
+
+/* Nothing is mapped, and nobody answers. */
+static void registers_of_nobody(void **state)
+{
+	struct plx_pci_bar bar;
+
+	(void)state;
+	pci_vfio.bar_size[0] = sizeof(pci_vfio.bar);
+	pci_vfio.sparse = true;
+	assert_int_equal(plx_pci_bar(pci, 0, 0, &bar), 0);
+	assert_null(bar.va);
+	assert_int_equal(access_at(&bar, 0), 5);
+	pci_vfio.read_err = -EIO;
+	pci_vfio.write_err = -EIO;
+	plx_pci_write32(&bar, 0, 1);
+	assert_int_equal(plx_pci_read32(&bar, 0), UINT32_MAX);
+	assert_int_equal(plx_pci_read64(&bar, 0), UINT64_MAX);
 }
 
 static void msix_vectors(void **state)
@@ -317,6 +397,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(hostile_extended_lists_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(master_keeps_the_rest, setup, teardown),
 		cmocka_unit_test_setup_teardown(bars, setup, teardown),
+		cmocka_unit_test_setup_teardown(registers, setup, teardown),
+		cmocka_unit_test_setup_teardown(registers_in_between, setup, teardown),
+		cmocka_unit_test_setup_teardown(registers_of_nobody, setup, teardown),
 		cmocka_unit_test_setup_teardown(msix_vectors, setup, teardown),
 		cmocka_unit_test_setup_teardown(msi_has_one_vector, setup, teardown),
 		cmocka_unit_test_setup_teardown(vectors_all_or_nothing, setup, teardown),

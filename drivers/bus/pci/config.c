@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Config space, the capabilities in it, BARs and reset. */
+/* Config space, the capabilities in it, and reset. */
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
@@ -117,32 +117,6 @@ unsigned plx_pci_ext_cap(struct plx_pci *pci, uint16_t id)
 int plx_pci_set_master(struct plx_pci *pci, bool on)
 {
 	return plx_pci_set_command(pci, true, on);
-}
-
-int plx_pci_bar(struct plx_pci *pci, unsigned bar, size_t min_len, void **va, size_t *len)
-{
-	struct plx_vfio_region region;
-	size_t got;
-	int err;
-
-	if (bar >= PLX_PCI_BARS)
-		return -EINVAL;
-	if (!pci->vfio)
-		return -ENODEV;
-	err = plx_vfio_region(pci->vfio, VFIO_PCI_BAR0_REGION_INDEX + bar, &region);
-	if (err)
-		return err;
-	if (!region.size)
-		return -ENODEV;
-	if (region.size < min_len) {
-		plx_err("%s: BAR %u has %llu bytes, the driver needs %zu", pci->name, bar,
-			(unsigned long long)region.size, min_len);
-		return -EINVAL;
-	}
-	err = plx_vfio_mmap(pci->vfio, VFIO_PCI_BAR0_REGION_INDEX + bar, va, &got);
-	if (!err && len)
-		*len = got;
-	return err;
 }
 
 int plx_pci_reset(struct plx_pci *pci)

@@ -197,12 +197,11 @@ static const struct plx_eth_ops e1000_ops = {
 
 static int e1000_probe(struct plx_pci *pci)
 {
+	struct plx_pci_bar bar;
 	struct e1000 *hw;
-	void *bar;
-	size_t len;
 	int err;
 
-	err = plx_pci_bar(pci, 0, E1000_BAR_LEN, &bar, &len);
+	err = plx_pci_bar(pci, 0, E1000_BAR_LEN, &bar);
 	if (err)
 		return err;
 	hw = calloc(1, sizeof(*hw));

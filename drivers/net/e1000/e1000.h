@@ -111,7 +111,7 @@ _Static_assert(offsetof(struct e1000_txq, ctx) == RTE_CACHE_LINE_SIZE,
 struct e1000 {
 	struct plx_pci *pci;
 	struct plx_eth_dev *eth;
-	volatile uint8_t *bar;
+	struct plx_pci_bar bar;
 	bool vectors; /* MSI-X is there */
 	/*
 	 * The link is looked at by the interrupt thread, too: what has been seen is published in
@@ -127,12 +127,12 @@ struct e1000 {
 
 static inline uint32_t e1000_read(const struct e1000 *hw, uint32_t reg)
 {
-	return rte_read32(hw->bar + reg);
+	return plx_pci_read32(&hw->bar, reg);
 }
 
 static inline void e1000_write(struct e1000 *hw, uint32_t reg, uint32_t value)
 {
-	rte_write32(value, hw->bar + reg);
+	plx_pci_write32(&hw->bar, reg, value);
 }
 
 /* Posted writes have reached the device when a read comes back. */

@@ -76,13 +76,13 @@ int e1000_rxq_setup(struct plx_eth_dev *eth, uint16_t index, const struct plx_et
 	q->node = conf->node;
 	q->size = conf->desc;
 	q->pool = conf->pool;
-	q->tail = hw->bar + E1000_RDT(index);
 	q->xlate = plx_ioas_xlate(hw->pci->ioas);
 	rte_mbuf_refcnt_set(&fresh, 1);
 	fresh.port = eth->port;
 	memcpy(&q->rearm, (char *)&fresh + offsetof(struct rte_mbuf, rearm_data), sizeof(q->rearm));
 
-	err = check_reach(q, eth);
+	err = plx_pci_doorbell(&hw->bar, E1000_RDT(index), &q->tail);
+	err = err ? err : check_reach(q, eth);
 	if (err) {
 		e1000_rxq_release(eth, q);
 		return err;

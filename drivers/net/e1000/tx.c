@@ -367,7 +367,7 @@ int e1000_txq_setup(struct plx_eth_dev *eth, uint16_t index, const struct plx_et
 {
 	struct e1000 *hw = eth->priv;
 	struct e1000_txq *q;
-	int err = -ENOMEM;
+	int err;
 
 	q = rte_zmalloc_socket("e1000 txq", sizeof(*q), RTE_CACHE_LINE_SIZE, conf->node);
 	if (!q)
@@ -377,10 +377,15 @@ int e1000_txq_setup(struct plx_eth_dev *eth, uint16_t index, const struct plx_et
 	q->node = conf->node;
 	q->size = conf->desc;
 	q->batch = q->size < 4 * E1000_BATCH ? E1000_BATCH / 2 : E1000_BATCH;
-	q->tail = hw->bar + E1000_TDT(index);
 	q->xlate = plx_ioas_xlate(hw->pci->ioas);
 	q->fast_free = conf->conf.offloads & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
 
+	err = plx_pci_doorbell(&hw->bar, E1000_TDT(index), &q->tail);
+	if (err) {
+		e1000_txq_release(eth, q);
+		return err;
+	}
+	err = -ENOMEM;
 	q->sw = rte_zmalloc_socket("e1000 tx slots", q->size * sizeof(*q->sw), RTE_CACHE_LINE_SIZE,
 				   conf->node);
 	q->marks = rte_zmalloc_socket("e1000 tx marks", (UINT8_MAX + 1) * sizeof(*q->marks),
