@@ -5,8 +5,9 @@
 #ifndef PLX_VFIO_CLAIM_H
 #define PLX_VFIO_CLAIM_H
 
+#include <pollux/facts.h>
+
 #include "dev.h"
-#include "facts.h"
 
 /* One attempt. */
 struct plx_claim {

@@ -10,9 +10,9 @@
 
 #include <linux/vfio.h>
 
+#include <pollux/facts.h>
 #include <pollux/vfio.h>
 
-#include "facts.h"
 #include "ioas.h"
 
 /* Devices of more than this don't exist; the kernel's counts are cut down to it. */

@@ -8,7 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "facts.h"
+#include <pollux/facts.h>
+
 #include "sys.h"
 
 #define CAP_SYS_RAWIO_BIT 17 /* linux/capability.h */
@@ -121,7 +122,7 @@ bool plx_facts_bound(const struct plx_facts *facts)
 	return facts->cdev[0] || vfio_driver(facts->driver);
 }
 
-bool plx_have_rawio(void)
+bool plx_have_capability(unsigned int number)
 {
 	char text[8192];
 	const char *line;
@@ -129,7 +130,12 @@ bool plx_have_rawio(void)
 	if (plx_sys_read_text("/proc/self/status", text, sizeof(text)) < 0)
 		return false;
 	line = strstr(text, "\nCapEff:");
-	return line && strtoull(line + 8, NULL, 16) >> CAP_SYS_RAWIO_BIT & 1;
+	return line && number < 64 && strtoull(line + 8, NULL, 16) >> number & 1;
+}
+
+bool plx_have_rawio(void)
+{
+	return plx_have_capability(CAP_SYS_RAWIO_BIT);
 }
 
 /* Drivers that leave DMA alone: the kernel lets their devices share a group with VFIO's. */

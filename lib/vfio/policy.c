@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "claim.h"
-#include "facts.h"
 
 /*
  * Where our virtual addresses lie: EAL's hugepages from 4 GiB up, anything else up to the end of

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What sysfs says about a PCI function, before anything is opened.
+ * What sysfs says about a PCI function, before anything is opened: the facts that claims are
+ * decided by, for tools that explain or prepare a claim.
  */
-#ifndef PLX_VFIO_FACTS_H
-#define PLX_VFIO_FACTS_H
+#ifndef POLLUX_FACTS_H
+#define POLLUX_FACTS_H
 
 #include <stdbool.h>
 #include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 #define PLX_BDF_LEN  16
 #define PLX_NAME_LEN 40
@@ -31,7 +36,10 @@ int plx_facts_read(const char *bdf, struct plx_facts *facts);
 /* Whether the function is VFIO's. */
 bool plx_facts_bound(const struct plx_facts *facts);
 
-/* Whether this process has CAP_SYS_RAWIO, which no-IOMMU needs. */
+/* Whether this process has a capability, by its number in linux/capability.h, in effect. */
+bool plx_have_capability(unsigned int number);
+
+/* CAP_SYS_RAWIO, which no-IOMMU needs. */
 bool plx_have_rawio(void);
 
 /*
@@ -47,5 +55,9 @@ unsigned int plx_iommu_width(const struct plx_facts *facts);
 /* Whether the group has a reserved range that touches first..last. */
 bool plx_iommu_reserves(const struct plx_facts *facts, unsigned long long first,
 			unsigned long long last);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
