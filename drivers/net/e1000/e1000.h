@@ -5,7 +5,8 @@
  *   e1000.c   probe, what the port can do, start and stop
  *   hw.c      reset and bring-up, NVM, PHY, link
  *   filter.c  addresses, VLANs, RSS
- *   rx.c tx.c the rings and their loops; rx_queue.c what is set up for them
+ *   rx.c tx.c the rings and their loops
+ *   queue.c   rx_queue.c tx_queue.c what is set up for them
  *   intr.c    MSI-X vectors
  *   stats.c
  */
@@ -62,7 +63,6 @@ struct e1000_rxq {
 	struct e1000 *hw;
 	struct plx_dma mem;
 	uint16_t index;
-	int node;
 } __rte_cache_aligned;
 
 _Static_assert(offsetof(struct e1000_rxq, head) == RTE_CACHE_LINE_SIZE,
@@ -83,20 +83,20 @@ struct e1000_txq {
 	volatile void *tail;
 	const struct plx_xlate *xlate;
 	uint64_t packets;
-	uint16_t *marks; /* slots that report, oldest at mark_head; indices wrap at 256 */
 
-	/* below: not touched on the hot path of plain single-buffer packets */
-	uint64_t ctx[2]; /* the context that the device has */
-	bool ctx_keep;	 /* ... and keeps: nobody else sets it */
-	bool vlan_hw;	 /* the device inserts tags */
-	uint64_t errors; /* counted in packets, too */
+	/* below: not touched on the hot path of plain single-buffer packets, but for the marks */
+	uint64_t ctx[2] __rte_cache_aligned; /* the context that the device has */
+	bool ctx_keep;			     /* ... and keeps: nobody else sets it */
+	bool vlan_hw;			     /* the device inserts tags */
+	uint64_t errors;		     /* counted in packets, too */
 
 	/* below: control path only */
 	uint64_t packets_base, errors_base; /* at the last reset of statistics */
 	struct e1000 *hw;
 	struct plx_dma mem;
-	uint16_t index;
-	int node;
+
+	/* slots that report, oldest at mark_head */
+	uint16_t marks[UINT8_MAX + 1] __rte_cache_aligned;
 } __rte_cache_aligned;
 
 _Static_assert(offsetof(struct e1000_txq, ctx) == RTE_CACHE_LINE_SIZE,
@@ -167,6 +167,17 @@ int e1000_vlan_offload(struct plx_eth_dev *eth);
 	(RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_IPV6 | \
 	 RTE_ETH_RSS_NONFRAG_IPV6_TCP | RTE_ETH_RSS_IPV6_EX | RTE_ETH_RSS_IPV6_TCP_EX)
 
+/*
+ * queue.c: the memory of a queue: a ring of size descriptors and as many slots. dir is for the log:
+ * "receive", "transmit".
+ */
+int e1000_ring_alloc(struct e1000 *hw, const char *dir, uint16_t index, uint16_t size, int node,
+		     struct plx_dma *ring, struct rte_mbuf ***slots);
+void e1000_ring_free(struct e1000 *hw, struct plx_dma *ring, struct rte_mbuf **slots);
+
+/* Whether device addresses are looked up, or taken as an mbuf has them. */
+bool e1000_xlates(const struct e1000 *hw);
+
 /* rx.c */
 plx_eth_burst_fn *e1000_rx_burst(bool full, bool xlate);
 void e1000_rx_arm_all(struct e1000_rxq *q, bool xlate); /* from q->sw */
@@ -182,6 +193,11 @@ void e1000_rx_stop(struct e1000 *hw);
 void e1000_rx_select(struct e1000 *hw);
 
 /* tx.c */
+plx_eth_burst_fn *e1000_tx_burst(bool xlate);
+uint16_t e1000_tx_prepare(void *queue, struct rte_mbuf **pkts, uint16_t count);
+void e1000_tx_empty(struct e1000_txq *q); /* sent or not, the packets go back */
+
+/* tx_queue.c */
 int e1000_txq_setup(struct plx_eth_dev *eth, uint16_t index, const struct plx_eth_txq *conf,
 		    void **queue);
 void e1000_txq_release(struct plx_eth_dev *eth, void *queue);
@@ -189,7 +205,6 @@ void e1000_tx_start(struct e1000 *hw);
 void e1000_tx_enable(struct e1000 *hw);
 void e1000_tx_drain(struct e1000 *hw); /* the burst functions are out of use */
 void e1000_tx_stop(struct e1000 *hw);
-uint16_t e1000_tx_prepare(void *queue, struct rte_mbuf **pkts, uint16_t count);
 
 /* intr.c */
 void e1000_intr_probe(struct e1000 *hw);

@@ -13,11 +13,6 @@
 
 #include "e1000.h"
 
-static bool rx_xlates(const struct e1000 *hw)
-{
-	return plx_ioas_policy(hw->pci->ioas) == PLX_ADDR_ALLOC;
-}
-
 struct reach {
 	const struct plx_xlate *xlate;
 	bool direct;		  /* the loop takes buf_iova as it is */
@@ -44,7 +39,7 @@ static void check_buffer(struct rte_mempool *pool, void *arg, void *obj, unsigne
  */
 static int check_reach(const struct e1000_rxq *q, const struct plx_eth_dev *eth)
 {
-	struct reach reach = { .xlate = q->xlate, .direct = !rx_xlates(q->hw) };
+	struct reach reach = { .xlate = q->xlate, .direct = !e1000_xlates(q->hw) };
 
 	rte_mempool_obj_iter(q->pool, check_buffer, &reach);
 	if (reach.unmapped)
@@ -73,7 +68,6 @@ int e1000_rxq_setup(struct plx_eth_dev *eth, uint16_t index, const struct plx_et
 		return -ENOMEM;
 	q->hw = hw;
 	q->index = index;
-	q->node = conf->node;
 	q->size = conf->desc;
 	q->pool = conf->pool;
 	q->xlate = plx_ioas_xlate(hw->pci->ioas);
@@ -82,35 +76,24 @@ int e1000_rxq_setup(struct plx_eth_dev *eth, uint16_t index, const struct plx_et
 	memcpy(&q->rearm, (char *)&fresh + offsetof(struct rte_mbuf, rearm_data), sizeof(q->rearm));
 
 	err = plx_pci_doorbell(&hw->bar, E1000_RDT(index), &q->tail);
-	err = err ? err : check_reach(q, eth);
+	if (!err)
+		err = check_reach(q, eth);
+	if (!err)
+		err = e1000_ring_alloc(hw, "receive", index, q->size, conf->node, &q->mem, &q->sw);
 	if (err) {
-		e1000_rxq_release(eth, q);
+		rte_free(q);
 		return err;
 	}
-	err = -ENOMEM;
-	q->sw = rte_zmalloc_socket("e1000 rx slots", q->size * sizeof(*q->sw), RTE_CACHE_LINE_SIZE,
-				   conf->node);
-	if (!q->sw)
-		goto fail;
-	err = plx_dma_alloc(hw->pci->ioas, q->size * sizeof(*q->ring), 128, conf->node, &q->mem);
-	if (err)
-		goto fail;
 	q->ring = q->mem.va;
 	*queue = q;
 	return 0;
-fail:
-	plx_err("%s: receive queue %u: no memory for it: %s", eth->name, index, strerror(-err));
-	e1000_rxq_release(eth, q);
-	return err;
 }
 
 void e1000_rxq_release(struct plx_eth_dev *eth, void *queue)
 {
-	struct e1000 *hw = eth->priv;
 	struct e1000_rxq *q = queue;
 
-	plx_dma_free(hw->pci->ioas, &q->mem);
-	rte_free(q->sw);
+	e1000_ring_free(eth->priv, &q->mem, q->sw);
 	rte_free(q);
 }
 
@@ -188,7 +171,7 @@ void e1000_rx_select(struct e1000 *hw)
 		q->checksum = offloads & RX_CHECKSUM;
 		q->rss = offloads & RTE_ETH_RX_OFFLOAD_RSS_HASH;
 	}
-	eth->rx_burst = e1000_rx_burst(full, rx_xlates(hw));
+	eth->rx_burst = e1000_rx_burst(full, e1000_xlates(hw));
 }
 
 /* Rings full of buffers, registers set; nothing moves yet [4.6.5]. */
@@ -201,7 +184,7 @@ int e1000_rx_start(struct e1000 *hw)
 	for (uint16_t i = 0; i < eth->nb_rxq; i++) {
 		struct e1000_rxq *q = eth->rxq[i];
 
-		err = rx_fill(q, eth->name, rx_xlates(hw));
+		err = rx_fill(q, eth->name, e1000_xlates(hw));
 		if (err) {
 			e1000_rx_stop(hw);
 			return err;
