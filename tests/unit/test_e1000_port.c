@@ -4,65 +4,13 @@
  * link, interrupts and statistics, and that every failure gives back what was taken.
  */
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include <rte_ether.h>
 
-#include "e1000_fake.h"
-
-#define POOL_SIZE 1023
-
-static struct rte_mempool *pool;
-static uint16_t port;
-
-static int setup_with(bool vectors, uint16_t room)
-{
-	if (fake_eal() < 0)
-		return -1;
-	pool = rte_pktmbuf_pool_create("port", POOL_SIZE, 0, 0, room + RTE_PKTMBUF_HEADROOM, 0);
-	if (!pool)
-		return -1;
-	port = fake_plug(PLX_ADDR_VA, vectors);
-	fake_map(pool, true);
-	return 0;
-}
-
-static int setup(void **state)
-{
-	*state = NULL;
-	return setup_with(true, 2048);
-}
-
-static int setup_polled(void **state)
-{
-	*state = NULL;
-	return setup_with(false, 2048);
-}
-
-/* As a software device: all but the doorbells is trapped. */
-static int setup_sparse(void **state)
-{
-	*state = NULL;
-	fake.sparse = true;
-	return setup_with(true, 2048);
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	fake.sparse = false;
-	fake_unplug();
-	assert_int_equal(rte_mempool_avail_count(pool), POOL_SIZE);
-	rte_mempool_free(pool);
-	return 0;
-}
+#include "e1000_rig.h"
 
 static void queues(const struct rte_eth_conf *conf, uint16_t count)
 {
@@ -700,7 +648,7 @@ static void test_remove_running(void **state)
 	start(&conf, 2);
 }
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup_direct, teardown)
 
 int main(void)
 {

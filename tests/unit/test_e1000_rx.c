@@ -5,57 +5,12 @@
  * addresses taken as they are and translated, and ends with a count of the buffers.
  */
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
+#include "e1000_rig.h"
 
-#include "e1000_fake.h"
-
-#define POOL_SIZE 2047
-#define GOOD	  (E1000_RXD_EOP)
-
-static struct rte_mempool *pool;
-static uint16_t port;
-static uint32_t sent, got; /* numbers of packets, which are what they carry */
-
-static int setup(enum plx_addr_policy policy)
-{
-	if (fake_eal() < 0)
-		return -1;
-	pool = rte_pktmbuf_pool_create("rx", POOL_SIZE, 128, 0, 2048 + RTE_PKTMBUF_HEADROOM, 0);
-	if (!pool)
-		return -1;
-	port = fake_plug(policy, true);
-	fake_map(pool, true);
-	sent = 0;
-	got = 0;
-	return 0;
-}
-
-static int setup_direct(void **state)
-{
-	*state = NULL;
-	return setup(PLX_ADDR_VA);
-}
-
-static int setup_xlate(void **state)
-{
-	*state = NULL;
-	return setup(PLX_ADDR_ALLOC);
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	fake_unplug();
-	assert_int_equal(rte_mempool_avail_count(pool), POOL_SIZE);
-	rte_mempool_free(pool);
-	return 0;
-}
+#define GOOD (E1000_RXD_EOP)
 
 static void start(uint16_t desc, uint64_t offloads, uint32_t mtu)
 {
@@ -625,12 +580,6 @@ static void test_small_pool(void **state)
 	assert_int_equal(plx_eth_dev_configure(port, 0, 1, &conf), 0);
 	rte_mempool_free(small);
 }
-
-#define BOTH(f)                                                    \
-	{ #f " (direct)", f, setup_direct, teardown, NULL },       \
-	{                                                          \
-#f " (translated)", f, setup_xlate, teardown, NULL \
-	}
 
 int main(void)
 {

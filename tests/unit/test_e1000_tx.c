@@ -5,12 +5,7 @@
  * addresses taken as they are and translated, and ends with a count of the buffers.
  */
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include <rte_errno.h>
 #include <rte_ether.h>
@@ -18,52 +13,7 @@
 #include <rte_tcp.h>
 #include <rte_udp.h>
 
-#include "e1000_fake.h"
-
-#define POOL_SIZE 2047
-
-static struct rte_mempool *pool, *other;
-static uint16_t port;
-static uint32_t given, seen; /* numbers of packets, which are what they carry */
-
-static int setup(enum plx_addr_policy policy)
-{
-	if (fake_eal() < 0)
-		return -1;
-	pool = rte_pktmbuf_pool_create("tx", POOL_SIZE, 128, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
-	other = rte_pktmbuf_pool_create("other", POOL_SIZE, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
-	if (!pool || !other)
-		return -1;
-	port = fake_plug(policy, true);
-	fake_map(pool, true);
-	fake_map(other, true);
-	given = 0;
-	seen = 0;
-	return 0;
-}
-
-static int setup_direct(void **state)
-{
-	*state = NULL;
-	return setup(PLX_ADDR_VA);
-}
-
-static int setup_xlate(void **state)
-{
-	*state = NULL;
-	return setup(PLX_ADDR_ALLOC);
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	fake_unplug();
-	assert_int_equal(rte_mempool_avail_count(pool), POOL_SIZE);
-	assert_int_equal(rte_mempool_avail_count(other), POOL_SIZE);
-	rte_mempool_free(pool);
-	rte_mempool_free(other);
-	return 0;
-}
+#include "e1000_rig.h"
 
 static void start(uint16_t desc, uint16_t queues, uint64_t tx, uint64_t rx)
 {
@@ -116,13 +66,13 @@ static void check_plain(unsigned int queue, uint32_t max)
 	struct fake_tx tx;
 
 	while (max-- && fake_transmit(queue, &tx)) {
-		uint32_t len = 60 + seen % 1400;
+		uint32_t len = 60 + got % 1400;
 
-		assert_int_equal(*(const uint32_t *)tx.data, seen);
+		assert_int_equal(*(const uint32_t *)tx.data, got);
 		assert_int_equal(tx.len, len);
 		assert_int_equal(tx.cmd & ~E1000_TXD_RS, E1000_TXD_EOP | E1000_TXD_IFCS | len);
 		assert_int_equal(tx.word[1] >> 32, 0);
-		seen++;
+		got++;
 	}
 }
 
@@ -132,10 +82,10 @@ static uint16_t give(struct rte_mempool *from, uint16_t count)
 	uint16_t n;
 
 	for (uint16_t i = 0; i < count; i++)
-		pkts[i] = make(from, given + i);
+		pkts[i] = make(from, sent + i);
 	n = plx_eth_tx_burst(port, 0, pkts, count);
 	assert_true(n <= count);
-	given += n;
+	sent += n;
 	rte_pktmbuf_free_bulk(&pkts[n], count - n);
 	return n;
 }
@@ -147,7 +97,7 @@ static void bursts(uint16_t desc, uint64_t offloads)
 		for (uint16_t burst = 1; burst <= 67 && burst < desc / 2; burst++) {
 			assert_int_equal(give(pool, burst), burst);
 			check_plain(0, UINT32_MAX);
-			assert_int_equal(seen, given);
+			assert_int_equal(got, sent);
 		}
 	}
 	stop();
@@ -186,16 +136,16 @@ static void full_ring(uint64_t offloads)
 	for (int round = 0; round < 20; round++) {
 		while (give(pool, 37) == 37)
 			;
-		assert_true(given - seen <= 127);
-		assert_true(given - seen >= 127 - 3 * 32);
-		assert_true(given - seen == 127 || round);
+		assert_true(sent - got <= 127);
+		assert_true(sent - got >= 127 - 3 * 32);
+		assert_true(sent - got == 127 || round);
 		check_plain(0, 5 + 11 * round);
 	}
 	check_plain(0, UINT32_MAX);
-	assert_int_equal(seen, given);
+	assert_int_equal(got, sent);
 	plx_eth_stats_get(port, &stats);
-	assert_int_equal(stats.opackets, given);
-	assert_int_equal(stats.q_opackets[0], given);
+	assert_int_equal(stats.opackets, sent);
+	assert_int_equal(stats.q_opackets[0], sent);
 	stop();
 }
 
@@ -240,12 +190,12 @@ static void test_shared_and_mixed(void **state)
 		struct rte_mbuf *pkts[16];
 
 		for (int i = 0; i < 16; i++) {
-			pkts[i] = make(i % 3 ? pool : other, given + i);
+			pkts[i] = make(i % 3 ? pool : other, sent + i);
 			if (i % 5 == 0)
 				rte_mbuf_refcnt_update(pkts[i], 1);
 		}
 		assert_int_equal(plx_eth_tx_burst(port, 0, pkts, 16), 16);
-		given += 16;
+		sent += 16;
 		for (int i = 0, k = 0; i < 16; i += 5)
 			kept[k++] = pkts[i];
 		check_plain(0, UINT32_MAX);
@@ -262,7 +212,7 @@ static void test_stop_full(void **state)
 	for (int fast = 0; fast < 2; fast++) {
 		for (int i = 0; i < 3; i++) {
 			start(64, 1, fast ? RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE : 0, 0);
-			seen = given;
+			got = sent;
 			while (give(pool, 16) == 16)
 				;
 			check_plain(0, 20 * i);
@@ -293,7 +243,7 @@ static void chains(uint64_t offloads)
 	start(64, 1, offloads | RTE_ETH_TX_OFFLOAD_MULTI_SEGS, 0);
 	for (int round = 0; round < 50; round++) {
 		for (unsigned int segs = 1; segs <= 40; segs += 1 + round % 5) {
-			struct rte_mbuf *m = make_chain(given, segs);
+			struct rte_mbuf *m = make_chain(sent, segs);
 			struct fake_tx tx;
 
 			assert_int_equal(plx_eth_tx_burst(port, 0, &m, 1), 1);
@@ -301,15 +251,15 @@ static void chains(uint64_t offloads)
 				uint32_t end = i + 1 == segs ? E1000_TXD_EOP | E1000_TXD_IFCS : 0;
 
 				assert_true(fake_transmit(0, &tx));
-				assert_int_equal(*(const uint32_t *)tx.data, given + i);
-				assert_int_equal(tx.len, 60 + (given + i) % 1400);
+				assert_int_equal(*(const uint32_t *)tx.data, sent + i);
+				assert_int_equal(tx.len, 60 + (sent + i) % 1400);
 				assert_int_equal(tx.cmd & (E1000_TXD_EOP | E1000_TXD_IFCS), end);
 				/* Only the end of a frame may ask for a report. */
 				if (!end)
 					assert_int_equal(tx.cmd & E1000_TXD_RS, 0);
 			}
 			assert_false(fake_transmit(0, &tx));
-			given += segs;
+			sent += segs;
 		}
 	}
 	stop();
@@ -374,7 +324,7 @@ static void test_unsendable(void **state)
 		pkts[i] = make(pool, i - 1);
 	assert_int_equal(plx_eth_tx_burst(port, 0, pkts, 5), 5);
 	check_plain(0, UINT32_MAX);
-	assert_int_equal(seen, 4);
+	assert_int_equal(got, 4);
 	if (fake.policy == PLX_ADDR_ALLOC) {
 		for (int i = 0; i < 4; i++)
 			pkts[i] = make(i == 1 ? other : pool, 4 + i - (i > 1));
@@ -384,7 +334,7 @@ static void test_unsendable(void **state)
 		    rte_pktmbuf_mtod(pkts[0], uintptr_t) >> PLX_FRAME_SHIFT) {
 			assert_int_equal(plx_eth_tx_burst(port, 0, pkts, 4), 4);
 			check_plain(0, UINT32_MAX);
-			assert_int_equal(seen, 7);
+			assert_int_equal(got, 7);
 			plx_eth_stats_get(port, &stats);
 			assert_int_equal(stats.oerrors, 2);
 			assert_int_equal(stats.opackets, 7);
@@ -542,12 +492,6 @@ static void test_prepare(void **state)
 	rte_pktmbuf_free_bulk(pkts, 3);
 	stop();
 }
-
-#define BOTH(f)                                                    \
-	{ #f " (direct)", f, setup_direct, teardown, NULL },       \
-	{                                                          \
-#f " (translated)", f, setup_xlate, teardown, NULL \
-	}
 
 int main(void)
 {
