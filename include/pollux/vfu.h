@@ -50,13 +50,14 @@ enum plx_vfu_reset {
 
 struct plx_vfu_ops {
 	/*
-	 * A trapped access inside a region. Config space too: see plx_vfu_config.h for help. 0, or
+	 * A trapped access inside a region, never across the border of a mappable area. Config
+	 * space too: <pollux/vfu_config.h> helps. What isn't written to buf is read as 0. 0, or
 	 * -errno that is sent to the client.
 	 */
 	int (*access)(void *model, unsigned region, uint64_t offset, void *buf, size_t len,
 		      bool write);
 	void (*reset)(void *model, enum plx_vfu_reset why);
-	/* Addresses got from plx_vfu_dma() before are void from now on. */
+	/* The client mapped or unmapped: addresses got from plx_vfu_dma() before are void. */
 	void (*dma_changed)(void *model);
 };
 
