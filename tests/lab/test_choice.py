@@ -20,7 +20,7 @@ MODES = ("cdev", "type1v2", "type1", "compat")
 CARD = ("--device", "e1000e", "--cpus", "1")
 
 GUESTS = {
-    "IOMMU": tap.Guest("--hugepages", "256", *CARD, timeout=500),   # two at a time
+    "IOMMU": tap.Guest("--hugepages", "256", *CARD, timeout=500),   # two processes at a time
     "no interrupt remapping": tap.Guest("--no-intremap", *CARD),
     "no IOMMU": tap.Guest("--iommu", "none", *CARD),
     "no IOMMU, no unsafe mode": tap.Guest("--iommu", "none", "--no-unsafe", *CARD),

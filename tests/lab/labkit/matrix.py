@@ -128,7 +128,7 @@ def _guest_options(name, iommu, models, modes, probe):
         for mode in modes:
             allow = "allow" if iommu == "none" or mode in NOIOMMU else "-"
             words.append(f"{model} {mode} {device.address} {allow}")
-    return guest.Options(command=words, kernel=name, iommu=iommu, devices=specs,
+    return guest.Options(command=words, kernel=name, iommu=iommu, devices=specs, cpus=1,
                          timeout=BOOT_SECONDS + CELL_SECONDS * count / 2)
 
 
