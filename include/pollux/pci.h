@@ -22,7 +22,7 @@
 extern "C" {
 #endif
 
-#define PLX_PCI_NAME_LEN 16
+#define PLX_PCI_NAME_LEN PLX_VFIO_NAME_LEN
 #define PLX_PCI_BARS	 6
 #define PLX_PCI_ANY_ID	 0xffffu
 
@@ -51,8 +51,8 @@ struct plx_pci_driver;
 
 /* A PCI function. Filled in by the scan; vfio and ioas by the claim. Read-only for drivers. */
 struct plx_pci {
-	char name[PLX_PCI_NAME_LEN]; /* "0000:01:00.0" */
-	struct plx_pci_id id;	     /* class_mask unused */
+	char name[PLX_PCI_NAME_LEN]; /* "0000:01:00.0", "user:/run/nic" */
+	struct plx_pci_id id;	     /* class_mask unused; of "user:" not known until claimed */
 	int node;		     /* NUMA node, or PLX_NODE_ANY */
 	struct plx_vfio_dev *vfio;   /* NULL until claimed */
 	struct plx_ioas *ioas;
@@ -88,7 +88,8 @@ struct plx_pci_bus;
  * Reads the bus's options out of argv (they are removed, *argc shrinks; "--" ends the search) and
  * the functions out of sysfs.
  *
- *   -a, --allow NAME[,mode=MODE][,key=value...]  use only the functions named (may be repeated)
+ *   -a, --allow NAME[,mode=MODE][,key=value...]  use only the functions named (may be repeated);
+ *                                                user:PATH is one that a process serves there
  *   -b, --block NAME                             never use this one (may be repeated; not with -a)
  *   --vfio-mode MODE[,MODE...]                   access modes allowed for every function
  *   --allow-noiommu                              unprotected DMA is accepted
@@ -115,7 +116,10 @@ int plx_pci_probe(struct plx_pci_bus *bus, struct plx_ioas *ioas);
 /* Removes the drivers from their functions, in reverse, lets go of them and frees the bus. */
 void plx_pci_cleanup(struct plx_pci_bus *bus);
 
-/* The functions found, used or not, in address order; index from 0; NULL after the last. */
+/*
+ * The functions found, used or not, in address order, then those that processes serve as they were
+ * named; index from 0; NULL after the last.
+ */
 struct plx_pci *plx_pci_at(struct plx_pci_bus *bus, unsigned index);
 
 /*

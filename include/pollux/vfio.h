@@ -19,7 +19,14 @@
 extern "C" {
 #endif
 
-/* In order of preference. */
+/*
+ * A device is named by its PCI address, "dddd:bb:dd.f", or by the vfio-user socket of the process
+ * that serves it, "user:PATH". Names end within this many bytes, as do paths of sockets.
+ */
+#define PLX_VFIO_NAME_LEN 113
+
+/* In order of preference. A name of one kind leaves no choice but USER, one of the other all else.
+ */
 enum plx_vfio_mode {
 	PLX_VFIO_CDEV,	       /* device cdev + iommufd */
 	PLX_VFIO_TYPE1V2,      /* group + container, type1 v2 */
@@ -28,6 +35,7 @@ enum plx_vfio_mode {
 	PLX_VFIO_NOIOMMU_CDEV, /* device cdev + iommufd that doesn't translate
 				  (IOMMU_IOAS_NOIOMMU_GET_PA) */
 	PLX_VFIO_NOIOMMU,      /* no-IOMMU group */
+	PLX_VFIO_USER,	       /* served by a process, over a vfio-user socket */
 	PLX_VFIO_MODES,
 };
 
@@ -99,15 +107,15 @@ struct plx_refusals {
 
 /*
  * Foretells, without claiming anything, which mode plx_vfio_open() would take and why not the
- * better ones. bdf is "dddd:bb:dd.f". Returns 0 with *mode, or -ENODEV/-EACCES/... when none would
+ * better ones. Returns 0 with *mode, or -ENODEV/-EACCES/... when none would
  * do. refusals may be NULL.
  */
-int plx_vfio_foresee(const char *bdf, const struct plx_vfio_opts *opts, enum plx_vfio_mode *mode,
+int plx_vfio_foresee(const char *name, const struct plx_vfio_opts *opts, enum plx_vfio_mode *mode,
 		     struct plx_refusals *refusals);
 
 /* A device that is going to be claimed, for plx_vfio_policy(). */
 struct plx_vfio_candidate {
-	const char *bdf;
+	const char *name;
 	const struct plx_vfio_opts *opts;
 };
 
@@ -123,13 +131,13 @@ struct plx_vfio_dev;
  * Claims a device into an address space. Errors: the most telling refusal's errno; all of them are
  * in *refusals (may be NULL), and the sum of it is logged.
  */
-int plx_vfio_open(struct plx_ioas *ioas, const char *bdf, const struct plx_vfio_opts *opts,
+int plx_vfio_open(struct plx_ioas *ioas, const char *name, const struct plx_vfio_opts *opts,
 		  struct plx_vfio_dev **dev, struct plx_refusals *refusals);
 
 /* Unmaps its regions, takes down its interrupts, lets go of it. NULL is fine. */
 void plx_vfio_close(struct plx_vfio_dev *dev);
 
-const char *plx_vfio_name(const struct plx_vfio_dev *dev); /* the address it was opened by */
+const char *plx_vfio_name(const struct plx_vfio_dev *dev); /* as it was opened by */
 enum plx_vfio_mode plx_vfio_dev_mode(const struct plx_vfio_dev *dev);
 struct plx_ioas *plx_vfio_dev_ioas(const struct plx_vfio_dev *dev);
 unsigned plx_vfio_num_regions(const struct plx_vfio_dev *dev);

@@ -32,6 +32,7 @@ struct plx_sys {
 	ssize_t (*readlink)(const char *path, char *buf, size_t len);
 	int (*access)(const char *path, int mode);
 	int (*stat)(const char *path, struct stat *st);
+	int (*fstat)(int fd, struct stat *st);
 	DIR *(*opendir)(const char *path);
 	struct dirent *(*readdir)(DIR *dir);
 	int (*closedir)(DIR *dir);
@@ -46,6 +47,7 @@ struct plx_sys {
 	int (*connect)(int fd, const void *addr, size_t len);
 	ssize_t (*recvmsg)(int fd, struct msghdr *msg, int flags);
 	ssize_t (*sendmsg)(int fd, const struct msghdr *msg, int flags);
+	int (*shutdown)(int fd, int how);
 	int (*poll)(struct pollfd *fds, nfds_t nfds, int timeout_ms);
 	void (*sleep_ms)(unsigned int ms);
 	void *(*alloc)(size_t len); /* zeroed */

@@ -23,6 +23,9 @@ static const struct plx_claim_ops *const claims[PLX_VFIO_MODES] = {
 	[PLX_VFIO_CDEV] = &plx_claim_cdev,	   [PLX_VFIO_TYPE1V2] = &plx_claim_group,
 	[PLX_VFIO_TYPE1] = &plx_claim_group,	   [PLX_VFIO_COMPAT] = &plx_claim_group,
 	[PLX_VFIO_NOIOMMU_CDEV] = &plx_claim_cdev, [PLX_VFIO_NOIOMMU] = &plx_claim_group,
+#ifdef PLX_HAVE_USER
+	[PLX_VFIO_USER] = &plx_claim_user,
+#endif
 };
 
 int plx_claim_open_node(const struct plx_claim *claim, const char *path, struct plx_refusal *why)
@@ -82,6 +85,18 @@ static int refuse_driver(const struct plx_facts *facts, struct plx_refusal *why)
 					   : "");
 }
 
+/* A device that a process serves has one mode. */
+static int check_user(const struct plx_claim *claim, struct plx_refusal *why)
+{
+	if (claim->mode != PLX_VFIO_USER)
+		return plx_refuse(why, PLX_REFUSED_NOT_ASKED, -EINVAL,
+				  "the device is served by a process");
+	if (!claims[PLX_VFIO_USER])
+		return plx_refuse(why, PLX_REFUSED_NODE, -ENOTSUP,
+				  "this build has no vfio-user: it needs json-c");
+	return 0;
+}
+
 /* What holds for any way of claiming: the device, the driver, the user's wishes. */
 static int check_mode(const struct plx_claim *claim, struct plx_refusal *why)
 {
@@ -89,6 +104,11 @@ static int check_mode(const struct plx_claim *claim, struct plx_refusal *why)
 
 	if (!(opts->modes & 1u << claim->mode))
 		return plx_refuse(why, PLX_REFUSED_NOT_ASKED, -EINVAL, "not asked for");
+	if (claim->socket)
+		return check_user(claim, why);
+	if (claim->mode == PLX_VFIO_USER)
+		return plx_refuse(why, PLX_REFUSED_NOT_ASKED, -EINVAL,
+				  "the device is the kernel's");
 	if (!claim->facts->present && opts->cdev_fd < 0 && opts->group_fd < 0)
 		return plx_refuse(why, PLX_REFUSED_NO_DEVICE, -ENODEV, "no such PCI function");
 	if (!plx_facts_bound(claim->facts) && opts->cdev_fd < 0 && opts->group_fd < 0)
@@ -163,7 +183,7 @@ static void log_choice(const struct plx_vfio_dev *dev, const struct plx_refusals
 		   plx_addr_policy_name(plx_ioas_policy(dev->ioas)), worse[0] ? "; " : "", worse);
 }
 
-static void log_failure(const char *bdf, const struct plx_refusals *refusals)
+static void log_failure(const char *name, const struct plx_refusals *refusals)
 {
 	const struct plx_refusal *telling = plx_refusals_telling(refusals);
 	char text[900];
@@ -174,10 +194,33 @@ static void log_failure(const char *bdf, const struct plx_refusals *refusals)
 		snprintf(text, sizeof(text), "%s", telling->text);
 	else
 		plx_refusals_print(refusals, PLX_VFIO_ALL_MODES, ": ", text, sizeof(text));
-	plx_err("%s can't be claimed: %s", bdf, text[0] ? text : "no access mode was asked for");
+	plx_err("%s can't be claimed: %s", name,
+		text[0] ? text : "no access mode that it has was asked for");
 }
 
-int plx_vfio_open(struct plx_ioas *ioas, const char *bdf, const struct plx_vfio_opts *opts,
+int plx_claim_read_name(struct plx_claim *claim, const char *name)
+{
+	if (strncmp(name, "user:", 5))
+		return plx_facts_read(name, claim->facts);
+	*claim->facts = (struct plx_facts){ .group = -1 };
+	claim->socket = name + 5;
+	if (strlen(name) >= PLX_VFIO_NAME_LEN)
+		return -ENAMETOOLONG;
+	return *claim->socket ? 0 : -EINVAL;
+}
+
+static void log_bad_name(const char *name, int err)
+{
+	if (err == -ENAMETOOLONG)
+		plx_err("\"%.32s...\" is no socket: paths of sockets have at most %zu bytes", name,
+			PLX_VFIO_NAME_LEN - sizeof("user:"));
+	else
+		plx_err("\"%.32s\" is neither a PCI address (dddd:bb:dd.f) nor a socket "
+			"(user:PATH)",
+			name);
+}
+
+int plx_vfio_open(struct plx_ioas *ioas, const char *name, const struct plx_vfio_opts *opts,
 		  struct plx_vfio_dev **out, struct plx_refusals *refusals)
 {
 	struct plx_refusals own;
@@ -196,19 +239,19 @@ int plx_vfio_open(struct plx_ioas *ioas, const char *bdf, const struct plx_vfio_
 	if (!refusals)
 		refusals = &own;
 	memset(refusals, 0, sizeof(*refusals));
-	err = plx_facts_read(bdf, &facts);
+	err = plx_claim_read_name(&claim, name);
 	if (err) {
-		plx_err("\"%.32s\" is no PCI address (dddd:bb:dd.f)", bdf);
+		log_bad_name(name, err);
 		return err;
 	}
 	dev = plx_sys->alloc(sizeof(*dev));
 	if (!dev) {
-		plx_err("%s can't be claimed: out of memory", bdf);
+		plx_err("%s can't be claimed: out of memory", name);
 		return -ENOMEM;
 	}
 	dev->ioas = ioas;
 	dev->fd = -1;
-	strcpy(dev->name, facts.bdf);
+	strcpy(dev->name, name);
 	pthread_mutex_init(&dev->lock, NULL);
 
 	pthread_mutex_lock(&ioas->lock);
@@ -222,7 +265,7 @@ int plx_vfio_open(struct plx_ioas *ioas, const char *bdf, const struct plx_vfio_
 	}
 	pthread_mutex_unlock(&ioas->lock);
 	if (err) {
-		log_failure(bdf, refusals);
+		log_failure(name, refusals);
 		pthread_mutex_destroy(&dev->lock);
 		plx_sys->free(dev);
 		return err;

@@ -11,8 +11,9 @@
 
 /* One attempt. */
 struct plx_claim {
-	struct plx_ioas *ioas; /* NULL: only foretelling */
-	const struct plx_facts *facts;
+	struct plx_ioas *ioas;	 /* NULL: only foretelling */
+	const char *socket;	 /* of a device that a process serves; or NULL */
+	struct plx_facts *facts; /* of a PCI function; of others there are none */
 	const struct plx_vfio_opts *opts;
 	enum plx_vfio_mode mode;
 	unsigned int *retries; /* left, for all modes of one plx_vfio_open() together */
@@ -29,6 +30,13 @@ struct plx_claim_ops {
 
 extern const struct plx_claim_ops plx_claim_cdev;
 extern const struct plx_claim_ops plx_claim_group;
+extern const struct plx_claim_ops plx_claim_user;
+
+/*
+ * What a device's name stands for. -EINVAL: neither an address nor "user:PATH"; -ENAMETOOLONG: a
+ * path that can be no socket's. The name must outlive the claim.
+ */
+int plx_claim_read_name(struct plx_claim *claim, const char *name);
 
 /* Opens a node of the device's. After a bind udev may still be at it: tries for a bounded time. */
 int plx_claim_open_node(const struct plx_claim *claim, const char *path, struct plx_refusal *why);

@@ -14,11 +14,10 @@ static unsigned int at_most(unsigned int value, unsigned int max)
 int plx_dev_init(struct plx_vfio_dev *dev, struct plx_refusal *why)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
-	int err = dev->ops->info(dev, &info);
+	int err = dev->ops->info(dev, &info, why);
 
 	if (err)
-		return plx_refuse(why, PLX_REFUSED_KERNEL, err, "VFIO_DEVICE_GET_INFO failed: %s",
-				  strerror(-err));
+		return err;
 	if (!(info.flags & VFIO_DEVICE_FLAGS_PCI))
 		return plx_refuse(why, PLX_REFUSED_DRIVER, -ENODEV,
 				  "VFIO says that this is no PCI device (flags 0x%x)", info.flags);

@@ -28,7 +28,8 @@ struct plx_claim_ops;
  * what VFIO's calls return. Called with the lock of the device held, but for read and write.
  */
 struct plx_dev_ops {
-	int (*info)(struct plx_vfio_dev *dev, struct vfio_device_info *info);
+	int (*info)(struct plx_vfio_dev *dev, struct vfio_device_info *info,
+		    struct plx_refusal *why);
 	/* One try, in info->argsz bytes. *fd is the file to map from: dev->fd or one to be closed.
 	 */
 	int (*region_info)(struct plx_vfio_dev *dev, struct vfio_region_info *info, int *fd);
@@ -49,6 +50,7 @@ struct plx_dev_ops {
 };
 
 extern const struct plx_dev_ops plx_dev_kernel_ops;
+extern const struct plx_dev_ops plx_dev_user_ops;
 
 /* The parts of the kernel's that have files of their own: reset.c, event.c. */
 int plx_hot_reset(struct plx_vfio_dev *dev);
@@ -87,14 +89,15 @@ struct plx_events {
 };
 
 struct plx_vfio_dev {
-	char name[PLX_BDF_LEN];
+	char name[PLX_VFIO_NAME_LEN];
 	struct plx_ioas *ioas;
 	enum plx_vfio_mode mode;
 	const struct plx_claim_ops *claim;
 	const struct plx_dev_ops *ops;
 	int fd;
 	struct plx_iommu *iommu;
-	struct plx_group *group; /* NULL if claimed by cdev */
+	struct plx_group *group; /* NULL if not claimed by one */
+	struct plx_user *user;	 /* NULL if it is the kernel's */
 	char how[96];		 /* "group 12": for the line on what was chosen */
 
 	unsigned int flags; /* VFIO_DEVICE_FLAGS_* */

@@ -3,12 +3,19 @@
  * Devices of the kernel's VFIO: ioctls on the device's file, which reads and writes regions too.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "dev.h"
+#include "refusal.h"
 
-static int kernel_info(struct plx_vfio_dev *dev, struct vfio_device_info *info)
+static int kernel_info(struct plx_vfio_dev *dev, struct vfio_device_info *info,
+		       struct plx_refusal *why)
 {
-	return plx_ioctl(dev->fd, VFIO_DEVICE_GET_INFO, info);
+	int err = plx_ioctl(dev->fd, VFIO_DEVICE_GET_INFO, info);
+
+	return err ? plx_refuse(why, PLX_REFUSED_KERNEL, err, "VFIO_DEVICE_GET_INFO failed: %s",
+				strerror(-err))
+		   : 0;
 }
 
 static int kernel_region_info(struct plx_vfio_dev *dev, struct vfio_region_info *info, int *fd)

@@ -8,6 +8,7 @@ static const char *const mode_names[PLX_VFIO_MODES] = {
 	[PLX_VFIO_CDEV] = "cdev",	[PLX_VFIO_TYPE1V2] = "type1v2",
 	[PLX_VFIO_TYPE1] = "type1",	[PLX_VFIO_COMPAT] = "compat",
 	[PLX_VFIO_NOIOMMU] = "noiommu", [PLX_VFIO_NOIOMMU_CDEV] = "noiommu-cdev",
+	[PLX_VFIO_USER] = "user",
 };
 
 static const char *const addr_names[] = {

@@ -17,7 +17,7 @@
 #define VA_FIRST (UINT64_C(1) << 32)
 #define VA_LAST	 ((UINT64_C(1) << VA_BITS) - 1)
 
-int plx_vfio_foresee(const char *bdf, const struct plx_vfio_opts *opts, enum plx_vfio_mode *mode,
+int plx_vfio_foresee(const char *name, const struct plx_vfio_opts *opts, enum plx_vfio_mode *mode,
 		     struct plx_refusals *refusals)
 {
 	struct plx_refusals own;
@@ -29,18 +29,18 @@ int plx_vfio_foresee(const char *bdf, const struct plx_vfio_opts *opts, enum plx
 	if (!refusals)
 		refusals = &own;
 	memset(refusals, 0, sizeof(*refusals));
-	err = plx_facts_read(bdf, &facts);
+	err = plx_claim_read_name(&claim, name);
 	return err ? err : plx_claim_choose(&claim, NULL, refusals, mode);
 }
 
 /* PA beats ALLOC beats VA: the first reason for the strictest is kept. */
-static void demand(struct plx_policy *policy, enum plx_addr_policy addr, const char *bdf,
+static void demand(struct plx_policy *policy, enum plx_addr_policy addr, const char *name,
 		   const char *what)
 {
 	if (addr <= policy->addr)
 		return;
 	policy->addr = addr;
-	snprintf(policy->reason, sizeof(policy->reason), "%s %s", bdf, what);
+	snprintf(policy->reason, sizeof(policy->reason), "%s %s", name, what);
 }
 
 static void consider(const struct plx_vfio_candidate *candidate, struct plx_policy *policy)
@@ -50,12 +50,12 @@ static void consider(const struct plx_vfio_candidate *candidate, struct plx_poli
 	unsigned int width;
 	char what[96];
 
-	/* A device that can't be claimed has no say. */
-	if (plx_vfio_foresee(candidate->bdf, candidate->opts, &mode, NULL) ||
-	    plx_facts_read(candidate->bdf, &facts))
+	/* A device that can't be claimed has no say, and a process takes any address. */
+	if (plx_vfio_foresee(candidate->name, candidate->opts, &mode, NULL) ||
+	    mode == PLX_VFIO_USER || plx_facts_read(candidate->name, &facts))
 		return;
 	if (plx_vfio_mode_unsafe(mode)) {
-		demand(policy, PLX_ADDR_PA, candidate->bdf,
+		demand(policy, PLX_ADDR_PA, candidate->name,
 		       "will be used without an IOMMU: it takes physical addresses");
 		return;
 	}
@@ -64,9 +64,9 @@ static void consider(const struct plx_vfio_candidate *candidate, struct plx_poli
 		snprintf(what, sizeof(what),
 			 "is behind an IOMMU of %u bits: virtual addresses have %u", width,
 			 VA_BITS);
-		demand(policy, PLX_ADDR_ALLOC, candidate->bdf, what);
+		demand(policy, PLX_ADDR_ALLOC, candidate->name, what);
 	} else if (plx_iommu_reserves(&facts, VA_FIRST, VA_LAST)) {
-		demand(policy, PLX_ADDR_ALLOC, candidate->bdf,
+		demand(policy, PLX_ADDR_ALLOC, candidate->name,
 		       "has reserved addresses among our virtual ones");
 	}
 }

@@ -57,24 +57,45 @@ static const char *node_remedy(const char *path)
 	return "use a kernel with CONFIG_VFIO_GROUP";
 }
 
-int plx_refuse_node(struct plx_refusal *why, const char *path, int err)
+static int refuse_access(struct plx_refusal *why, const char *path, int err)
 {
 	struct stat st;
 
+	if (plx_sys->stat(path, &st))
+		return plx_refuse(why, PLX_REFUSED_PERMISSION, err, "%s: permission denied", path);
+	return plx_refuse(why, PLX_REFUSED_PERMISSION, err,
+			  "%s: permission denied (owner %u:%u, mode %04o): chown it to your user",
+			  path, st.st_uid, st.st_gid, st.st_mode & 07777);
+}
+
+int plx_refuse_socket(struct plx_refusal *why, const char *path, int err)
+{
+	switch (err) {
+	case -ENOENT:
+	case -ENOTDIR:
+		return plx_refuse(why, PLX_REFUSED_NODE, err,
+				  "%s does not exist: start the process that serves the device",
+				  path);
+	case -EACCES:
+	case -EPERM: return refuse_access(why, path, err);
+	case -EAGAIN:
+		return plx_refuse(why, PLX_REFUSED_BUSY, err,
+				  "%s: too many others wait for the process that serves it", path);
+	default:
+		return plx_refuse(why, PLX_REFUSED_KERNEL, err, "%s can't be connected to: %s",
+				  path, strerror(-err));
+	}
+}
+
+int plx_refuse_node(struct plx_refusal *why, const char *path, int err)
+{
 	switch (err) {
 	case -ENOENT:
 	case -ENOTDIR:
 	case -ENXIO:
 		return plx_refuse(why, PLX_REFUSED_NODE, err, "%s does not exist: %s", path,
 				  node_remedy(path));
-	case -EACCES:
-		if (plx_sys->stat(path, &st))
-			return plx_refuse(why, PLX_REFUSED_PERMISSION, err, "%s: permission denied",
-					  path);
-		return plx_refuse(why, PLX_REFUSED_PERMISSION, err,
-				  "%s: permission denied (owner %u:%u, mode %04o): "
-				  "chown it to your user",
-				  path, st.st_uid, st.st_gid, st.st_mode & 07777);
+	case -EACCES: return refuse_access(why, path, err);
 	case -EPERM:
 		return plx_refuse(why, PLX_REFUSED_PERMISSION, err,
 				  "%s: not permitted: CAP_SYS_RAWIO is needed", path);

@@ -19,6 +19,9 @@ int plx_refuse(struct plx_refusal *why, enum plx_refusal_code code, int err, con
 /* A device node that could not be opened (err: negative errno of open or access). */
 int plx_refuse_node(struct plx_refusal *why, const char *path, int err);
 
+/* A vfio-user socket that can't be connected to (err: negative errno). */
+int plx_refuse_socket(struct plx_refusal *why, const char *path, int err);
+
 /* The refusal that says most about why nothing worked, or NULL if there is none. */
 const struct plx_refusal *plx_refusals_telling(const struct plx_refusals *refusals);
 

@@ -164,6 +164,23 @@ static void read_sparse(struct plx_vfio_dev *dev, const char *cap, size_t room,
 	}
 }
 
+/*
+ * A file that ends inside an area would be a crash for who touches what lies beyond. The kernel's
+ * device file has no end.
+ */
+static void leave_out_past_end(const struct plx_vfio_dev *dev, struct plx_region_state *r)
+{
+	struct plx_vfio_region *info = &r->info;
+	uint64_t end = 0;
+	struct stat st;
+
+	if (r->fd == dev->fd)
+		return;
+	if (!plx_sys->fstat(r->fd, &st) && st.st_size > 0 && (uint64_t)st.st_size > r->offset)
+		end = st.st_size - r->offset;
+	leave_out(info, page_down(dev, end), UINT64_MAX);
+}
+
 static int fill_in(struct plx_vfio_dev *dev, unsigned int index, const void *answer, size_t len,
 		   struct plx_region_state *r)
 {
@@ -190,6 +207,7 @@ static int fill_in(struct plx_vfio_dev *dev, unsigned int index, const void *ans
 		read_sparse(dev, cap, room, info);
 	else
 		add_area(dev, info, 0, got.size);
+	leave_out_past_end(dev, r);
 	if (info->msix_mappable || index > VFIO_PCI_BAR5_REGION_INDEX)
 		return 0;
 	return hide_msix(dev, index, info);

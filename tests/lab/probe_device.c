@@ -37,7 +37,7 @@ int probe_config(struct probe *probe)
 /* The size of each BAR by sysfs: a line each of first address, last address and flags. */
 static int sysfs_bar_sizes(const char *name, uint64_t size[PLX_PCI_BARS])
 {
-	char path[128];
+	char path[192];
 	uint64_t from, to;
 	FILE *file;
 	unsigned i;

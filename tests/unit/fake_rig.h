@@ -79,8 +79,8 @@ uint64_t rig_dma(const struct plx_ioas *ioas, uint64_t va);
 bool rig_reaches(const struct plx_ioas *ioas, const struct fake_dev *dev, uint64_t va,
 		 uint64_t len);
 
-/* Every mode, as the first argument of a test that is to run in all. */
+/* Every mode of the kernel, for tests that are to run in all. */
 #define RIG_EACH_MODE(mode) \
-	for (enum plx_vfio_mode mode = PLX_VFIO_CDEV; mode < PLX_VFIO_MODES; mode++)
+	for (enum plx_vfio_mode mode = PLX_VFIO_CDEV; mode < PLX_VFIO_USER; mode++)
 
 #endif

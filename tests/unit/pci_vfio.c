@@ -59,6 +59,7 @@ static const char *const mode_names[PLX_VFIO_MODES] = {
 	[PLX_VFIO_COMPAT] = "compat",
 	[PLX_VFIO_NOIOMMU_CDEV] = "noiommu-cdev",
 	[PLX_VFIO_NOIOMMU] = "noiommu",
+	[PLX_VFIO_USER] = "user",
 };
 
 const char *plx_vfio_mode_name(enum plx_vfio_mode mode)

@@ -47,9 +47,17 @@ static const char *left_over(void)
 	return text;
 }
 
+static const struct pci_named *found(const struct pci_named_list *list, uint64_t addr)
+{
+	char name[PLX_PCI_NAME_LEN];
+
+	plx_pci_addr_name(addr, name);
+	return plx_pci_named_find(list, name);
+}
+
 static const struct pci_named *allowed(uint64_t addr)
 {
-	return plx_pci_named_find(&options.allow, addr);
+	return found(&options.allow, addr);
 }
 
 static int setup(void **state)
@@ -138,13 +146,42 @@ static void takes_its_own_only(void **state)
 	assert_null(allowed(0x500));
 }
 
+/* Sockets are names, too, for -a: no longer than sun_path holds (unix(7)), NUL included. */
+static void sockets(void **state)
+{
+	char path[160] = "-a user:", longest[109];
+	const struct pci_named *named;
+
+	(void)state;
+	assert_int_equal(parse("-a user:/run/a,mode=user,lro=1 -a user:b --allow=01:00.0"), 0);
+	named = plx_pci_named_find(&options.allow, "user:/run/a");
+	assert_non_null(named);
+	assert_int_equal(named->addr, PCI_ADDR_USER);
+	assert_int_equal(named->modes, 1u << PLX_VFIO_USER);
+	assert_string_equal(named->args, "lro=1");
+	named = plx_pci_named_find(&options.allow, "user:b");
+	assert_non_null(named);
+	assert_string_equal(named->args, "");
+	assert_non_null(allowed(0x100));
+
+	assert_int_equal(parse("-a user:/run/a -a user:/run/a"), -EINVAL);
+	assert_int_equal(parse("-a user:"), -EINVAL);
+	assert_int_equal(parse("-b user:/run/a"), -EINVAL);
+	memset(longest, 'x', sizeof(longest));
+	longest[107] = '\0';
+	strcat(path, longest);
+	assert_int_equal(parse(path), 0);
+	strcat(path, "x");
+	assert_int_equal(parse(path), -EINVAL);
+}
+
 static void stops_at_two_dashes(void **state)
 {
 	(void)state;
 	assert_int_equal(parse("-b 01:00.0 -- -b 02:00.0 -a nonsense"), 0);
 	assert_string_equal(left_over(), "-- -b 02:00.0 -a nonsense");
-	assert_non_null(plx_pci_named_find(&options.block, 0x100));
-	assert_null(plx_pci_named_find(&options.block, 0x200));
+	assert_non_null(found(&options.block, 0x100));
+	assert_null(found(&options.block, 0x200));
 }
 
 static void every_form(void **state)
@@ -282,6 +319,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(addresses),
 		cmocka_unit_test_setup_teardown(takes_its_own_only, setup, teardown),
+		cmocka_unit_test_setup_teardown(sockets, setup, teardown),
 		cmocka_unit_test_setup_teardown(stops_at_two_dashes, setup, teardown),
 		cmocka_unit_test_setup_teardown(every_form, setup, teardown),
 		cmocka_unit_test_setup_teardown(device_keys, setup, teardown),

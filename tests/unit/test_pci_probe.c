@@ -182,6 +182,50 @@ static void no_driver_for_it(void **state)
 	assert_string_equal(pci_vfio.trace, "");
 }
 
+static void put_ids(uint16_t vendor, uint16_t device)
+{
+	pci_vfio_put16(PCI_VENDOR_ID, vendor);
+	pci_vfio_put16(PCI_DEVICE_ID, device);
+	pci_vfio_put16(PCI_SUBSYSTEM_VENDOR_ID, 0x1af4);
+	pci_vfio_put16(PCI_SUBSYSTEM_ID, 0x1100);
+	pci_vfio_put32(PCI_CLASS_REVISION, 0x02000003);
+}
+
+/* What a process serves is known when it is claimed: once, for it serves one client at a time. */
+static void functions_of_processes(void **state)
+{
+	struct plx_pci *pci;
+
+	(void)state;
+	put_ids(0x8086, 0x10d3);
+	assert_int_equal(scan("-a user:/run/b,lro=1 -a user:/run/a -a 02:00.0"), 0);
+	/* Behind the addresses, as they were named. */
+	assert_string_equal(plx_pci_at(bus, 1)->name, "0000:02:00.0");
+	pci = plx_pci_at(bus, 2);
+	assert_string_equal(pci->name, "user:/run/b");
+	assert_string_equal(pci->args, "lro=1");
+	assert_int_equal(pci->id.vendor, 0);
+	assert_string_equal(plx_pci_at(bus, 3)->name, "user:/run/a");
+	assert_string_equal(pci_vfio.trace, "");
+	assert_int_equal(plx_pci_probe(bus, NULL), 3);
+	assert_int_equal(pci->id.vendor, 0x8086);
+	assert_int_equal(pci->id.device, 0x10d3);
+	assert_int_equal(pci->id.subvendor, 0x1af4);
+	assert_int_equal(pci->id.subdevice, 0x1100);
+	assert_int_equal(pci->id.class_code, 0x020000);
+	assert_ptr_equal(pci->driver, &driver);
+}
+
+static void no_driver_for_a_process(void **state)
+{
+	(void)state;
+	put_ids(0x8086, 0x1234);
+	assert_int_equal(scan("-a user:/run/a"), 0);
+	assert_int_equal(plx_pci_probe(bus, NULL), -ENODEV);
+	assert_non_null(strstr(pci_sysfs_last_error(), "8086:1234 (class 020000)"));
+	assert_int_equal(pci_vfio.claimed, 0);
+}
+
 static void events_are_passed_on(void **state)
 {
 	struct plx_pci *pci;
@@ -209,6 +253,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(claims_that_fail, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_function_that_is_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_driver_for_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(functions_of_processes, setup, teardown),
+		cmocka_unit_test_setup_teardown(no_driver_for_a_process, setup, teardown),
 		cmocka_unit_test_setup_teardown(events_are_passed_on, setup, teardown),
 	};
 

@@ -113,7 +113,9 @@ static void a_container_of_iommufds_is_named(void **state)
 
 static void names_of_modes_go_both_ways(void **state)
 {
-	static const char *const bad[] = { "", "CDEV", "cdev ", "type1v3", "user", "noiommu_cdev" };
+	static const char *const bad[] = {
+		"", "CDEV", "cdev ", "type1v3", "user:", "noiommu_cdev"
+	};
 	enum plx_vfio_mode parsed;
 	size_t i;
 
@@ -124,6 +126,9 @@ static void names_of_modes_go_both_ways(void **state)
 		assert_int_equal(parsed, mode);
 		assert_int_equal(plx_vfio_mode_unsafe(mode), mode >= PLX_VFIO_NOIOMMU_CDEV);
 	}
+	assert_int_equal(plx_vfio_mode_parse("user", &parsed), 0);
+	assert_int_equal(parsed, PLX_VFIO_USER);
+	assert_false(plx_vfio_mode_unsafe(PLX_VFIO_USER));
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_equal(plx_vfio_mode_parse(bad[i], &parsed), -EINVAL);
 	assert_string_equal(plx_vfio_mode_name(PLX_VFIO_MODES), "?");

@@ -163,7 +163,7 @@ static void the_policy_holds_when_claiming(void **state)
 		assert_int_equal(plx_ioas_create(&policy, &ioas), 0);
 		assert_int_equal(rig_map(ioas, VA, 8 * HUGE), 0);
 		for (i = 0; i < 2; i++)
-			assert_int_equal(plx_vfio_open(ioas, all[i].bdf, &opts[i], &open[i], NULL),
+			assert_int_equal(plx_vfio_open(ioas, all[i].name, &opts[i], &open[i], NULL),
 					 0);
 		for (i = 0; i < 2; i++)
 			assert_true(rig_reaches(ioas, dev[i], VA, 8 * HUGE));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <string.h>
 
 #include "bus.h"
 
@@ -59,6 +60,11 @@ int plx_pci_addr_parse(const char *text, bool short_form, uint64_t *addr)
 		return -EINVAL;
 	*addr = (uint64_t)domain << 16 | bus << 8 | device << 3 | function;
 	return 0;
+}
+
+bool plx_pci_is_user(const char *name)
+{
+	return !strncmp(name, "user:", 5);
 }
 
 void plx_pci_addr_name(uint64_t addr, char name[PLX_PCI_NAME_LEN])

@@ -25,6 +25,26 @@ static int bad_address(const char *text)
 	return -EINVAL;
 }
 
+/* Puts a name in the form that functions are found by. */
+static int read_name(const char *text, struct pci_named *named)
+{
+	if (plx_pci_is_user(text)) {
+		if (!text[strlen("user:")] || strlen(text) >= sizeof(named->name)) {
+			plx_err("'%.32s' is no socket: write user:PATH, a path of at most %zu "
+				"bytes",
+				text, sizeof(named->name) - sizeof("user:"));
+			return -EINVAL;
+		}
+		strcpy(named->name, text);
+		named->addr = PCI_ADDR_USER;
+		return 0;
+	}
+	if (plx_pci_addr_parse(text, true, &named->addr))
+		return bad_address(text);
+	plx_pci_addr_name(named->addr, named->name);
+	return 0;
+}
+
 static int no_memory(void)
 {
 	plx_err("out of memory while reading the PCI options");
@@ -63,12 +83,12 @@ static int parse_mode(const char *text, size_t len, unsigned *modes)
 	return -EINVAL;
 }
 
-struct pci_named *plx_pci_named_find(const struct pci_named_list *list, uint64_t addr)
+struct pci_named *plx_pci_named_find(const struct pci_named_list *list, const char *name)
 {
 	struct pci_named *named;
 
 	TAILQ_FOREACH(named, list, link) {
-		if (named->addr == addr)
+		if (!strcmp(named->name, name))
 			return named;
 	}
 	return NULL;
@@ -110,36 +130,28 @@ static int parse_keys(struct pci_named *named, const char *device, const char *t
 
 static int set_allow(struct pci_options *options, const char *value)
 {
-	char name[PLX_PCI_NAME_LEN];
 	size_t len = strcspn(value, ",");
 	struct pci_named *named;
-	uint64_t addr;
 	int err;
 
-	if (len >= sizeof(name))
-		return bad_address(value);
-	memcpy(name, value, len);
-	name[len] = '\0';
-	if (plx_pci_addr_parse(name, true, &addr))
-		return bad_address(name);
-	if (plx_pci_named_find(&options->allow, addr)) {
-		plx_err("-a %s: the function is named twice", name);
-		return -EINVAL;
-	}
-	/* The driver's keys are a part of the value, so its length is room enough. */
+	/* The name and the driver's keys are parts of the value, so its length is room enough. */
 	named = plx_sys->alloc(sizeof(*named) + strlen(value) + 1);
 	if (!named)
 		return no_memory();
-	named->addr = addr;
-	if (value[len]) {
-		err = parse_keys(named, name, value + len + 1);
-		if (err) {
-			plx_sys->free(named);
-			return err;
-		}
+	memcpy(named->args, value, len);
+	err = read_name(named->args, named);
+	memset(named->args, 0, len);
+	if (!err && plx_pci_named_find(&options->allow, named->name)) {
+		plx_err("-a %s: the function is named twice", named->name);
+		err = -EINVAL;
 	}
-	TAILQ_INSERT_TAIL(&options->allow, named, link);
-	return 0;
+	if (!err && value[len])
+		err = parse_keys(named, named->name, value + len + 1);
+	if (err)
+		plx_sys->free(named);
+	else
+		TAILQ_INSERT_TAIL(&options->allow, named, link);
+	return err;
 }
 
 static int set_block(struct pci_options *options, const char *value)
@@ -149,12 +161,11 @@ static int set_block(struct pci_options *options, const char *value)
 
 	if (plx_pci_addr_parse(value, true, &addr))
 		return bad_address(value);
-	if (plx_pci_named_find(&options->block, addr))
-		return 0;
 	named = plx_sys->alloc(sizeof(*named) + 1);
 	if (!named)
 		return no_memory();
 	named->addr = addr;
+	plx_pci_addr_name(addr, named->name);
 	TAILQ_INSERT_TAIL(&options->block, named, link);
 	return 0;
 }
@@ -209,7 +220,7 @@ static int set_vf_token(struct pci_options *options, const char *value)
 }
 
 static const struct option_def option_defs[] = {
-	{ "--allow", 'a', "a PCI address", set_allow },
+	{ "--allow", 'a', "a PCI address or user:PATH", set_allow },
 	{ "--block", 'b', "a PCI address", set_block },
 	{ "--vfio-mode", 0, "access modes", set_modes },
 	{ "--allow-noiommu", 0, NULL, set_noiommu },
@@ -334,8 +345,10 @@ void plx_pci_usage(FILE *out)
 		"                        %s\n"
 		"  --allow-noiommu       accept devices that can reach all of memory, unprotected\n"
 		"  --vfio-vf-token UUID  for virtual functions of a function that VFIO holds\n"
-		"NAME is a PCI address, like 0000:01:00.0 or 01:00.0. Without -a, every function "
-		"is\n"
-		"used that is bound to vfio-pci and that a driver of this program takes.\n",
+		"NAME is a PCI address, like 0000:01:00.0 or 01:00.0, or for -a user:PATH, a "
+		"device that\n"
+		"another process serves at that vfio-user socket. Without -a, every function is "
+		"used that\n"
+		"is bound to vfio-pci and that a driver of this program takes.\n",
 		mode_names(known, sizeof(known)));
 }

@@ -28,9 +28,16 @@
 int plx_pci_addr_parse(const char *text, bool short_form, uint64_t *addr);
 void plx_pci_addr_name(uint64_t addr, char name[PLX_PCI_NAME_LEN]);
 
+/* Behind all addresses: what a function of a process's counts as. */
+#define PCI_ADDR_USER UINT64_MAX
+
+/* Whether a name is "user:PATH". */
+bool plx_pci_is_user(const char *name);
+
 /* A function that the user named, and what was said about it. */
 struct pci_named {
 	TAILQ_ENTRY(pci_named) link;
+	char name[PLX_PCI_NAME_LEN];
 	uint64_t addr;
 	unsigned modes; /* 0: not said */
 	char args[];	/* the driver's keys */
@@ -50,7 +57,7 @@ void plx_pci_options_init(struct pci_options *options);
 /* Takes the bus's options out of argv. 0, or -EINVAL and -ENOMEM with one line logged. */
 int plx_pci_options_parse(struct pci_options *options, int *argc, char **argv);
 void plx_pci_options_free(struct pci_options *options);
-struct pci_named *plx_pci_named_find(const struct pci_named_list *list, uint64_t addr);
+struct pci_named *plx_pci_named_find(const struct pci_named_list *list, const char *name);
 
 struct pci_fn {
 	struct plx_pci pci; /* first: drivers hold a pointer to it */

@@ -65,21 +65,52 @@ static void let_go(struct pci_fn *fn)
 	pci->driver = NULL;
 }
 
-static int probe_function(struct pci_fn *fn, struct plx_ioas *ioas)
+static const struct plx_pci_driver *find_driver(const struct plx_pci *pci)
 {
-	struct plx_pci *pci = &fn->pci;
 	const struct plx_pci_driver *driver = plx_pci_match(pci);
-	int err;
 
-	if (!driver) {
+	if (!driver)
 		plx_err("%s: no driver of this program takes %04x:%04x (class %06x)", pci->name,
 			pci->id.vendor, pci->id.device, pci->id.class_code);
-		return -ENODEV;
+	return driver;
+}
+
+/* Of a function that sysfs doesn't know (PCI Local Bus 3.0, 6.2.1 and 6.2.4). */
+static void read_id(struct plx_pci *pci)
+{
+	pci->id = (struct plx_pci_id){
+		.vendor = plx_pci_cfg_read16(pci, PCI_VENDOR_ID),
+		.device = plx_pci_cfg_read16(pci, PCI_DEVICE_ID),
+		.subvendor = plx_pci_cfg_read16(pci, PCI_SUBSYSTEM_VENDOR_ID),
+		.subdevice = plx_pci_cfg_read16(pci, PCI_SUBSYSTEM_ID),
+		.class_code = plx_pci_cfg_read32(pci, PCI_CLASS_REVISION) >> 8,
+	};
+}
+
+static int probe_function(struct pci_fn *fn, struct plx_ioas *ioas)
+{
+	bool user = fn->addr == PCI_ADDR_USER;
+	const struct plx_pci_driver *driver = NULL;
+	struct plx_pci *pci = &fn->pci;
+	int err;
+
+	if (!user) {
+		driver = find_driver(pci);
+		if (!driver)
+			return -ENODEV;
 	}
 	err = plx_vfio_open(ioas, pci->name, &fn->opts, &pci->vfio, NULL);
 	if (err)
 		return err;
 	pci->ioas = ioas;
+	if (user) {
+		read_id(pci);
+		driver = find_driver(pci);
+		if (!driver) {
+			let_go(fn);
+			return -ENODEV;
+		}
+	}
 	err = plx_pci_set_command(pci, true, false);
 	if (err) {
 		plx_err("%s: memory decoding can't be turned on: %s", pci->name, strerror(-err));

@@ -103,7 +103,7 @@ static bool is_vfio(const char *name)
 /* What the user and our drivers say about a function. */
 static void choose(const struct pci_options *options, struct pci_fn *fn)
 {
-	const struct pci_named *named = plx_pci_named_find(&options->allow, fn->addr);
+	const struct pci_named *named = plx_pci_named_find(&options->allow, fn->pci.name);
 
 	fn->pci.args = "";
 	fn->opts = (struct plx_vfio_opts)PLX_VFIO_OPTS_INIT;
@@ -118,7 +118,7 @@ static void choose(const struct pci_options *options, struct pci_fn *fn)
 		if (named->modes)
 			fn->opts.modes = named->modes;
 	} else if (TAILQ_EMPTY(&options->allow)) {
-		fn->in_use = !plx_pci_named_find(&options->block, fn->addr) &&
+		fn->in_use = !plx_pci_named_find(&options->block, fn->pci.name) &&
 			     plx_pci_match(&fn->pci) && is_vfio(fn->pci.name);
 	}
 }
@@ -135,10 +135,26 @@ static void insert_sorted(struct pci_fn_list *fns, struct pci_fn *fn)
 		TAILQ_INSERT_HEAD(fns, fn, link);
 }
 
+static int add_function(struct plx_pci_bus *bus, const char *name, uint64_t addr,
+			const struct plx_pci_id *id, int node)
+{
+	struct pci_fn *fn = plx_sys->alloc(sizeof(*fn));
+
+	if (!fn)
+		return -ENOMEM;
+	fn->addr = addr;
+	strcpy(fn->pci.name, name);
+	fn->pci.id = *id;
+	fn->pci.node = node;
+	choose(&bus->options, fn);
+	insert_sorted(&bus->fns, fn);
+	return 0;
+}
+
 static int scan_function(struct plx_pci_bus *bus, const char *name)
 {
+	char canonical[PLX_PCI_NAME_LEN];
 	struct plx_pci_id id;
-	struct pci_fn *fn;
 	uint64_t addr;
 	int err, node;
 
@@ -153,16 +169,39 @@ static int scan_function(struct plx_pci_bus *bus, const char *name)
 		plx_debug("%s: passed over: %s", name, strerror(-err));
 		return is_ours(err) ? err : 0;
 	}
-	fn = plx_sys->alloc(sizeof(*fn));
-	if (!fn)
-		return -ENOMEM;
-	fn->addr = addr;
-	plx_pci_addr_name(addr, fn->pci.name);
-	fn->pci.id = id;
-	fn->pci.node = node;
-	choose(&bus->options, fn);
-	insert_sorted(&bus->fns, fn);
-	return 0;
+	plx_pci_addr_name(addr, canonical);
+	return add_function(bus, canonical, addr, &id, node);
+}
+
+/*
+ * Functions of processes. What they are is asked when they are claimed: a process serves one
+ * client at a time and may do something when it leaves, so there is one connection, not two.
+ */
+static int add_user_functions(struct plx_pci_bus *bus)
+{
+	const struct plx_pci_id unknown = { 0 };
+	const struct pci_named *named;
+	int err = 0;
+
+	TAILQ_FOREACH(named, &bus->options.allow, link) {
+		if (named->addr == PCI_ADDR_USER && !err)
+			err = add_function(bus, named->name, PCI_ADDR_USER, &unknown, PLX_NODE_ANY);
+	}
+	if (err)
+		plx_err("PCI scan stopped: %s", strerror(-err));
+	return err;
+}
+
+/* Whether sysfs has a say: not if all that is used comes from processes. */
+static bool wants_sysfs(const struct pci_options *options)
+{
+	const struct pci_named *named;
+
+	TAILQ_FOREACH(named, &options->allow, link) {
+		if (named->addr != PCI_ADDR_USER)
+			return true;
+	}
+	return TAILQ_EMPTY(&options->allow);
 }
 
 static int scan_sysfs(struct plx_pci_bus *bus)
@@ -205,16 +244,14 @@ static int check_named(const struct plx_pci_bus *bus)
 {
 	const struct pci_named *named;
 	const struct pci_fn *fn;
-	char name[PLX_PCI_NAME_LEN];
 
 	TAILQ_FOREACH(named, &bus->options.allow, link) {
 		TAILQ_FOREACH(fn, &bus->fns, link) {
-			if (fn->addr == named->addr)
+			if (!strcmp(fn->pci.name, named->name))
 				break;
 		}
 		if (!fn) {
-			plx_pci_addr_name(named->addr, name);
-			plx_err("-a %s: no such PCI function in " PCI_DEVICES, name);
+			plx_err("-a %s: no such PCI function in " PCI_DEVICES, named->name);
 			return -ENODEV;
 		}
 	}
@@ -234,8 +271,10 @@ int plx_pci_scan(int *argc, char **argv, struct plx_pci_bus **out)
 	TAILQ_INIT(&bus->fns);
 	plx_pci_options_init(&bus->options);
 	err = plx_pci_options_parse(&bus->options, argc, argv);
-	if (!err)
+	if (!err && wants_sysfs(&bus->options))
 		err = scan_sysfs(bus);
+	if (!err)
+		err = add_user_functions(bus);
 	if (!err)
 		err = check_named(bus);
 	if (err) {

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A vfio-user peer as an IOMMU context: it is told which memory it may reach, and given the file
+ * that holds it where there is one. It takes any address.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "ioas.h"
+#include "refusal.h"
+#include "user.h"
+
+struct user_context {
+	struct plx_iommu base;
+	struct plx_user *user;
+};
+
+static struct plx_user *peer(const struct plx_iommu *iommu)
+{
+	return ((const struct user_context *)iommu)->user;
+}
+
+/*
+ * A device that is lost after its claim reaches nothing: that is no reason to refuse memory to the
+ * others in the address space.
+ */
+static bool is_moot(const struct plx_user *user)
+{
+	return user->claimed && plx_user_is_lost(user);
+}
+
+static int send_map(struct plx_user *user, const struct plx_iommu_map *map)
+{
+	bool shared = map->fd >= 0 && user->peer.max_msg_fds;
+	struct vfu_dma_map arg = {
+		.argsz = sizeof(arg),
+		.offset = shared ? map->fd_offset : 0,
+		.addr = map->key,
+		.size = map->len,
+	};
+	struct plx_user_call call = {
+		.cmd = VFU_DMA_MAP,
+		.body = { { &arg, sizeof(arg) } },
+		.nbody = 1,
+		.fds = &map->fd,
+		.nfds = shared,
+	};
+
+	if (map->access & PLX_DMA_READ)
+		arg.flags |= VFU_MAP_READ;
+	if (map->access & PLX_DMA_WRITE)
+		arg.flags |= VFU_MAP_WRITE;
+	return plx_user_call(user, &call);
+}
+
+static int refuse_map(struct plx_refusal *why, const struct plx_user *user,
+		      const struct plx_iommu_map *map, int err)
+{
+	if (plx_user_is_lost(user))
+		return plx_refuse(why, PLX_REFUSED_MEMORY, err, "%s", user->reason);
+	return plx_refuse(why, PLX_REFUSED_MEMORY, err,
+			  "%s: its process refuses a DMA map of %" PRIu64 " KiB at 0x%" PRIx64
+			  ": %s",
+			  user->name, map->len >> 10, map->key, strerror(-err));
+}
+
+static int user_map(struct plx_iommu *iommu, const struct plx_iommu_map *map,
+		    struct plx_refusal *why)
+{
+	struct plx_user *user = peer(iommu);
+	const struct plx_user_map entry = { map->key, map->len, map->va, map->access };
+	/* The smallest page that it knows. */
+	uint64_t page = user->peer.pgsizes & -user->peer.pgsizes;
+	int err;
+
+	if (is_moot(user))
+		return 0;
+	if ((map->key | map->len) & (page - 1))
+		return plx_refuse(why, PLX_REFUSED_MEMORY, -EINVAL,
+				  "%s: its process takes DMA maps in pages of %" PRIu64
+				  " KiB only, not %" PRIu64 " KiB at 0x%" PRIx64,
+				  user->name, page >> 10, map->len >> 10, map->key);
+	if (user->nmaps >= user->peer.max_dma_maps)
+		return plx_refuse(why, PLX_REFUSED_MEMORY, -ENOSPC,
+				  "%s: its process takes %u DMA maps, and all are used up: use "
+				  "larger pages",
+				  user->name, user->peer.max_dma_maps);
+	err = plx_user_map_add(user, &entry);
+	if (err)
+		return plx_refuse(why, PLX_REFUSED_KERNEL, err, "out of memory for book-keeping");
+	err = send_map(user, map);
+	if (err && !is_moot(user)) {
+		plx_user_map_drop(user, map->key);
+		return refuse_map(why, user, map, err);
+	}
+	return 0;
+}
+
+static int user_unmap(struct plx_iommu *iommu, uint64_t key, uint64_t len)
+{
+	struct plx_user *user = peer(iommu);
+	struct vfu_dma_unmap arg = { .argsz = sizeof(arg), .addr = key, .size = len }, reply;
+	struct plx_user_call call = {
+		.cmd = VFU_DMA_UNMAP,
+		.body = { { &arg, sizeof(arg) } },
+		.nbody = 1,
+		.reply = &reply,
+		.reply_len = sizeof(reply),
+	};
+	int err = plx_user_is_lost(user) ? 0 : plx_user_call(user, &call);
+
+	plx_user_map_drop(user, key);
+	if (plx_user_is_lost(user))
+		return 0;
+	if (err)
+		return err;
+	return reply.addr == key && reply.size == len ? 0 : -EIO;
+}
+
+static int user_ranges(struct plx_iommu *iommu, struct plx_ranges *ranges)
+{
+	(void)iommu;
+	return plx_ranges_add(ranges, PLX_IOVA_FALLBACK_FIRST, INT64_MAX);
+}
+
+/* The connection is the claim's, and ends all maps with it. */
+static void user_destroy(struct plx_iommu *iommu)
+{
+	plx_sys->free(iommu);
+}
+
+static const struct plx_iommu_ops user_ops = {
+	.name = "vfio-user peer",
+	.translates = true,
+	.map = user_map,
+	.unmap = user_unmap,
+	.ranges = user_ranges,
+	.destroy = user_destroy,
+};
+
+int plx_user_iommu(struct plx_user *user, struct plx_iommu **out, struct plx_refusal *why)
+{
+	struct user_context *c = plx_sys->alloc(sizeof(*c));
+
+	if (!c)
+		return plx_refuse(why, PLX_REFUSED_KERNEL, -ENOMEM, "out of memory");
+	c->base.ops = &user_ops;
+	c->base.mode = PLX_VFIO_USER;
+	c->base.fd = -1;
+	c->base.given = -1;
+	c->user = user;
+	*out = &c->base;
+	return 0;
+}

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio-user, the client's end of a connection.
+ *
+ * A thread that wants something sends its request and waits for the answer, all under one lock. The
+ * peer may ask for something, too (memory that it couldn't map): such requests are served while an
+ * answer is waited for and, when nobody waits, from plx_user_poll().
+ *
+ * Facts are from QEMU's docs/interop/vfio-user.rst ("the specification").
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <pollux/log.h>
+
+#include "refusal.h"
+#include "user.h"
+
+#define POLL_MESSAGES 64 /* served by one call: a peer that asks faster keeps no thread busy */
+
+bool plx_user_is_lost(const struct plx_user *user)
+{
+	return __atomic_load_n(&user->lost, __ATOMIC_RELAXED);
+}
+
+/* Ends the connection for the reason given. */
+static int lose(struct plx_user *user, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static int lose(struct plx_user *user, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(user->reason, sizeof(user->reason), fmt, args);
+	va_end(args);
+	__atomic_store_n(&user->lost, true, __ATOMIC_RELAXED);
+	/* Who polls the descriptor hears of it, and so does the peer. */
+	plx_sys->shutdown(user->fd, SHUT_RDWR);
+	if (user->claimed)
+		plx_err("%s: %s: the device is lost; close it and claim it again", user->name,
+			user->reason);
+	return -EIO;
+}
+
+/* The same after an error of the socket's, while busy with a command. */
+static int lose_socket(struct plx_user *user, unsigned int cmd, int err)
+{
+	switch (err) {
+	case -ETIMEDOUT:
+		return lose(user, "no answer to %s within %d s", plx_vfu_cmd_name(cmd),
+			    PLX_USER_TIMEOUT_MS / 1000);
+	case -ECONNRESET: return lose(user, "the process that serves it closed the connection");
+	case -EPROTO: return lose(user, "its process sent what is no message");
+	case -EMSGSIZE: return lose(user, "its process sent a message that is too long");
+	case -E2BIG:
+		return lose(user,
+			    "its process sent too many descriptors, or this one has no room left "
+			    "for them");
+	default: return lose(user, "its connection failed: %s", strerror(-err));
+	}
+}
+
+/*
+ * Requests of the peer's.
+ */
+static const struct plx_user_map *find_map(const struct plx_user *user, uint64_t iova)
+{
+	unsigned int i;
+
+	for (i = 0; i < user->nmaps; i++)
+		if (iova - user->map[i].iova < user->map[i].len)
+			return &user->map[i];
+	return NULL;
+}
+
+/* Copies from our memory at iova or, if write, to it. -EFAULT: not mapped that way, in part. */
+static int copy(const struct plx_user *user, uint64_t iova, char *buf, uint64_t len, bool write)
+{
+	while (len) {
+		const struct plx_user_map *map = find_map(user, iova);
+		uint64_t at, part;
+		char *mem;
+
+		if (!map || !(map->access & (write ? PLX_DMA_WRITE : PLX_DMA_READ)))
+			return -EFAULT;
+		at = iova - map->iova;
+		part = map->len - at < len ? map->len - at : len;
+		mem = (char *)(uintptr_t)map->va + at;
+		memcpy(write ? mem : buf, write ? buf : mem, part);
+		iova += part;
+		buf += part;
+		len -= part;
+	}
+	return 0;
+}
+
+/* DMA_READ and DMA_WRITE. *data: what the answer to a read carries, to be freed. */
+static int serve_dma(const struct plx_user *user, const struct vfu_msg *msg,
+		     struct vfu_dma_access *access, void **data)
+{
+	bool write = msg->header.cmd == VFU_DMA_WRITE;
+
+	if (plx_vfu_msg_get(msg, access, sizeof(*access)) || access->count > VFU_MAX_XFER ||
+	    msg->len - sizeof(*access) != (write ? access->count : 0))
+		return -EINVAL;
+	if (write)
+		return copy(user, access->addr, (char *)(uintptr_t)msg->body + sizeof(*access),
+			    access->count, true);
+	*data = plx_sys->alloc(access->count + 1);
+	return *data ? copy(user, access->addr, *data, access->count, false) : -ENOMEM;
+}
+
+/* Answers a request. Only a failure of the socket is an error. */
+static int serve(struct plx_user *user, const struct vfu_msg *msg)
+{
+	struct vfu_header header = { .id = msg->header.id, .cmd = msg->header.cmd };
+	struct vfu_dma_access access;
+	struct iovec body[2] = { { &access, sizeof(access) } };
+	unsigned int nbody = 1;
+	void *data = NULL;
+	int err = -ENOTSUP;
+
+	if (header.cmd == VFU_DMA_READ || header.cmd == VFU_DMA_WRITE)
+		err = serve_dma(user, msg, &access, &data);
+	header.flags = VFU_F_REPLY;
+	if (err) {
+		header.flags |= VFU_F_ERROR;
+		header.err = -err;
+		nbody = 0;
+	} else if (data) {
+		body[nbody++] = (struct iovec){ data, access.count };
+	}
+	err = 0;
+	if (!(msg->header.flags & VFU_F_NO_REPLY))
+		err = plx_vfu_send(user->fd, &header, body, nbody, NULL, 0, PLX_USER_TIMEOUT_MS);
+	plx_sys->free(data);
+	return err ? lose_socket(user, header.cmd, err) : 0;
+}
+
+static bool is_command(const struct vfu_msg *msg)
+{
+	return (msg->header.flags & VFU_F_TYPE) == VFU_F_COMMAND;
+}
+
+/* Serves what is waiting, while max lasts. Replies are to nothing here. */
+static int serve_waiting(struct plx_user *user, unsigned int max)
+{
+	struct vfu_msg msg;
+	int got, err = 0;
+
+	while (!err && max--) {
+		got = plx_vfu_rx(&user->rx, &msg);
+		if (!got)
+			break;
+		if (got < 0)
+			return lose_socket(user, 0, got);
+		err = is_command(&msg) ? serve(user, &msg)
+				       : lose(user, "its process sent an answer to no request (%s)",
+					      plx_vfu_cmd_name(msg.header.cmd));
+		plx_vfu_msg_done(&msg);
+	}
+	return err;
+}
+
+bool plx_user_poll(struct plx_user *user)
+{
+	/* Who has the lock waits for an answer and serves meanwhile. */
+	if (!plx_user_is_lost(user) && !pthread_mutex_trylock(&user->lock)) {
+		serve_waiting(user, POLL_MESSAGES);
+		pthread_mutex_unlock(&user->lock);
+	}
+	return !plx_user_is_lost(user);
+}
+
+/*
+ * Requests of ours.
+ */
+static int take_file(struct plx_user *user, struct vfu_msg *msg, struct plx_user_call *call)
+{
+	if (call->file)
+		*call->file = -1;
+	if (msg->nfds > (call->file ? 1 : 0))
+		return lose(user, "the answer to %s came with %u descriptors",
+			    plx_vfu_cmd_name(call->cmd), msg->nfds);
+	if (msg->nfds) {
+		*call->file = msg->fds[0];
+		msg->fds[0] = -1;
+	}
+	return 0;
+}
+
+static int take_answer(struct plx_user *user, const struct vfu_header *sent, struct vfu_msg *msg,
+		       struct plx_user_call *call)
+{
+	int err = plx_vfu_check_reply(sent, &msg->header, call->reply_len);
+	const char *name = plx_vfu_cmd_name(call->cmd);
+	size_t rest;
+
+	if (msg->header.id != sent->id || msg->header.cmd != sent->cmd)
+		return lose(user, "%s (id %u) was answered with %s (id %u)", name, sent->id,
+			    plx_vfu_cmd_name(msg->header.cmd), msg->header.id);
+	if (msg->header.flags & VFU_F_ERROR)
+		return err;
+	rest = msg->len - call->reply_len;
+	if (err || rest > call->data_len)
+		return lose(user, "the answer to %s has %zu bytes instead of %zu%s", name, msg->len,
+			    call->reply_len + (err ? 0 : call->data_len),
+			    err || !call->data_len ? "" : " at most");
+	if (call->reply_len)
+		memcpy(call->reply, msg->body, call->reply_len);
+	if (rest)
+		memcpy(call->data, (const char *)msg->body + call->reply_len, rest);
+	call->data_len = rest;
+	return take_file(user, msg, call);
+}
+
+static int exchange(struct plx_user *user, struct plx_user_call *call)
+{
+	struct vfu_header header = { .id = ++user->id, .cmd = call->cmd };
+	int64_t deadline = plx_vfu_deadline(PLX_USER_TIMEOUT_MS), left;
+	struct vfu_msg msg;
+	bool served;
+	int err;
+
+	err = plx_vfu_send(user->fd, &header, call->body, call->nbody, call->fds, call->nfds,
+			   PLX_USER_TIMEOUT_MS);
+	if (err)
+		return lose_socket(user, call->cmd, err);
+	do {
+		left = deadline - plx_vfu_deadline(0);
+		err = plx_vfu_recv(&user->rx, &msg, left > 0 ? (int)left : 0);
+		if (err)
+			return lose_socket(user, call->cmd, err);
+		served = is_command(&msg);
+		err = served ? serve(user, &msg) : take_answer(user, &header, &msg, call);
+		plx_vfu_msg_done(&msg);
+	} while (served && !err);
+	return err;
+}
+
+int plx_user_call(struct plx_user *user, struct plx_user_call *call)
+{
+	int err;
+
+	pthread_mutex_lock(&user->lock);
+	err = plx_user_is_lost(user) ? -EIO : exchange(user, call);
+	/* What came behind the answer is out of the socket: nothing would announce it any more. */
+	if (user->rx.start != user->rx.end && !plx_user_is_lost(user))
+		serve_waiting(user, POLL_MESSAGES);
+	pthread_mutex_unlock(&user->lock);
+	return err;
+}
+
+/*
+ * Memory.
+ */
+int plx_user_map_add(struct plx_user *user, const struct plx_user_map *map)
+{
+	unsigned int room = user->room ? 2 * user->room : 64;
+	struct plx_user_map *bigger;
+	int err = 0;
+
+	pthread_mutex_lock(&user->lock);
+	if (user->nmaps == user->room) {
+		bigger = plx_sys->alloc(room * sizeof(*bigger));
+		if (!bigger) {
+			err = -ENOMEM;
+			goto unlock;
+		}
+		if (user->nmaps)
+			memcpy(bigger, user->map, user->nmaps * sizeof(*bigger));
+		plx_sys->free(user->map);
+		user->map = bigger;
+		user->room = room;
+	}
+	user->map[user->nmaps++] = *map;
+unlock:
+	pthread_mutex_unlock(&user->lock);
+	return err;
+}
+
+void plx_user_map_drop(struct plx_user *user, uint64_t iova)
+{
+	unsigned int i;
+
+	pthread_mutex_lock(&user->lock);
+	for (i = 0; i < user->nmaps && user->map[i].iova != iova; i++)
+		;
+	if (i < user->nmaps)
+		user->map[i] = user->map[--user->nmaps];
+	pthread_mutex_unlock(&user->lock);
+}
+
+/*
+ * The connection.
+ */
+static int refuse_connect(const char *path, int err, struct plx_refusal *why)
+{
+	struct stat st;
+
+	if (err != -ECONNREFUSED)
+		return plx_refuse_socket(why, path, err);
+	if (!plx_sys->stat(path, &st) && !S_ISSOCK(st.st_mode))
+		return plx_refuse(why, PLX_REFUSED_NODE, -ENOTSOCK, "%s is no socket", path);
+	return plx_refuse(why, PLX_REFUSED_NODE, err,
+			  "nobody serves %s any more: start the process that does", path);
+}
+
+static int agree_on_version(struct plx_user *user, struct plx_refusal *why)
+{
+	struct vfu_caps ours = VFU_CAPS_OURS;
+	struct vfu_version version;
+	struct plx_user_call call = { .cmd = VFU_VERSION, .nbody = 1 };
+	size_t room = sizeof(version) + VFU_MAX_JSON;
+	char *body = plx_sys->alloc(2 * room);
+	int len, err;
+
+	if (!body)
+		return plx_refuse(why, PLX_REFUSED_KERNEL, -ENOMEM, "out of memory");
+	ours.write_multiple = false;
+	len = plx_vfu_version_build(VFU_MINOR, &ours, body, room);
+	call.body[0] = (struct iovec){ body, len > 0 ? len : 0 };
+	call.data = body + room;
+	call.data_len = room;
+	err = len < 0 ? len : plx_user_call(user, &call);
+	if (user->lost)
+		plx_refuse(why, PLX_REFUSED_BUSY, err, "%s (does it serve somebody else?)",
+			   user->reason);
+	else if (err)
+		plx_refuse(why, PLX_REFUSED_NODE, err, "its process refuses this version: %s",
+			   strerror(-err));
+	if (!err) {
+		err = plx_vfu_version_parse(call.data, call.data_len, &version, &user->peer);
+		if (!err && version.minor > VFU_MINOR)
+			err = -ENOTSUP;
+		if (err)
+			plx_refuse(why, PLX_REFUSED_NODE, err,
+				   "its process's version and capabilities make no sense, or are "
+				   "not for this program: %s",
+				   strerror(-err));
+		else
+			user->minor = version.minor;
+	}
+	plx_sys->free(body);
+	return err;
+}
+
+int plx_user_connect(const char *name, const char *path, struct plx_user **out,
+		     struct plx_refusal *why)
+{
+	struct plx_user *user = plx_sys->alloc(sizeof(*user));
+	int err;
+
+	if (!user)
+		return plx_refuse(why, PLX_REFUSED_KERNEL, -ENOMEM, "out of memory");
+	pthread_mutex_init(&user->lock, NULL);
+	snprintf(user->name, sizeof(user->name), "%s", name);
+	user->fd = plx_vfu_connect(path);
+	err = user->fd < 0 ? refuse_connect(path, user->fd, why) : 0;
+	if (!err && plx_vfu_rx_init(&user->rx, user->fd))
+		err = plx_refuse(why, PLX_REFUSED_KERNEL, -ENOMEM, "out of memory");
+	if (!err)
+		err = agree_on_version(user, why);
+	if (err)
+		plx_user_close(user);
+	else
+		*out = user;
+	return err;
+}
+
+void plx_user_close(struct plx_user *user)
+{
+	plx_vfu_rx_fini(&user->rx);
+	if (user->fd >= 0)
+		plx_sys->close(user->fd);
+	plx_sys->free(user->map);
+	pthread_mutex_destroy(&user->lock);
+	plx_sys->free(user);
+}
