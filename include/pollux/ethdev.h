@@ -6,7 +6,9 @@
  * the prefix of its calls. The structures are DPDK's own, so are the mbuf flags and the offload
  * names. What a port can't do is -ENOTSUP, never ignored.
  *
- * Control calls of one port must not run at the same time; a queue belongs to one thread at a time.
+ * Control calls may come from any thread: those of one port wait for each other. A queue belongs to
+ * one thread at a time, and the burst functions take no lock: a port must not be stopped while
+ * somebody is in one of its bursts.
  */
 #ifndef POLLUX_ETHDEV_H
 #define POLLUX_ETHDEV_H
@@ -31,6 +33,7 @@ extern "C" {
 struct plx_eth_burst_ops {
 	uint16_t (*rx)(void *rxq, struct rte_mbuf **pkts, uint16_t count);
 	uint16_t (*tx)(void *txq, struct rte_mbuf **pkts, uint16_t count);
+	uint16_t (*prepare)(void *txq, struct rte_mbuf **pkts, uint16_t count);
 	void **rxq;
 	void **txq;
 } __rte_cache_aligned;
@@ -130,8 +133,9 @@ int plx_eth_xstats_get(uint16_t port, struct rte_eth_xstat *xstats, unsigned int
 int plx_eth_xstats_reset(uint16_t port);
 
 /*
- * Interrupts. Event callbacks run on EAL's interrupt thread. They must not stop, reset or close
- * their port: that would wait for the callback to return.
+ * Interrupts. Event callbacks run on EAL's interrupt thread, without a lock. They must not
+ * configure, start, stop, reset or close their port, nor set up its queues: that could wait for the
+ * callback to return.
  */
 int plx_eth_dev_callback_register(uint16_t port, enum rte_eth_event_type event,
 				  rte_eth_dev_cb_fn cb, void *arg);

@@ -15,14 +15,8 @@
 
 #include "internal.h"
 
-int plx_eth_dev_info_get(uint16_t port, struct rte_eth_dev_info *info)
+void plx_eth_info(struct plx_eth_dev *dev, struct rte_eth_dev_info *info)
 {
-	struct plx_eth_dev *dev = plx_eth_dev_get(port);
-
-	if (!dev)
-		return -ENODEV;
-	if (!info)
-		return -EINVAL;
 	memset(info, 0, sizeof(*info));
 	info->min_mtu = RTE_ETHER_MIN_LEN - RTE_ETHER_HDR_LEN - RTE_ETHER_CRC_LEN;
 	info->max_mtu = UINT16_MAX;
@@ -40,6 +34,17 @@ int plx_eth_dev_info_get(uint16_t port, struct rte_eth_dev_info *info)
 	info->dev_flags = &dev->flags;
 	info->nb_rx_queues = dev->nb_rxq;
 	info->nb_tx_queues = dev->nb_txq;
+}
+
+int plx_eth_dev_info_get(uint16_t port, struct rte_eth_dev_info *info)
+{
+	PLX_ETH_LOCKED(dev, port);
+
+	if (!dev)
+		return -ENODEV;
+	if (!info)
+		return -EINVAL;
+	plx_eth_info(dev, info);
 	return 0;
 }
 
@@ -124,7 +129,7 @@ static int check_conf(const struct plx_eth_dev *dev, const struct rte_eth_dev_in
 int plx_eth_dev_configure(uint16_t port, uint16_t rx_queues, uint16_t tx_queues,
 			  const struct rte_eth_conf *conf)
 {
-	struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	PLX_ETH_LIFE_LOCKED(dev, port);
 	struct rte_eth_dev_info info;
 	struct rte_eth_conf before;
 	uint64_t rx_before, tx_before;
@@ -139,7 +144,7 @@ int plx_eth_dev_configure(uint16_t port, uint16_t rx_queues, uint16_t tx_queues,
 		plx_err("%s: stop the port before configuring it", dev->name);
 		return -EBUSY;
 	}
-	plx_eth_dev_info_get(port, &info);
+	plx_eth_info(dev, &info);
 	if (!rx_queues && !tx_queues) {
 		rx_queues = info.default_rxportconf.nb_queues;
 		tx_queues = info.default_txportconf.nb_queues;
@@ -181,7 +186,7 @@ int plx_eth_dev_configure(uint16_t port, uint16_t rx_queues, uint16_t tx_queues,
 
 int plx_eth_dev_start(uint16_t port)
 {
-	struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	PLX_ETH_LIFE_LOCKED(dev, port);
 	int err;
 
 	if (!dev)
@@ -210,26 +215,30 @@ int plx_eth_dev_start(uint16_t port)
 	dev->running = true;
 	plx_eth_burst_install(dev);
 	if (dev->ops->link_update)
-		dev->ops->link_update(dev, false);
+		dev->ops->link_update(dev);
 	return 0;
 }
 
-int plx_eth_dev_stop(uint16_t port)
+static int dev_stop(struct plx_eth_dev *dev)
 {
-	struct plx_eth_dev *dev = plx_eth_dev_get(port);
 	struct rte_eth_link down = { 0 };
 	int err;
 
-	if (!dev)
-		return -ENODEV;
 	if (!dev->running)
 		return 0;
-	plx_eth_burst_remove(port);
+	plx_eth_burst_remove(dev->port);
 	dev->running = false;
 	err = dev->ops->stop(dev);
 	/* Only now is there no interrupt of the driver's that could say otherwise. */
 	plx_eth_link_publish(dev, &down);
 	return err;
+}
+
+int plx_eth_dev_stop(uint16_t port)
+{
+	PLX_ETH_LIFE_LOCKED(dev, port);
+
+	return dev ? dev_stop(dev) : -ENODEV;
 }
 
 static void dev_close(struct plx_eth_dev *dev)
@@ -242,7 +251,7 @@ static void dev_close(struct plx_eth_dev *dev)
 
 int plx_eth_dev_close(uint16_t port)
 {
-	struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	PLX_ETH_LIFE_LOCKED(dev, port);
 
 	if (!dev)
 		return -ENODEV;
@@ -256,20 +265,22 @@ int plx_eth_dev_close(uint16_t port)
 
 void plx_eth_dev_destroy(struct plx_eth_dev *dev)
 {
-	plx_eth_dev_stop(dev->port);
-	dev_close(dev);
+	PLX_ETH_LIFE_LOCKED(same, dev->port);
+
+	dev_stop(same);
+	dev_close(same);
 }
 
 int plx_eth_dev_reset(uint16_t port)
 {
-	struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	PLX_ETH_LIFE_LOCKED(dev, port);
 	int err;
 
 	if (!dev)
 		return -ENODEV;
 	if (!dev->ops->reset)
 		return -ENOTSUP;
-	err = plx_eth_dev_stop(port);
+	err = dev_stop(dev);
 	if (err)
 		plx_warn("%s: stopping before the reset failed (%s); resetting all the same",
 			 dev->name, strerror(-err));

@@ -14,8 +14,12 @@
 
 #include "internal.h"
 
+/* Of the pointers in the table and of dev->ready; innermost. */
 static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct plx_eth_dev *table[PLX_MAX_ETHPORTS];
+static struct plx_eth_slot table[PLX_MAX_ETHPORTS] = {
+	[0 ... PLX_MAX_ETHPORTS - 1] = { .life = PTHREAD_MUTEX_INITIALIZER,
+					 .lock = PTHREAD_MUTEX_INITIALIZER },
+};
 
 /* A burst on a port that doesn't run is legal and moves nothing, whatever the queue. */
 static void *no_queues[PLX_MAX_QUEUES];
@@ -28,9 +32,24 @@ static uint16_t burst_nothing(void *queue, struct rte_mbuf **pkts, uint16_t coun
 	return 0;
 }
 
-#define BURST_NOTHING                                                                        \
-	{                                                                                    \
-		.rx = burst_nothing, .tx = burst_nothing, .rxq = no_queues, .txq = no_queues \
+static uint16_t prepare_nothing(void *queue, struct rte_mbuf **pkts, uint16_t count)
+{
+	rte_errno = EINVAL;
+	return burst_nothing(queue, pkts, count);
+}
+
+/* For drivers that have nothing to prepare. */
+static uint16_t prepare_all(void *queue, struct rte_mbuf **pkts, uint16_t count)
+{
+	(void)queue;
+	(void)pkts;
+	return count;
+}
+
+#define BURST_NOTHING                                                                 \
+	{                                                                             \
+		.rx = burst_nothing, .tx = burst_nothing, .prepare = prepare_nothing, \
+		.rxq = no_queues, .txq = no_queues                                    \
 	}
 
 struct plx_eth_burst_ops plx_eth_burst[PLX_MAX_ETHPORTS] = {
@@ -40,11 +59,66 @@ struct plx_eth_burst_ops plx_eth_burst[PLX_MAX_ETHPORTS] = {
 _Static_assert(sizeof(struct plx_eth_burst_ops) == RTE_CACHE_LINE_SIZE,
 	       "the burst functions of a port fill one cache line");
 
-struct plx_eth_dev *plx_eth_dev_get(uint16_t port)
+/* The port's device as of now, or NULL. With one of the slot's locks held it stays. */
+static struct plx_eth_dev *look_up(uint16_t port)
 {
-	if (port >= PLX_MAX_ETHPORTS || !table[port] || !table[port]->ready)
+	struct plx_eth_dev *dev;
+
+	if (port >= PLX_MAX_ETHPORTS)
 		return NULL;
-	return table[port];
+	pthread_mutex_lock(&table_lock);
+	dev = table[port].dev;
+	if (dev && !dev->ready)
+		dev = NULL;
+	pthread_mutex_unlock(&table_lock);
+	return dev;
+}
+
+struct plx_eth_slot *plx_eth_slot_lock(uint16_t port)
+{
+	if (port >= PLX_MAX_ETHPORTS)
+		return NULL;
+	pthread_mutex_lock(&table[port].lock);
+	if (look_up(port))
+		return &table[port];
+	pthread_mutex_unlock(&table[port].lock);
+	return NULL;
+}
+
+void plx_eth_slot_unlock(struct plx_eth_slot **slot)
+{
+	if (*slot)
+		pthread_mutex_unlock(&(*slot)->lock);
+}
+
+struct plx_eth_slot *plx_eth_slot_lock_life(uint16_t port)
+{
+	struct plx_eth_slot *slot;
+
+	if (port >= PLX_MAX_ETHPORTS)
+		return NULL;
+	pthread_mutex_lock(&table[port].life);
+	slot = plx_eth_slot_lock(port);
+	if (!slot)
+		pthread_mutex_unlock(&table[port].life);
+	return slot;
+}
+
+void plx_eth_slot_unlock_life(struct plx_eth_slot **slot)
+{
+	plx_eth_slot_unlock(slot);
+	if (*slot)
+		pthread_mutex_unlock(&(*slot)->life);
+}
+
+void plx_eth_pause(const struct plx_eth_dev *dev)
+{
+	pthread_mutex_unlock(&table[dev->port].lock);
+}
+
+void plx_eth_resume(const struct plx_eth_dev *dev)
+{
+	pthread_mutex_lock(&table[dev->port].lock);
 }
 
 void plx_eth_burst_install(const struct plx_eth_dev *dev)
@@ -56,6 +130,8 @@ void plx_eth_burst_install(const struct plx_eth_dev *dev)
 	__atomic_store_n(&ops->txq, (void **)(uintptr_t)dev->txq, __ATOMIC_RELEASE);
 	__atomic_store_n(&ops->rx, dev->rx_burst, __ATOMIC_RELEASE);
 	__atomic_store_n(&ops->tx, dev->tx_burst, __ATOMIC_RELEASE);
+	__atomic_store_n(&ops->prepare, dev->tx_prepare ? dev->tx_prepare : prepare_all,
+			 __ATOMIC_RELEASE);
 }
 
 void plx_eth_burst_remove(uint16_t port)
@@ -64,19 +140,19 @@ void plx_eth_burst_remove(uint16_t port)
 
 	__atomic_store_n(&ops->rx, burst_nothing, __ATOMIC_RELEASE);
 	__atomic_store_n(&ops->tx, burst_nothing, __ATOMIC_RELEASE);
+	__atomic_store_n(&ops->prepare, prepare_nothing, __ATOMIC_RELEASE);
 	__atomic_store_n(&ops->rxq, no_queues, __ATOMIC_RELEASE);
 	__atomic_store_n(&ops->txq, no_queues, __ATOMIC_RELEASE);
 }
 
 uint16_t plx_eth_tx_prepare(uint16_t port, uint16_t queue, struct rte_mbuf **pkts, uint16_t count)
 {
-	const struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	const struct plx_eth_burst_ops *ops;
 
-	if (!dev || !dev->running || queue >= dev->nb_txq) {
-		rte_errno = EINVAL;
-		return 0;
-	}
-	return dev->tx_prepare ? dev->tx_prepare(dev->txq[queue], pkts, count) : count;
+	if (port >= PLX_MAX_ETHPORTS || queue >= PLX_MAX_QUEUES)
+		return prepare_nothing(NULL, pkts, count);
+	ops = &plx_eth_burst[port];
+	return (ops->txq[queue] ? ops->prepare : prepare_nothing)(ops->txq[queue], pkts, count);
 }
 
 /*
@@ -103,16 +179,16 @@ int plx_eth_dev_alloc(const char *name, const char *driver_name, int node,
 
 	pthread_mutex_lock(&table_lock);
 	for (port = PLX_MAX_ETHPORTS; port-- > 0;) {
-		if (!table[port])
+		if (!table[port].dev)
 			slot = port;
-		else if (!strcmp(table[port]->name, name))
+		else if (!strcmp(table[port].dev->name, name))
 			err = -EEXIST;
 	}
 	if (!err && slot == PLX_MAX_ETHPORTS)
 		err = -ENOSPC;
 	if (!err) {
 		new->port = slot;
-		table[slot] = new;
+		table[slot].dev = new;
 	}
 	pthread_mutex_unlock(&table_lock);
 
@@ -137,7 +213,7 @@ void plx_eth_dev_ready(struct plx_eth_dev *dev)
 void plx_eth_dev_free(struct plx_eth_dev *dev)
 {
 	pthread_mutex_lock(&table_lock);
-	table[dev->port] = NULL;
+	table[dev->port].dev = NULL;
 	pthread_mutex_unlock(&table_lock);
 	plx_eth_callbacks_free(dev);
 	free(dev->mc);
@@ -149,12 +225,12 @@ void plx_eth_dev_free(struct plx_eth_dev *dev)
  */
 int plx_eth_dev_is_valid_port(uint16_t port)
 {
-	return plx_eth_dev_get(port) != NULL;
+	return look_up(port) != NULL;
 }
 
 uint16_t plx_eth_find_next(uint16_t port)
 {
-	while (port < PLX_MAX_ETHPORTS && !plx_eth_dev_get(port))
+	while (port < PLX_MAX_ETHPORTS && !look_up(port))
 		port++;
 	return port;
 }
@@ -170,7 +246,7 @@ uint16_t plx_eth_dev_count_avail(void)
 
 int plx_eth_dev_get_name_by_port(uint16_t port, char *name)
 {
-	const struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	PLX_ETH_LOCKED(dev, port);
 
 	if (!dev)
 		return -ENODEV;
@@ -182,23 +258,26 @@ int plx_eth_dev_get_name_by_port(uint16_t port, char *name)
 
 int plx_eth_dev_get_port_by_name(const char *name, uint16_t *port)
 {
-	uint16_t p;
+	const struct plx_eth_dev *dev;
+	int err = -ENODEV;
 
 	if (!name || !port)
 		return -EINVAL;
-	PLX_ETH_FOREACH_DEV(p)
-	{
-		if (!strcmp(table[p]->name, name)) {
-			*port = p;
-			return 0;
-		}
+	pthread_mutex_lock(&table_lock);
+	for (uint16_t p = 0; p < PLX_MAX_ETHPORTS && err; p++) {
+		dev = table[p].dev;
+		if (!dev || !dev->ready || strcmp(dev->name, name))
+			continue;
+		*port = p;
+		err = 0;
 	}
-	return -ENODEV;
+	pthread_mutex_unlock(&table_lock);
+	return err;
 }
 
 int plx_eth_dev_socket_id(uint16_t port)
 {
-	const struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	PLX_ETH_LOCKED(dev, port);
 
 	/* SOCKET_ID_ANY is -1 and no error: rte_errno tells the two apart, as in rte_ethdev. */
 	rte_errno = dev ? 0 : EINVAL;
@@ -207,7 +286,7 @@ int plx_eth_dev_socket_id(uint16_t port)
 
 int plx_eth_dev_is_removed(uint16_t port)
 {
-	struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	PLX_ETH_LOCKED(dev, port);
 
 	if (!dev)
 		return 1;

@@ -43,6 +43,8 @@ struct plx_eth_txq {
 typedef uint16_t plx_eth_burst_fn(void *queue, struct rte_mbuf **pkts, uint16_t count);
 
 /*
+ * Of one port, one is called at a time; but see plx_eth_intr_detach().
+ *
  * All return 0 or a negative errno. An entry that a device has no use for is NULL: the call is then
  * -ENOTSUP, unless said otherwise. "Running" means between start and stop.
  */
@@ -70,8 +72,8 @@ struct plx_eth_ops {
 	void (*close)(struct plx_eth_dev *dev);
 	bool (*is_removed)(struct plx_eth_dev *dev); /* NULL: never */
 
-	/* Publish the link by plx_eth_link_publish(); wait: up to 9 s for it to come up. */
-	int (*link_update)(struct plx_eth_dev *dev, bool wait);
+	/* Publish the link by plx_eth_link_publish(). -EAGAIN: it is down and may yet come up. */
+	int (*link_update)(struct plx_eth_dev *dev);
 	int (*link_set)(struct plx_eth_dev *dev, bool up);
 
 	/* Called while running; NULL with dev running is -ENOTSUP, stopped it takes effect at
@@ -162,7 +164,11 @@ void plx_eth_dev_event(struct plx_eth_dev *dev, enum rte_eth_event_type event, v
 int plx_eth_intr_attach(struct plx_eth_dev *dev, int eventfd,
 			void (*handler)(struct plx_eth_dev *dev));
 
-/* Returns when handler doesn't run any more. Not from inside handler or an event callback. */
+/*
+ * Returns when handler doesn't run any more. From start, stop or close only: meanwhile, other calls
+ * of the port may come in, as callbacks make them, except those three, reset, and those that
+ * configure the port and its queues.
+ */
 void plx_eth_intr_detach(struct plx_eth_dev *dev);
 
 static inline bool plx_eth_vlan_is_on(const struct plx_eth_dev *dev, uint16_t id)

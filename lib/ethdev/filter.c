@@ -42,7 +42,7 @@ static int mac_change(struct plx_eth_dev *dev, unsigned int index,
 
 int plx_eth_macaddr_get(uint16_t port, struct rte_ether_addr *addr)
 {
-	const struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	PLX_ETH_LOCKED(dev, port);
 
 	if (!dev)
 		return -ENODEV;
@@ -54,7 +54,7 @@ int plx_eth_macaddr_get(uint16_t port, struct rte_ether_addr *addr)
 
 int plx_eth_dev_default_mac_addr_set(uint16_t port, struct rte_ether_addr *addr)
 {
-	struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	PLX_ETH_LOCKED(dev, port);
 
 	if (!dev)
 		return -ENODEV;
@@ -68,7 +68,7 @@ int plx_eth_dev_default_mac_addr_set(uint16_t port, struct rte_ether_addr *addr)
 int plx_eth_dev_mac_addr_add(uint16_t port, struct rte_ether_addr *addr, uint32_t pool)
 {
 	static const struct rte_ether_addr none;
-	struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	PLX_ETH_LOCKED(dev, port);
 	struct rte_eth_dev_info info;
 	int index;
 
@@ -80,7 +80,7 @@ int plx_eth_dev_mac_addr_add(uint16_t port, struct rte_ether_addr *addr, uint32_
 		return -EINVAL;
 	if (mac_find(dev, addr) >= 0)
 		return 0;
-	plx_eth_dev_info_get(port, &info);
+	plx_eth_info(dev, &info);
 	index = mac_find(dev, &none);
 	if (index < 0 || (uint32_t)index >= info.max_mac_addrs) {
 		plx_err("%s: all %u address filters are in use", dev->name, info.max_mac_addrs);
@@ -92,7 +92,7 @@ int plx_eth_dev_mac_addr_add(uint16_t port, struct rte_ether_addr *addr, uint32_
 int plx_eth_dev_mac_addr_remove(uint16_t port, struct rte_ether_addr *addr)
 {
 	static const struct rte_ether_addr none;
-	struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	PLX_ETH_LOCKED(dev, port);
 	int index;
 
 	if (!dev)
@@ -111,7 +111,7 @@ int plx_eth_dev_mac_addr_remove(uint16_t port, struct rte_ether_addr *addr)
 
 int plx_eth_dev_set_mc_addr_list(uint16_t port, struct rte_ether_addr *addrs, uint32_t count)
 {
-	struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	PLX_ETH_LOCKED(dev, port);
 	struct rte_ether_addr *before, *list = NULL;
 	uint32_t nb_before;
 	int err;
@@ -149,7 +149,7 @@ int plx_eth_dev_set_mc_addr_list(uint16_t port, struct rte_ether_addr *addrs, ui
 
 static int rx_mode_change(uint16_t port, bool multi, bool on)
 {
-	struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	PLX_ETH_LOCKED(dev, port);
 	bool *mode, before;
 	int err;
 
@@ -178,7 +178,7 @@ int plx_eth_promiscuous_disable(uint16_t port)
 
 int plx_eth_promiscuous_get(uint16_t port)
 {
-	const struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	PLX_ETH_LOCKED(dev, port);
 
 	return dev ? dev->promisc : -ENODEV;
 }
@@ -195,14 +195,14 @@ int plx_eth_allmulticast_disable(uint16_t port)
 
 int plx_eth_allmulticast_get(uint16_t port)
 {
-	const struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	PLX_ETH_LOCKED(dev, port);
 
 	return dev ? dev->allmulti : -ENODEV;
 }
 
 int plx_eth_dev_get_mtu(uint16_t port, uint16_t *mtu)
 {
-	const struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	PLX_ETH_LOCKED(dev, port);
 
 	if (!dev)
 		return -ENODEV;
@@ -214,13 +214,13 @@ int plx_eth_dev_get_mtu(uint16_t port, uint16_t *mtu)
 
 int plx_eth_dev_set_mtu(uint16_t port, uint16_t mtu)
 {
-	struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	PLX_ETH_LOCKED(dev, port);
 	struct rte_eth_dev_info info;
 	int err;
 
 	if (!dev)
 		return -ENODEV;
-	plx_eth_dev_info_get(port, &info);
+	plx_eth_info(dev, &info);
 	if (mtu < info.min_mtu || mtu > info.max_mtu) {
 		plx_err("%s: MTU %u is outside %u to %u", dev->name, mtu, info.min_mtu,
 			info.max_mtu);
@@ -238,7 +238,7 @@ int plx_eth_dev_set_mtu(uint16_t port, uint16_t mtu)
 
 int plx_eth_dev_vlan_filter(uint16_t port, uint16_t vlan_id, int on)
 {
-	struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	PLX_ETH_LOCKED(dev, port);
 	uint32_t before, bit = UINT32_C(1) << (vlan_id % 32);
 	int err;
 
@@ -271,7 +271,7 @@ static const struct {
 
 int plx_eth_dev_set_vlan_offload(uint16_t port, int mask)
 {
-	struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	PLX_ETH_LOCKED(dev, port);
 	struct rte_eth_dev_info info;
 	uint64_t before, wanted;
 	int err;
@@ -290,7 +290,7 @@ int plx_eth_dev_set_vlan_offload(uint16_t port, int mask)
 	}
 	if (wanted == before)
 		return 0;
-	plx_eth_dev_info_get(port, &info);
+	plx_eth_info(dev, &info);
 	err = plx_eth_rx_offloads_check(dev, "VLAN", wanted & ~before, info.rx_offload_capa);
 	if (err)
 		return err;
@@ -308,7 +308,7 @@ int plx_eth_dev_set_vlan_offload(uint16_t port, int mask)
 
 int plx_eth_dev_get_vlan_offload(uint16_t port)
 {
-	const struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	PLX_ETH_LOCKED(dev, port);
 	int mask = 0;
 
 	if (!dev)

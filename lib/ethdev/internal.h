@@ -3,12 +3,51 @@
 #ifndef PLX_ETHDEV_INTERNAL_H
 #define PLX_ETHDEV_INTERNAL_H
 
+#include <pthread.h>
 #include <stddef.h>
 
 #include "ethdev_driver.h"
 
-/* The port's device, or NULL if there is no such port. */
-struct plx_eth_dev *plx_eth_dev_get(uint16_t port);
+/*
+ * A place in the table of ports. Its locks outlive the device, so that who has waited for one
+ * learns that the device is gone.
+ *
+ *   life  one call at a time that changes what a port is: configure, queues, start, stop, reset,
+ *         close; taken before lock
+ *   lock  one control call at a time, of any kind
+ *
+ * A callback may make control calls: whoever waits for callbacks to return lets go of lock, and
+ * holds life (plx_eth_intr_detach()).
+ */
+struct plx_eth_slot {
+	struct plx_eth_dev *dev;
+	pthread_mutex_t life, lock;
+};
+
+/* NULL and nothing locked if there is no such port. */
+struct plx_eth_slot *plx_eth_slot_lock(uint16_t port);
+struct plx_eth_slot *plx_eth_slot_lock_life(uint16_t port);
+void plx_eth_slot_unlock(struct plx_eth_slot **slot);
+void plx_eth_slot_unlock_life(struct plx_eth_slot **slot);
+
+/* Declares the port's device, or NULL, that stays locked to the end of the scope. */
+#define PLX_ETH_LOCKED(dev, port) PLX_ETH_LOCKED_BY(dev, port, lock, unlock)
+
+/* The same, for calls that change what the port is. */
+#define PLX_ETH_LIFE_LOCKED(dev, port) PLX_ETH_LOCKED_BY(dev, port, lock_life, unlock_life)
+
+#define PLX_ETH_LOCKED_BY(var, port, take, let_go)                                        \
+	struct plx_eth_slot *var##_slot __attribute__((cleanup(plx_eth_slot_##let_go))) = \
+		plx_eth_slot_##take(port);                                                \
+	struct plx_eth_dev *var = var##_slot ? var##_slot->dev : NULL
+
+/* Of a locked device: what the calls of those names do. */
+void plx_eth_info(struct plx_eth_dev *dev, struct rte_eth_dev_info *info);
+int plx_eth_stats(struct plx_eth_dev *dev, struct rte_eth_stats *stats);
+
+/* Lets go of a locked device's lock for a while, with life held. */
+void plx_eth_pause(const struct plx_eth_dev *dev);
+void plx_eth_resume(const struct plx_eth_dev *dev);
 
 /* Puts the burst functions of a running port in place, or those that move nothing. */
 void plx_eth_burst_install(const struct plx_eth_dev *dev);

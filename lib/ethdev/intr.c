@@ -28,7 +28,7 @@ static pthread_mutex_t callback_lock = PTHREAD_MUTEX_INITIALIZER;
 int plx_eth_dev_callback_register(uint16_t port, enum rte_eth_event_type event,
 				  rte_eth_dev_cb_fn fn, void *arg)
 {
-	struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	PLX_ETH_LOCKED(dev, port);
 	struct plx_eth_callback *cb, *new, **end;
 
 	if (!dev)
@@ -58,7 +58,7 @@ int plx_eth_dev_callback_register(uint16_t port, enum rte_eth_event_type event,
 int plx_eth_dev_callback_unregister(uint16_t port, enum rte_eth_event_type event,
 				    rte_eth_dev_cb_fn fn, void *arg)
 {
-	struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	PLX_ETH_LOCKED(dev, port);
 	struct plx_eth_callback *cb, **at;
 	int err = 0;
 
@@ -148,7 +148,9 @@ void plx_eth_intr_detach(struct plx_eth_dev *dev)
 {
 	if (!dev->intr)
 		return;
+	plx_eth_pause(dev);
 	rte_intr_callback_unregister_sync(dev->intr, intr_fired, dev);
+	plx_eth_resume(dev);
 	rte_intr_instance_free(dev->intr);
 	dev->intr = NULL;
 }
@@ -170,7 +172,7 @@ static int rx_intr_check(const struct plx_eth_dev *dev, uint16_t queue)
 
 int plx_eth_dev_rx_intr_enable(uint16_t port, uint16_t queue)
 {
-	struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	PLX_ETH_LOCKED(dev, port);
 	int err = rx_intr_check(dev, queue);
 
 	return err ? err : dev->ops->rx_intr(dev, queue, true);
@@ -178,7 +180,7 @@ int plx_eth_dev_rx_intr_enable(uint16_t port, uint16_t queue)
 
 int plx_eth_dev_rx_intr_disable(uint16_t port, uint16_t queue)
 {
-	struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	PLX_ETH_LOCKED(dev, port);
 	int err = rx_intr_check(dev, queue);
 
 	return err ? err : dev->ops->rx_intr(dev, queue, false);
@@ -186,7 +188,7 @@ int plx_eth_dev_rx_intr_disable(uint16_t port, uint16_t queue)
 
 int plx_eth_dev_rx_intr_ctl_q_get_fd(uint16_t port, uint16_t queue)
 {
-	struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	PLX_ETH_LOCKED(dev, port);
 	int err = rx_intr_check(dev, queue);
 
 	return err ? err : dev->ops->rx_intr_fd(dev, queue);

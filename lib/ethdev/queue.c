@@ -96,7 +96,7 @@ static int check_pool(const struct plx_eth_dev *dev, uint16_t queue, struct rte_
 int plx_eth_rx_queue_setup(uint16_t port, uint16_t queue, uint16_t desc, unsigned int socket,
 			   const struct rte_eth_rxconf *conf, struct rte_mempool *pool)
 {
-	struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	PLX_ETH_LIFE_LOCKED(dev, port);
 	struct rte_eth_dev_info info;
 	struct plx_eth_rxq new = { .ready = true };
 	char what[32];
@@ -105,7 +105,7 @@ int plx_eth_rx_queue_setup(uint16_t port, uint16_t queue, uint16_t desc, unsigne
 
 	if (!dev)
 		return -ENODEV;
-	plx_eth_dev_info_get(port, &info);
+	plx_eth_info(dev, &info);
 	err = check_state(dev, "receive", queue, dev->nb_rxq);
 	if (!err)
 		err = check_desc(dev, "receive", queue, &desc, info.default_rxportconf.ring_size,
@@ -145,7 +145,7 @@ int plx_eth_rx_queue_setup(uint16_t port, uint16_t queue, uint16_t desc, unsigne
 int plx_eth_tx_queue_setup(uint16_t port, uint16_t queue, uint16_t desc, unsigned int socket,
 			   const struct rte_eth_txconf *conf)
 {
-	struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	PLX_ETH_LIFE_LOCKED(dev, port);
 	struct rte_eth_dev_info info;
 	struct plx_eth_txq new = { .ready = true };
 	char what[32];
@@ -154,7 +154,7 @@ int plx_eth_tx_queue_setup(uint16_t port, uint16_t queue, uint16_t desc, unsigne
 
 	if (!dev)
 		return -ENODEV;
-	plx_eth_dev_info_get(port, &info);
+	plx_eth_info(dev, &info);
 	err = check_state(dev, "transmit", queue, dev->nb_txq);
 	if (!err)
 		err = check_desc(dev, "transmit", queue, &desc, info.default_txportconf.ring_size,

@@ -29,21 +29,24 @@ static const struct {
 
 _Static_assert(PLX_MAX_QUEUES <= RTE_ETHDEV_QUEUE_STAT_CNTRS, "rte_eth_stats has all our queues");
 
-int plx_eth_stats_get(uint16_t port, struct rte_eth_stats *stats)
+int plx_eth_stats(struct plx_eth_dev *dev, struct rte_eth_stats *stats)
 {
-	struct plx_eth_dev *dev = plx_eth_dev_get(port);
-
-	if (!dev)
-		return -ENODEV;
-	if (!stats)
-		return -EINVAL;
 	memset(stats, 0, sizeof(*stats));
 	return dev->ops->stats ? dev->ops->stats(dev, stats) : -ENOTSUP;
 }
 
+int plx_eth_stats_get(uint16_t port, struct rte_eth_stats *stats)
+{
+	PLX_ETH_LOCKED(dev, port);
+
+	if (!dev)
+		return -ENODEV;
+	return stats ? plx_eth_stats(dev, stats) : -EINVAL;
+}
+
 int plx_eth_stats_reset(uint16_t port)
 {
-	struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	PLX_ETH_LOCKED(dev, port);
 
 	if (!dev)
 		return -ENODEV;
@@ -62,7 +65,7 @@ static unsigned int xstats_count(struct plx_eth_dev *dev)
 
 int plx_eth_xstats_get_names(uint16_t port, struct rte_eth_xstat_name *names, unsigned int size)
 {
-	struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	PLX_ETH_LOCKED(dev, port);
 	unsigned int count, own, n = 0;
 
 	if (!dev)
@@ -85,7 +88,7 @@ int plx_eth_xstats_get_names(uint16_t port, struct rte_eth_xstat_name *names, un
 
 int plx_eth_xstats_get(uint16_t port, struct rte_eth_xstat *xstats, unsigned int size)
 {
-	struct plx_eth_dev *dev = plx_eth_dev_get(port);
+	PLX_ETH_LOCKED(dev, port);
 	unsigned int count, own, n = 0;
 	struct rte_eth_stats stats;
 	uint64_t *values;
@@ -96,7 +99,7 @@ int plx_eth_xstats_get(uint16_t port, struct rte_eth_xstat *xstats, unsigned int
 	count = xstats_count(dev);
 	if (!xstats || size < count)
 		return count;
-	err = plx_eth_stats_get(port, &stats);
+	err = plx_eth_stats(dev, &stats);
 	if (err)
 		return err;
 	for (size_t i = 0; i < RTE_DIM(basic); i++)

@@ -4,6 +4,7 @@
  * driver is asked, what is remembered, and that all is given back.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,7 +25,8 @@
 
 /* What the driver was told, and what it is to answer. */
 static struct book {
-	int err; /* of the next call of any kind */
+	int err;       /* of the next call of any kind */
+	int link_down; /* looks at it that find it so */
 	int configures, starts, stops, resets, closes, rxqs, txqs, macs, modes, mcs, vlans,
 		offloads;
 } book;
@@ -126,6 +128,8 @@ static int drv_stop(struct plx_eth_dev *d)
 {
 	const struct rte_eth_link up = { .link_status = RTE_ETH_LINK_UP };
 
+	plx_eth_intr_detach(d);
+	plx_eth_intr_detach(d); /* a second time is fine */
 	plx_eth_link_publish(d, &up);
 	return answer(&book.stops);
 }
@@ -144,12 +148,16 @@ static void drv_close(struct plx_eth_dev *d)
 	book.closes++;
 }
 
-static int drv_link(struct plx_eth_dev *d, bool wait)
+/* Comes up when it has been looked at so many times. */
+static int drv_link(struct plx_eth_dev *d)
 {
-	struct rte_eth_link link = { .link_speed = wait ? 1000 : 10, .link_status = 1 };
+	struct rte_eth_link link = { .link_speed = 10, .link_status = book.link_down == 0 };
 
 	plx_eth_link_publish(d, &link);
-	return answer(NULL);
+	if (!book.link_down)
+		return answer(NULL);
+	book.link_down--;
+	return -EAGAIN;
 }
 
 static int drv_mac(struct plx_eth_dev *d, unsigned int index)
@@ -626,9 +634,12 @@ static void test_link(void **state)
 
 	(void)state;
 	start(&plain);
-	assert_int_equal(plx_eth_link_get(port, &link), 0);
-	assert_int_equal(link.link_speed, 1000);
+	assert_int_equal(plx_eth_link_get_nowait(port, NULL), -EINVAL);
+	book.link_down = 3;
 	assert_int_equal(plx_eth_link_get_nowait(port, &link), 0);
+	assert_int_equal(link.link_status, RTE_ETH_LINK_DOWN);
+	assert_int_equal(plx_eth_link_get(port, &link), 0);
+	assert_int_equal(link.link_status, RTE_ETH_LINK_UP);
 	assert_int_equal(link.link_speed, 10);
 	book.err = -EIO;
 	assert_int_equal(plx_eth_link_get_nowait(port, &link), -EIO);
@@ -699,33 +710,98 @@ static void test_callbacks(void **state)
 	/* What is still registered goes with the port. */
 }
 
-static volatile int handled;
+static int handled;
 
 static void handler(struct plx_eth_dev *d)
 {
 	if (d == dev)
-		handled++;
+		__atomic_add_fetch(&handled, 1, __ATOMIC_SEQ_CST);
+}
+
+static bool handled_times(int count)
+{
+	for (int i = 0; i < 1000 && __atomic_load_n(&handled, __ATOMIC_SEQ_CST) < count; i++)
+		usleep(1000);
+	return __atomic_load_n(&handled, __ATOMIC_SEQ_CST) == count;
+}
+
+static void fire(int fd)
+{
+	uint64_t one = 1;
+
+	assert_int_equal(write(fd, &one, sizeof(one)), sizeof(one));
 }
 
 static void test_interrupt(void **state)
 {
 	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	uint64_t value = 3;
+	uint64_t value;
 
 	(void)state;
+	start(&plain);
 	handled = 0;
 	assert_int_equal(plx_eth_intr_attach(dev, fd, handler), 0);
-	assert_int_equal(write(fd, &value, sizeof(value)), sizeof(value));
-	for (int i = 0; i < 1000 && !handled; i++)
-		usleep(1000);
-	assert_int_equal(handled, 1);
+	fire(fd);
+	assert_true(handled_times(1));
 	assert_int_equal(read(fd, &value, sizeof(value)), -1); /* emptied */
-	plx_eth_intr_detach(dev);
-	value = 1;
-	assert_int_equal(write(fd, &value, sizeof(value)), sizeof(value));
+	assert_int_equal(plx_eth_dev_stop(port), 0);
+	fire(fd);
 	usleep(20000);
 	assert_int_equal(handled, 1);
-	plx_eth_intr_detach(dev); /* a second time is fine */
+	close(fd);
+}
+
+/* While a stop waits for a callback, the callback asks the port: neither waits for good. */
+static int in_callback, let_ask, asked;
+
+static int asks(uint16_t p, enum rte_eth_event_type event, void *arg, void *ret)
+{
+	struct rte_eth_link link;
+
+	(void)event;
+	(void)arg;
+	(void)ret;
+	__atomic_store_n(&in_callback, 1, __ATOMIC_SEQ_CST);
+	while (!__atomic_load_n(&let_ask, __ATOMIC_SEQ_CST))
+		usleep(100);
+	asked = plx_eth_link_get_nowait(p, &link) == 0;
+	return 0;
+}
+
+static void tell(struct plx_eth_dev *d)
+{
+	plx_eth_dev_event(d, RTE_ETH_EVENT_INTR_LSC, NULL);
+}
+
+static void *stops(void *arg)
+{
+	assert_int_equal(plx_eth_dev_stop(port), 0);
+	return arg;
+}
+
+static void test_callback_meets_stop(void **state)
+{
+	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	pthread_t thread;
+
+	(void)state;
+	start(&plain);
+	in_callback = let_ask = asked = 0;
+	assert_int_equal(plx_eth_dev_callback_register(port, RTE_ETH_EVENT_INTR_LSC, asks, NULL),
+			 0);
+	assert_int_equal(plx_eth_intr_attach(dev, fd, tell), 0);
+	fire(fd);
+	while (!__atomic_load_n(&in_callback, __ATOMIC_SEQ_CST))
+		usleep(100);
+	assert_int_equal(pthread_create(&thread, NULL, stops, NULL), 0);
+	/* The burst functions go first, then the driver waits. */
+	while (__atomic_load_n(&plx_eth_burst[port].rx, __ATOMIC_SEQ_CST) == drv_rx)
+		usleep(100);
+	usleep(10000);
+	__atomic_store_n(&let_ask, 1, __ATOMIC_SEQ_CST);
+	pthread_join(thread, NULL);
+	assert_true(asked);
+	assert_int_equal(book.stops, 1);
 	close(fd);
 }
 
@@ -759,11 +835,14 @@ static void test_no_stats(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_table),	CASE(test_states),	CASE(test_refusals),
-		CASE(test_queue_again), CASE(test_conf_checks), CASE(test_offloads),
-		CASE(test_descriptors), CASE(test_pools),	CASE(test_addresses),
-		CASE(test_modes),	CASE(test_vlan),	CASE(test_mtu),
-		CASE(test_link),	CASE(test_callbacks),	CASE(test_interrupt),
+		CASE(test_table),	CASE(test_states),
+		CASE(test_refusals),	CASE(test_queue_again),
+		CASE(test_conf_checks), CASE(test_offloads),
+		CASE(test_descriptors), CASE(test_pools),
+		CASE(test_addresses),	CASE(test_modes),
+		CASE(test_vlan),	CASE(test_mtu),
+		CASE(test_link),	CASE(test_callbacks),
+		CASE(test_interrupt),	CASE(test_callback_meets_stop),
 		CASE(test_reset),	CASE(test_no_stats),
 	};
 

@@ -149,7 +149,7 @@ int e1000_hw_phy_setup(struct e1000 *hw, uint32_t link_speeds);
 int e1000_hw_phy_power(struct e1000 *hw, bool on);
 void e1000_hw_ctrl(struct e1000 *hw, uint32_t clear, uint32_t set);
 bool e1000_hw_present(const struct e1000 *hw);
-int e1000_link_update(struct plx_eth_dev *eth, bool wait);
+int e1000_link_update(struct plx_eth_dev *eth);
 bool e1000_link_changed(struct e1000 *hw);
 int e1000_link_set(struct plx_eth_dev *eth, bool up);
 

@@ -324,13 +324,9 @@ static bool link_look(struct e1000 *hw)
 	return settled;
 }
 
-int e1000_link_update(struct plx_eth_dev *eth, bool wait)
+int e1000_link_update(struct plx_eth_dev *eth)
 {
-	struct e1000 *hw = eth->priv;
-
-	for (int i = 0; !link_look(hw) && wait && i < 90; i++)
-		rte_delay_us_sleep(100000);
-	return 0;
+	return link_look(eth->priv) ? 0 : -EAGAIN;
 }
 
 /* Whether the link has changed since the last call: then there is something to report. */
@@ -360,6 +356,6 @@ int e1000_link_set(struct plx_eth_dev *eth, bool up)
 	hw->link_down = !up;
 	pthread_mutex_unlock(&hw->link_lock);
 	if (eth->running)
-		e1000_link_update(eth, false);
+		e1000_link_update(eth);
 	return 0;
 }

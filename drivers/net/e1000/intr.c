@@ -49,7 +49,7 @@ static void other_fired(struct plx_eth_dev *eth)
 	e1000_write(hw, E1000_ICR, cause & (E1000_ICR_LSC | E1000_ICR_OTHER));
 	if (!(cause & E1000_ICR_LSC) || !e1000_hw_present(hw))
 		return;
-	e1000_link_update(eth, false);
+	e1000_link_update(eth);
 	if (e1000_link_changed(hw))
 		plx_eth_dev_event(eth, RTE_ETH_EVENT_INTR_LSC, NULL);
 }
