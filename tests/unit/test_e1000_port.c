@@ -536,6 +536,29 @@ static void test_stats(void **state)
 	assert_int_equal(plx_eth_dev_stop(port), 0);
 }
 
+/* A frame too long or too short is one error, in whichever registers it is counted. */
+static void test_length_errors(void **state)
+{
+	static const struct {
+		uint32_t all, undersize, oversize;
+		uint64_t errors;
+	} counts[] = { { 4, 0, 0, 4 }, { 4, 1, 2, 4 }, { 0, 1, 2, 3 }, { 2, 0, 2, 2 } };
+	struct rte_eth_conf conf = { 0 };
+	struct rte_eth_stats stats;
+
+	(void)state;
+	start(&conf, 1);
+	for (size_t i = 0; i < RTE_DIM(counts); i++) {
+		assert_int_equal(plx_eth_stats_reset(port), 0);
+		fake_write(E1000_RLEC, counts[i].all);
+		fake_write(E1000_RUC, counts[i].undersize);
+		fake_write(E1000_ROC, counts[i].oversize);
+		assert_int_equal(plx_eth_stats_get(port, &stats), 0);
+		assert_int_equal(stats.ierrors, counts[i].errors);
+		assert_int_equal(stats.imissed, 0);
+	}
+}
+
 /* What was counted before a stop is there after it and after the next start; a reset clears it. */
 static void test_stats_stop(void **state)
 {
@@ -670,6 +693,7 @@ int main(void)
 		CASE(test_rx_cause_kept),
 		cmocka_unit_test_setup_teardown(test_no_vectors, setup_polled, teardown),
 		CASE(test_stats),
+		CASE(test_length_errors),
 		CASE(test_stats_stop),
 		CASE(test_failures),
 		CASE(test_removed),
