@@ -31,12 +31,14 @@ extern "C" {
 #define PLX_VFU_REGIONS 9
 #define PLX_VFU_IRQS	5
 
+#define PLX_VFU_MAX_VECTORS 2048 /* of a kind: MSI-X can't have more */
+
 struct plx_vfu_region {
 	uint64_t size; /* 0: not there */
 	/*
-	 * Page-aligned parts that the client may map and that the model polls. Every other access
-	 * is trapped. With at least one, the server makes shared memory for the whole region:
-	 * plx_vfu_region_mem().
+	 * Page-aligned parts, in order, that the client may map and that the model polls. A client
+	 * that sends messages instead gets at the same memory; every other access is trapped. With
+	 * at least one, the server makes shared memory for the whole region: plx_vfu_region_mem().
 	 */
 	const struct plx_vfio_area *areas;
 	unsigned nareas;
@@ -45,7 +47,11 @@ struct plx_vfu_region {
 /* Why a model is to go back to its power-on state. */
 enum plx_vfu_reset {
 	PLX_VFU_RESET_ASKED, /* by DEVICE_RESET */
-	PLX_VFU_RESET_GONE,  /* the client left or was dropped: its memory is unmapped already */
+	/*
+	 * The client left or was dropped. Its memory is unmapped already, and what it could map of
+	 * regions is zeroed, for it may still be looking at the old pages.
+	 */
+	PLX_VFU_RESET_GONE,
 };
 
 struct plx_vfu_ops {
@@ -72,7 +78,10 @@ struct plx_vfu;
 
 /*
  * Listens on path with mode 0600. A stale socket (nobody accepts on it) is replaced; -EADDRINUSE:
- * somebody does, or path is no socket; -ENAMETOOLONG. desc is copied, name and areas too.
+ * somebody does, or path is no socket; -ENAMETOOLONG. desc is copied, name and areas too. -EINVAL:
+ * areas that overlap, leave the region or aren't whole pages; too many vectors.
+ *
+ * A second client connects and waits until the first one is gone.
  */
 int plx_vfu_create(const struct plx_vfu_desc *desc, void *model, const char *path,
 		   struct plx_vfu **vfu);
@@ -92,25 +101,31 @@ int plx_vfu_poll(struct plx_vfu *vfu);
 
 bool plx_vfu_connected(const struct plx_vfu *vfu);
 
-/* The shared memory of a region with mappable parts. */
+/* The shared memory of a region with mappable parts, or NULL. It stays where it is. */
 void *plx_vfu_region_mem(struct plx_vfu *vfu, unsigned region);
 
 /*
  * The client's memory at iova, for len bytes and the PLX_DMA_* access (as the device sees it:
  * WRITE means that the device may write). NULL: not mapped in one piece, or with an fd-less map.
- * Constant time; holds until dma_changed().
+ * Fast enough for every packet; holds until dma_changed() or reset().
  */
 void *plx_vfu_dma(struct plx_vfu *vfu, uint64_t iova, size_t len, unsigned access);
 
 /*
- * Copies, across maps; where the client shared no fd, by DMA_READ and DMA_WRITE messages (bounded
- * wait). 0, -EFAULT (not mapped that way), -ETIMEDOUT, -ENOTCONN.
+ * Copies, across maps; where the client shared no fd, by DMA_READ and DMA_WRITE messages. 0,
+ * -EFAULT (not mapped that way, or the client refused), -ENOTCONN, -ETIMEDOUT (no answer within a
+ * second: the client is dropped when the server is polled next).
  */
 int plx_vfu_dma_read(struct plx_vfu *vfu, uint64_t iova, void *buf, size_t len);
 int plx_vfu_dma_write(struct plx_vfu *vfu, uint64_t iova, const void *buf, size_t len);
 
-/* Raises an interrupt, if the client connected that vector and did not mask it. */
+/*
+ * Raises an interrupt, if the client connected that vector: at once, or as soon as the client
+ * unmasks it. INTx is masked by being raised.
+ */
 void plx_vfu_irq(struct plx_vfu *vfu, unsigned index, unsigned vector);
+
+/* Connected and not masked. */
 bool plx_vfu_irq_armed(const struct plx_vfu *vfu, unsigned index, unsigned vector);
 
 #ifdef __cplusplus

@@ -24,6 +24,11 @@ static int sys_dup(int fd)
 	return fcntl(fd, F_DUPFD_CLOEXEC, 3);
 }
 
+static int sys_fcntl(int fd, int cmd, int arg)
+{
+	return fcntl(fd, cmd, arg);
+}
+
 static int sys_ioctl(int fd, unsigned long request, void *arg)
 {
 	return ioctl(fd, request, arg);
@@ -72,6 +77,12 @@ const struct plx_sys plx_sys_kernel = {
 	.access = access,
 	.stat = stat,
 	.fstat = fstat,
+	.fstatfs = fstatfs,
+	.fchmod = fchmod,
+	.fcntl = sys_fcntl,
+	.unlink = unlink,
+	.memfd = memfd_create,
+	.ftruncate = ftruncate,
 	.opendir = opendir,
 	.readdir = readdir,
 	.closedir = closedir,

@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/types.h>
 
 struct plx_sys {
@@ -33,6 +34,12 @@ struct plx_sys {
 	int (*access)(const char *path, int mode);
 	int (*stat)(const char *path, struct stat *st);
 	int (*fstat)(int fd, struct stat *st);
+	int (*fstatfs)(int fd, struct statfs *fs);
+	int (*fchmod)(int fd, mode_t mode);
+	int (*fcntl)(int fd, int cmd, int arg);
+	int (*unlink)(const char *path);
+	int (*memfd)(const char *name, unsigned int flags);
+	int (*ftruncate)(int fd, off_t len);
 	DIR *(*opendir)(const char *path);
 	struct dirent *(*readdir)(DIR *dir);
 	int (*closedir)(DIR *dir);

@@ -45,10 +45,17 @@ int plx_vfu_rx_init(struct vfu_rx *rx, int fd)
 	return rx->buf ? 0 : -ENOMEM;
 }
 
-void plx_vfu_rx_fini(struct vfu_rx *rx)
+void plx_vfu_rx_reset(struct vfu_rx *rx, int fd)
 {
 	while (rx->nfds)
 		plx_sys->close(rx->fds[--rx->nfds]);
+	rx->fd = fd;
+	rx->start = rx->end = 0;
+}
+
+void plx_vfu_rx_fini(struct vfu_rx *rx)
+{
+	plx_vfu_rx_reset(rx, -1);
 	plx_sys->free(rx->buf);
 	rx->buf = NULL;
 }
@@ -67,6 +74,13 @@ static int message_size(const struct vfu_rx *rx, size_t *size)
 	if (!err)
 		*size = header.size;
 	return err;
+}
+
+bool plx_vfu_rx_ready(const struct vfu_rx *rx)
+{
+	size_t size;
+
+	return message_size(rx, &size) || (size && rx->end - rx->start >= size);
 }
 
 static void hand_out(struct vfu_rx *rx, size_t size, struct vfu_msg *msg)

@@ -40,6 +40,12 @@ int plx_vfu_rx_init(struct vfu_rx *rx, int fd);
 /* Closes descriptors that came and were not handed out. A zeroed struct is fine. */
 void plx_vfu_rx_fini(struct vfu_rx *rx);
 
+/* Forgets what came, and goes on with another socket. */
+void plx_vfu_rx_reset(struct vfu_rx *rx, int fd);
+
+/* Whether a whole message, or a broken one, is here already. */
+bool plx_vfu_rx_ready(const struct vfu_rx *rx);
+
 /*
  * The next message, without waiting: 1 with *msg, 0 if there's none yet. Errors end the connection:
  * -ECONNRESET (the peer closed it), -EPROTO and -EMSGSIZE (plx_vfu_check_header), -E2BIG (more
