@@ -70,14 +70,13 @@ static int access_part(struct plx_vfio_dev *dev, unsigned int region, uint64_t o
 		.reply_len = sizeof(reply),
 		.data = buf,
 		.data_len = write ? 0 : len,
+		.data_min = write ? 0 : len,
 	};
 	int err = plx_user_call(dev->user, &call);
 
 	if (err)
 		return err;
-	if (reply.offset != offset || reply.region != region || reply.count != len)
-		return -EIO;
-	return write || call.data_len == len ? 0 : -EIO;
+	return reply.offset == offset && reply.region == region && reply.count == len ? 0 : -EIO;
 }
 
 static ssize_t access_all(struct plx_vfio_dev *dev, unsigned int region, uint64_t offset, char *buf,
@@ -196,12 +195,10 @@ static int user_feature(struct plx_vfio_dev *dev, struct vfio_device_feature *fe
 		.reply_len = sizeof(reply),
 		.data = feature->data,
 		.data_len = len - sizeof(ask),
+		.data_min = get && !probe ? len - sizeof(ask) : 0,
 	};
-	int err = plx_user_call(dev->user, &call);
 
-	if (err)
-		return err;
-	return get && !probe && call.data_len != len - sizeof(ask) ? -EIO : 0;
+	return plx_user_call(dev->user, &call);
 }
 
 /* The claim is complete: there is somebody to tell. */

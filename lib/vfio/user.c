@@ -204,10 +204,10 @@ static int take_answer(struct plx_user *user, const struct vfu_header *sent, str
 	if (msg->header.flags & VFU_F_ERROR)
 		return err;
 	rest = msg->len - call->reply_len;
-	if (err || rest > call->data_len)
-		return lose(user, "the answer to %s has %zu bytes instead of %zu%s", name, msg->len,
-			    call->reply_len + (err ? 0 : call->data_len),
-			    err || !call->data_len ? "" : " at most");
+	if (err || rest < call->data_min || rest > call->data_len)
+		return lose(user, "the answer to %s has %zu bytes instead of %zu to %zu", name,
+			    msg->len, call->reply_len + call->data_min,
+			    call->reply_len + call->data_len);
 	if (call->reply_len)
 		memcpy(call->reply, msg->body, call->reply_len);
 	if (rest)

@@ -53,8 +53,8 @@ struct plx_user_call {
 
 	void *reply; /* the fixed part of the answer, all of it */
 	size_t reply_len;
-	void *data; /* what follows: at most data_len bytes, then that many */
-	size_t data_len;
+	void *data; /* what follows: data_min to data_len bytes; then data_len of them */
+	size_t data_len, data_min;
 	int *file; /* a descriptor that came along, or -1; NULL: none may come */
 };
 

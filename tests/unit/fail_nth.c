@@ -28,6 +28,9 @@ enum call {
 	CALL_EPOLL,
 	CALL_GETRLIMIT,
 	CALL_SOCKET,
+	CALL_SEND,
+	CALL_RECEIVE,
+	CALL_POLL,
 	CALL_ALLOC,
 	CALLS,
 };
@@ -50,6 +53,9 @@ static const struct {
 	[CALL_EPOLL] = { "epoll", { EMFILE, ENOMEM, ENOSPC } },
 	[CALL_GETRLIMIT] = { "getrlimit", { EPERM } },
 	[CALL_SOCKET] = { "socket", { EMFILE, EACCES } },
+	[CALL_SEND] = { "sendmsg", { EPIPE, ENOBUFS, EINTR } },
+	[CALL_RECEIVE] = { "recvmsg", { ECONNRESET, ENOMEM, EINTR } },
+	[CALL_POLL] = { "poll", { ENOMEM, EINTR } },
 	[CALL_ALLOC] = { "alloc", { ENOMEM } },
 };
 
@@ -171,6 +177,31 @@ static int nth_socket(int domain, int type, int protocol)
 	return fails(CALL_SOCKET, "") ? -1 : inner->socket(domain, type, protocol);
 }
 
+static int nth_connect(int fd, const void *addr, size_t len)
+{
+	return fails(CALL_SOCKET, "connect") ? -1 : inner->connect(fd, addr, len);
+}
+
+static ssize_t nth_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	return fails(CALL_SEND, "") ? -1 : inner->sendmsg(fd, msg, flags);
+}
+
+static ssize_t nth_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	return fails(CALL_RECEIVE, "") ? -1 : inner->recvmsg(fd, msg, flags);
+}
+
+static int nth_poll(struct pollfd *fds, nfds_t nfds, int timeout_ms)
+{
+	return fails(CALL_POLL, "") ? -1 : inner->poll(fds, nfds, timeout_ms);
+}
+
+static int nth_fstat(int fd, struct stat *st)
+{
+	return fails(CALL_STAT, "") ? -1 : inner->fstat(fd, st);
+}
+
 static void *nth_alloc(size_t len)
 {
 	return fails(CALL_ALLOC, "") ? NULL : inner->alloc(len);
@@ -206,6 +237,11 @@ static int run(int (*scenario)(void *arg), void *arg, unsigned at, unsigned whic
 	sys.epoll_ctl = nth_epoll_ctl;
 	sys.getrlimit = nth_getrlimit;
 	sys.socket = nth_socket;
+	sys.connect = nth_connect;
+	sys.sendmsg = nth_sendmsg;
+	sys.recvmsg = nth_recvmsg;
+	sys.poll = nth_poll;
+	sys.fstat = nth_fstat;
 	sys.alloc = nth_alloc;
 	memset(&nth, 0, sizeof(nth));
 	nth.at = at;

@@ -120,7 +120,7 @@ int fake_fd_install(struct fake_file *file)
 	return -EMFILE;
 }
 
-static int real_fd(int fd)
+int fake_real_fd(int fd)
 {
 	if (fd >= 0 && fd < REAL_MAX)
 		real_fds[fd] = true;
@@ -172,7 +172,7 @@ static int sys_dup(int fd)
 	int ret = -EBADF;
 
 	if (fd < FD_BASE)
-		return real_fd(fcntl(fd, F_DUPFD_CLOEXEC, 3));
+		return fake_real_fd(fcntl(fd, F_DUPFD_CLOEXEC, 3));
 	pthread_mutex_lock(&lock);
 	file = fake_file_of(fd);
 	if (file) {
@@ -520,12 +520,12 @@ static int sys_closedir(DIR *dir)
 
 static int sys_eventfd(unsigned initial, int flags)
 {
-	return real_fd(eventfd(initial, flags));
+	return fake_real_fd(eventfd(initial, flags));
 }
 
 static int sys_epoll_create(int flags)
 {
-	return real_fd(epoll_create1(flags));
+	return fake_real_fd(epoll_create1(flags));
 }
 
 static int sys_getrlimit(int resource, struct rlimit *limit)

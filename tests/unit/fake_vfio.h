@@ -133,6 +133,7 @@ struct fake_kernel {
 
 extern struct fake_kernel fake;
 extern const struct plx_sys fake_sys;
+int fake_real_fd(int fd); /* one more that must be closed through the seam; returns it */
 
 /* A fresh kernel without devices; the seam and the log go to it. */
 void fake_start(enum fake_flavour flavour);
