@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -16,7 +17,7 @@
 
 static int sys_open(const char *path, int flags)
 {
-	return open(path, flags | O_CLOEXEC);
+	return open(path, flags | O_CLOEXEC, 0644);
 }
 
 static int sys_dup(int fd)
@@ -83,6 +84,10 @@ const struct plx_sys plx_sys_kernel = {
 	.unlink = unlink,
 	.memfd = memfd_create,
 	.ftruncate = ftruncate,
+	.mkdir = mkdir,
+	.chown = chown,
+	.chmod = chmod,
+	.flock = flock,
 	.opendir = opendir,
 	.readdir = readdir,
 	.closedir = closedir,
@@ -143,6 +148,21 @@ int plx_sys_read_u64(const char *path, uint64_t *value)
 	errno = 0;
 	*value = strtoull(text, &end, 0);
 	return errno || !len || *end ? -EINVAL : 0;
+}
+
+int plx_sys_write_text(const char *path, const char *text)
+{
+	int fd = plx_sys->open(path, O_WRONLY | O_TRUNC);
+	ssize_t len = strlen(text), put;
+	int err = 0;
+
+	if (fd < 0)
+		return -errno;
+	put = plx_sys->write(fd, text, len);
+	if (put != len)
+		err = put < 0 ? -errno : -EIO;
+	plx_sys->close(fd);
+	return err;
 }
 
 int plx_sys_link_name(const char *path, char *buf, size_t len)

@@ -20,7 +20,7 @@
 #include <sys/types.h>
 
 struct plx_sys {
-	int (*open)(const char *path, int flags);
+	int (*open)(const char *path, int flags); /* new files get mode 0644 */
 	int (*close)(int fd);
 	int (*dup)(int fd); /* close-on-exec */
 	int (*ioctl)(int fd, unsigned long request, void *arg);
@@ -40,6 +40,10 @@ struct plx_sys {
 	int (*unlink)(const char *path);
 	int (*memfd)(const char *name, unsigned int flags);
 	int (*ftruncate)(int fd, off_t len);
+	int (*mkdir)(const char *path, mode_t mode);
+	int (*chown)(const char *path, uid_t uid, gid_t gid);
+	int (*chmod)(const char *path, mode_t mode);
+	int (*flock)(int fd, int operation);
 	DIR *(*opendir)(const char *path);
 	struct dirent *(*readdir)(DIR *dir);
 	int (*closedir)(DIR *dir);
@@ -72,6 +76,9 @@ extern const struct plx_sys *plx_sys;
  */
 int plx_sys_read_text(const char *path, char *buf, size_t len);
 int plx_sys_read_u64(const char *path, uint64_t *value); /* any base; -EINVAL if it is no number */
+
+/* Writes all of a file of sysfs at once, as sysfs wants it. 0 or -errno. */
+int plx_sys_write_text(const char *path, const char *text);
 
 /* The last component of a symbolic link's target. 0 or -errno; -E2BIG if it doesn't fit. */
 int plx_sys_link_name(const char *path, char *buf, size_t len);

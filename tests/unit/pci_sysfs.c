@@ -20,6 +20,8 @@ static unsigned calls, fail_nth, errors;
 static int fail_err, left;
 static char last_error[1024];
 
+static const struct pci_sysfs_kernel *kernel;
+
 static const char *moved(const char *path, char buf[MOVED_MAX])
 {
 	snprintf(buf, MOVED_MAX, "%s%s", root, path);
@@ -38,7 +40,7 @@ static int fails(void)
 static int fake_open(const char *path, int flags)
 {
 	char buf[MOVED_MAX];
-	int fd = fails() ? -1 : open(moved(path, buf), flags | O_CLOEXEC);
+	int fd = fails() ? -1 : open(moved(path, buf), flags | O_CLOEXEC, 0600);
 
 	left += fd >= 0;
 	return fd;
@@ -53,6 +55,83 @@ static int fake_close(int fd)
 static ssize_t fake_read(int fd, void *buf, size_t len)
 {
 	return fails() ? -1 : read(fd, buf, len);
+}
+
+/* The path behind a descriptor, links followed, as the code under test knows it. */
+static const char *path_of(int fd, char buf[MOVED_MAX])
+{
+	char name[32];
+	ssize_t len;
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	len = readlink(name, buf, MOVED_MAX - 1);
+	buf[len > 0 ? len : 0] = '\0';
+	return strncmp(buf, root, strlen(root)) ? buf : buf + strlen(root);
+}
+
+static ssize_t fake_write(int fd, const void *data, size_t len)
+{
+	char buf[MOVED_MAX];
+	int did = 0;
+
+	if (fails())
+		return -1;
+	if (kernel)
+		did = kernel->written(path_of(fd, buf), data, len);
+	if (did < 0)
+		errno = -did;
+	return did < 0 ? -1 : did ? (ssize_t)len : write(fd, data, len);
+}
+
+static int fake_access(const char *path, int mode)
+{
+	char buf[MOVED_MAX];
+
+	return fails() ? -1 : access(moved(path, buf), mode);
+}
+
+static int fake_mkdir(const char *path, mode_t mode)
+{
+	char buf[MOVED_MAX];
+
+	return fails() ? -1 : mkdir(moved(path, buf), mode);
+}
+
+static int fake_unlink(const char *path)
+{
+	char buf[MOVED_MAX];
+
+	return fails() ? -1 : unlink(moved(path, buf));
+}
+
+static int fake_flock(int fd, int operation)
+{
+	return fails() ? -1 : plx_sys_kernel.flock(fd, operation);
+}
+
+static int fake_socket(int domain, int type, int protocol)
+{
+	int fd = fails() ? -1 : open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	(void)domain;
+	(void)type;
+	(void)protocol;
+	left += fd >= 0;
+	return fd;
+}
+
+static ssize_t fake_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	ssize_t len;
+
+	(void)fd;
+	(void)flags;
+	if (fails())
+		return -1;
+	len = kernel ? kernel->received(msg->msg_iov[0].iov_base, msg->msg_iov[0].iov_len) : 0;
+	if (len < 0)
+		errno = (int)-len;
+	return len < 0 ? -1 : len;
 }
 
 static ssize_t fake_readlink(const char *path, char *target, size_t len)
@@ -115,6 +194,13 @@ static const struct plx_sys fake = {
 	.open = fake_open,
 	.close = fake_close,
 	.read = fake_read,
+	.write = fake_write,
+	.access = fake_access,
+	.mkdir = fake_mkdir,
+	.unlink = fake_unlink,
+	.flock = fake_flock,
+	.socket = fake_socket,
+	.recvmsg = fake_recvmsg,
 	.readlink = fake_readlink,
 	.stat = fake_stat,
 	.opendir = fake_opendir,
@@ -156,6 +242,7 @@ int pci_sysfs_setup(void **state)
 	errors = 0;
 	last_error[0] = '\0';
 	left = 0;
+	kernel = NULL;
 	pci_sysfs_fail(0, 0);
 	return 0;
 }
@@ -213,6 +300,85 @@ void pci_sysfs_add(const char *name, const struct pci_sysfs_fn *fn)
 		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev", name);
 		make_dir(path);
 	}
+}
+
+/* Makes the folders above a path. */
+static void make_above(const char *path)
+{
+	char folder[PATH_MAX], buf[MOVED_MAX];
+	const char *slash = path;
+
+	while ((slash = strchr(slash + 1, '/'))) {
+		snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path), path);
+		if (mkdir(moved(folder, buf), 0700))
+			assert_int_equal(errno, EEXIST);
+	}
+}
+
+void pci_sysfs_file(const char *path, const char *text)
+{
+	char buf[MOVED_MAX];
+	int fd;
+
+	make_above(path);
+	fd = open(moved(path, buf), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+}
+
+void pci_sysfs_link(const char *path, const char *target)
+{
+	char buf[MOVED_MAX];
+
+	make_above(path);
+	assert_int_equal(symlink(target, moved(path, buf)), 0);
+}
+
+void pci_sysfs_remove(const char *path)
+{
+	char buf[MOVED_MAX];
+
+	unlink(moved(path, buf));
+}
+
+bool pci_sysfs_exists(const char *path)
+{
+	char buf[MOVED_MAX];
+	struct stat st;
+
+	return !lstat(moved(path, buf), &st);
+}
+
+const char *pci_sysfs_text(const char *path)
+{
+	static char text[4096];
+	char buf[MOVED_MAX];
+	int fd = open(moved(path, buf), O_RDONLY);
+	ssize_t len = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	while (len > 0 && text[len - 1] == '\n')
+		len--;
+	text[len > 0 ? len : 0] = '\0';
+	return text;
+}
+
+const char *pci_sysfs_link_name(const char *path)
+{
+	static char target[PATH_MAX];
+	char buf[MOVED_MAX], *slash;
+	ssize_t len = readlink(moved(path, buf), target, sizeof(target) - 1);
+
+	target[len > 0 ? len : 0] = '\0';
+	slash = strrchr(target, '/');
+	return slash ? slash + 1 : target;
+}
+
+void pci_sysfs_kernel(const struct pci_sysfs_kernel *new_kernel)
+{
+	kernel = new_kernel;
 }
 
 void pci_sysfs_fail(unsigned nth, int err)

@@ -8,8 +8,10 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include <cmocka.h>
 
@@ -36,6 +38,29 @@ void pci_sysfs_set(const char *name, const char *attr, const char *text); /* NUL
 /* The nth call through the seam from now fails with err; 0: none does. */
 void pci_sysfs_fail(unsigned nth, int err);
 unsigned pci_sysfs_calls(void); /* since then */
+
+/* Any other file of the machine's, and symbolic links. The folders above are made. */
+void pci_sysfs_file(const char *path, const char *text);
+void pci_sysfs_link(const char *path, const char *target);
+void pci_sysfs_remove(const char *path); /* a file or a link, if it is there */
+bool pci_sysfs_exists(const char *path); /* links are not followed */
+
+/* What a file holds, without the last newline; "" if there is none. Good until the next call. */
+const char *pci_sysfs_text(const char *path);
+
+/* The last part of a link's target; "" if there is none. Good until the next call. */
+const char *pci_sysfs_link_name(const char *path);
+
+/*
+ * Stands for the kernel where it does more than keep what is written. written: 1 if that was all,
+ * 0 if the file is to be written, or -errno. received: what a socket has next, length or -errno.
+ */
+struct pci_sysfs_kernel {
+	int (*written)(const char *path, const void *data, size_t len);
+	ssize_t (*received)(void *buf, size_t len);
+};
+
+void pci_sysfs_kernel(const struct pci_sysfs_kernel *kernel); /* NULL: none */
 
 /* Descriptors, directories and memory not given back. */
 int pci_sysfs_left(void);

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <string.h>
+
+#include <pollux/log.h>
+
+#include "bind.h"
+#include "plan.h"
+#include "record.h"
+#include "sys.h"
+
+static enum exit_code run_selection(const struct options *options, const struct inventory *inv,
+				    struct selection *selection, const char *driver)
+{
+	enum exit_code code = EXIT_FAILED;
+	struct plan plan;
+	unsigned i;
+
+	if (options->whole_group)
+		selection_add_groups(selection, inv);
+	if (!plan_init(&plan, options, selection->count)) {
+		for (i = 0; i < selection->count; i++)
+			plan_add(&plan, selection->dev[i], driver,
+				 options->persist ? driver : selection->dev[i]->override);
+		code = plan_run(&plan);
+	}
+	plan_free(&plan);
+	return code;
+}
+
+enum exit_code bind_run(const struct options *options, const struct inventory *inv)
+{
+	struct selection selection;
+	enum exit_code code;
+
+	if (!driver_name_valid(options->driver)) {
+		plx_err("'%s' is no driver's name", options->driver);
+		return EXIT_USAGE;
+	}
+	if (strchr(options->driver, ':')) {
+		plx_err("'%s' is a device: name the driver before the devices", options->driver);
+		return EXIT_USAGE;
+	}
+	if (selection_make(&selection, inv, options->words, options->count))
+		return EXIT_USAGE;
+	code = run_selection(options, inv, &selection, options->driver);
+	selection_free(&selection);
+	return code;
+}
+
+enum exit_code unbind_run(const struct options *options, const struct inventory *inv)
+{
+	/* dpdk-devbind.py's word for all devices that are ready for user space. */
+	bool all_ready = options->count == 1 && !strcmp(options->words[0], "dpdk");
+	struct selection selection;
+	enum exit_code code;
+	unsigned i;
+
+	if (options->persist) {
+		plx_err("--persist goes with bind: that a device has no driver can't be kept");
+		return EXIT_USAGE;
+	}
+	if (selection_make(&selection, inv, options->words, all_ready ? 0 : options->count))
+		return EXIT_USAGE;
+	for (i = 0; i < inv->count && all_ready; i++)
+		if (device_is_ready(&inv->dev[i]))
+			selection_add(&selection, &inv->dev[i]);
+	code = run_selection(options, inv, &selection, "");
+	selection_free(&selection);
+	return code;
+}

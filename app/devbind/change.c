@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <pollux/log.h>
+
+#include "change.h"
+#include "sys.h"
+
+#define PATH_LEN 160
+
+bool driver_name_valid(const char *name)
+{
+	return *name && *name != '.' && strlen(name) < PLX_NAME_LEN && !strchr(name, '/');
+}
+
+bool driver_present(const char *name)
+{
+	char path[PATH_LEN];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s", name);
+	return !plx_sys->access(path, F_OK);
+}
+
+/* An empty name clears it. */
+static int set_override(const char *bdf, const char *driver)
+{
+	char path[PATH_LEN];
+	int err;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver_override", bdf);
+	err = plx_sys_write_text(path, *driver ? driver : "\n");
+	if (err)
+		plx_err("%s can't be written: %s", path, strerror(-err));
+	return err;
+}
+
+static void read_driver(const char *bdf, char driver[PLX_NAME_LEN])
+{
+	char path[PATH_LEN];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver", bdf);
+	if (plx_sys_link_name(path, driver, PLX_NAME_LEN))
+		driver[0] = '\0';
+}
+
+static int detach(const char *bdf, const char *driver)
+{
+	char path[PATH_LEN];
+	int err;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s/unbind", driver);
+	err = plx_sys_write_text(path, bdf);
+	if (err)
+		plx_err("%s can't be taken from %s: %s", bdf, driver, strerror(-err));
+	return err;
+}
+
+/* The override makes the driver match, whatever ids it knows; then it is asked for by name. */
+static int attach(const char *bdf, const char *driver)
+{
+	char path[PATH_LEN], now[PLX_NAME_LEN];
+	int err;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s/bind", driver);
+	err = plx_sys_write_text(path, bdf);
+	if (!err) {
+		read_driver(bdf, now);
+		err = strcmp(now, driver) ? -ENODEV : 0;
+	}
+	if (err)
+		plx_err("%s does not take %s: %s (the kernel's log may say more)", driver, bdf,
+			strerror(-err));
+	return err;
+}
+
+static int apply(const struct change *change)
+{
+	const struct device *dev = change->dev;
+	const char *from = dev->facts.driver;
+	bool same = !strcmp(from, change->driver);
+	int err = 0;
+
+	/* The first step: where sysfs can't be written, the device still has its driver. */
+	if (change->driver[0])
+		err = set_override(dev->bdf, change->driver);
+	if (!err && from[0] && !same)
+		err = detach(dev->bdf, from);
+	if (!err && change->driver[0] && !same)
+		err = attach(dev->bdf, change->driver);
+	if (!err && strcmp(change->override, change->driver))
+		err = set_override(dev->bdf, change->override);
+	return err;
+}
+
+/* Back to what it was, however far apply() got. */
+static int take_back(const struct change *change)
+{
+	const struct device *dev = change->dev;
+	const char *from = dev->facts.driver;
+	char now[PLX_NAME_LEN];
+	int err = 0, later;
+
+	read_driver(dev->bdf, now);
+	/* A driver that is neither is somebody else's doing. */
+	if (strcmp(now, from) && (!now[0] || !strcmp(now, change->driver))) {
+		if (now[0])
+			err = detach(dev->bdf, now);
+		if (!err && from[0])
+			err = set_override(dev->bdf, from);
+		if (!err && from[0])
+			err = attach(dev->bdf, from);
+	}
+	later = set_override(dev->bdf, dev->override);
+	if (err)
+		plx_err("%s had the driver %s and has it no longer", dev->bdf,
+			from[0] ? from : "(none)");
+	return err ? err : later;
+}
+
+int changes_apply(const struct change *changes, unsigned count)
+{
+	unsigned done = 0, lost = 0;
+	int err = 0;
+
+	while (!err && done < count)
+		err = apply(&changes[done++]);
+	if (!err)
+		return 0;
+	while (done--)
+		lost += take_back(&changes[done]) != 0;
+	if (!lost)
+		plx_err("nothing was changed: every device has the driver it had");
+	return err;
+}

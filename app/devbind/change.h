@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Changing the drivers of devices, all or none: the steps through sysfs, and taking them back.
+ */
+#ifndef DEVBIND_CHANGE_H
+#define DEVBIND_CHANGE_H
+
+#include "device.h"
+
+struct change {
+	const struct device *dev;    /* as it was before */
+	char driver[PLX_NAME_LEN];   /* "": none */
+	char override[PLX_NAME_LEN]; /* driver_override in the end; "": none */
+};
+
+/*
+ * Carries out all changes in order. When one fails, those begun are taken back, the last one first,
+ * and its error is returned. Lines say what happened; what can't be taken back is said too.
+ */
+int changes_apply(const struct change *changes, unsigned count);
+
+/* Whether name may be part of a path below /sys/bus/pci/drivers. */
+bool driver_name_valid(const char *name);
+
+/* Whether the kernel has the driver now. */
+bool driver_present(const char *name);
+
+#endif

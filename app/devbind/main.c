@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * plx-devbind: gives PCI devices to user space and back.
+ *
+ *      inventory   what there is, and what uses it        (device.h)
+ *      selection   the devices that were named            (select.h)
+ *      plan        checks, then all changes or none       (plan.h)
+ */
+#include <pollux/log.h>
+
+#include "bind.h"
+#include "status.h"
+
+static enum exit_code status_run(const struct options *options, const struct inventory *inv)
+{
+	enum exit_code code = EXIT_DONE;
+	struct selection selection;
+
+	if (selection_make(&selection, inv, options->words, options->count))
+		return EXIT_USAGE;
+	if (!options->json)
+		status_print(stdout, options, inv, &selection);
+	else if (status_json(stdout, options, inv, &selection))
+		code = EXIT_FAILED;
+	selection_free(&selection);
+	return code;
+}
+
+typedef enum exit_code run_fn(const struct options *options, const struct inventory *inv);
+
+static run_fn *const runs[] = {
+	[COMMAND_STATUS] = status_run,
+	[COMMAND_BIND] = bind_run,
+	[COMMAND_UNBIND] = unbind_run,
+	[COMMAND_RESTORE] = restore_run,
+};
+
+/* dpdk-devbind.py's -s beside -b: the report of what has become of it. */
+static enum exit_code report_after(const struct options *options)
+{
+	struct options report = *options;
+	struct inventory inv;
+	enum exit_code code;
+
+	report.count = 0;
+	if (inventory_read(&inv))
+		return EXIT_FAILED;
+	code = status_run(&report, &inv);
+	inventory_free(&inv);
+	return code;
+}
+
+static void print_line(void *ctx, enum plx_log_level level, const char *line)
+{
+	(void)ctx;
+	(void)level;
+	fprintf(stderr, "plx-devbind: %s\n", line);
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	struct inventory inv;
+	enum exit_code code;
+
+	plx_log_set_sink(print_line, NULL);
+	if (options_parse(argc, argv, &options))
+		return EXIT_USAGE;
+	if (options.command == COMMAND_HELP) {
+		usage(stdout);
+		return EXIT_DONE;
+	}
+	if (inventory_read(&inv))
+		return EXIT_FAILED;
+	code = runs[options.command](&options, &inv);
+	inventory_free(&inv);
+	if (code == EXIT_DONE && options.report_after)
+		code = report_after(&options);
+	if (code == EXIT_DONE && fflush(stdout))
+		code = EXIT_FAILED;
+	return code;
+}

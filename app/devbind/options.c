@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Two command lines in one: plx-devbind COMMAND [OPTION...] [ARGUMENT...], and dpdk-devbind.py's
+ * (-s, -b DRIVER DEVICE..., -u DEVICE...), which people and scripts have in their fingers.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <pollux/log.h>
+
+#include "category.h"
+#include "options.h"
+
+enum {
+	OPT_STATUS_DEV = 256,
+	OPT_FORCE,
+	OPT_NOIOMMU_MODE,
+	OPT_ALLOW_NOIOMMU,
+	OPT_JSON,
+	OPT_ALL,
+	OPT_WHOLE_GROUP,
+	OPT_PERSIST,
+	OPT_MEMORY,
+};
+
+static const struct option long_options[] = {
+	{ "status", no_argument, NULL, 's' },
+	{ "status-dev", required_argument, NULL, OPT_STATUS_DEV },
+	{ "bind", required_argument, NULL, 'b' },
+	{ "unbind", no_argument, NULL, 'u' },
+	{ "uid", required_argument, NULL, 'U' },
+	{ "gid", required_argument, NULL, 'G' },
+	{ "force", no_argument, NULL, OPT_FORCE },
+	{ "noiommu-mode", no_argument, NULL, OPT_NOIOMMU_MODE },
+	{ "allow-noiommu", no_argument, NULL, OPT_ALLOW_NOIOMMU },
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "all", no_argument, NULL, OPT_ALL },
+	{ "whole-group", no_argument, NULL, OPT_WHOLE_GROUP },
+	{ "persist", no_argument, NULL, OPT_PERSIST },
+	{ "memory", required_argument, NULL, OPT_MEMORY },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static const struct {
+	const char *name;
+	enum command command;
+} commands[] = {
+	{ "status", COMMAND_STATUS },	{ "bind", COMMAND_BIND }, { "unbind", COMMAND_UNBIND },
+	{ "restore", COMMAND_RESTORE }, { "help", COMMAND_HELP },
+};
+
+/* Bytes: a number and K, M, G or T. */
+static int parse_memory(const char *text, uint64_t *bytes)
+{
+	static const char units[] = "KMGT";
+	const char *unit;
+	unsigned shift = 0;
+	char *end;
+
+	errno = 0;
+	*bytes = strtoull(text, &end, 10);
+	if (*end && (unit = strchr(units, *end & ~0x20)) && !end[1])
+		shift = 10 * (unsigned)(unit - units + 1);
+	if (errno || end == text || *text == '-' || (*end && !shift) ||
+	    *bytes > UINT64_MAX >> shift) {
+		plx_err("--memory=%s: a number of bytes, or one with K, M, G or T, is wanted",
+			text);
+		return -EINVAL;
+	}
+	*bytes <<= shift;
+	return 0;
+}
+
+static int set_command(struct options *options, enum command command)
+{
+	if (options->command != COMMAND_NONE && options->command != command) {
+		plx_err("-b and -u exclude each other");
+		return -EINVAL;
+	}
+	options->command = command;
+	return 0;
+}
+
+static int take_option(struct options *options, int option)
+{
+	switch (option) {
+	case 's': options->compat = options->report_after = true; return 0;
+	case OPT_STATUS_DEV:
+		options->compat = options->report_after = true;
+		options->category = optarg;
+		if (category_find(optarg))
+			return 0;
+		plx_err("--status-dev=%s: there is no such kind of devices; see --help", optarg);
+		return -EINVAL;
+	case 'b':
+		/* As dpdk-devbind.py has it, "-b none" is -u. */
+		options->driver = optarg;
+		return set_command(options,
+				   strcasecmp(optarg, "none") ? COMMAND_BIND : COMMAND_UNBIND);
+	case 'u': return set_command(options, COMMAND_UNBIND);
+	case 'U': options->user = optarg; return 0;
+	case 'G': options->group = optarg; return 0;
+	case OPT_FORCE: options->force = true; return 0;
+	case OPT_NOIOMMU_MODE: options->noiommu_mode = true; return 0;
+	case OPT_ALLOW_NOIOMMU: options->allow_noiommu = true; return 0;
+	case OPT_JSON: options->json = true; return 0;
+	case OPT_ALL: options->all = true; return 0;
+	case OPT_WHOLE_GROUP: options->whole_group = true; return 0;
+	case OPT_PERSIST: options->persist = true; return 0;
+	case OPT_MEMORY: return parse_memory(optarg, &options->memory);
+	case 'h': options->command = COMMAND_HELP; return 0;
+	default: return -EINVAL;
+	}
+}
+
+/* The first word is a command, unless an option was one; its own argument comes next. */
+static int take_words(struct options *options, char **words, unsigned count)
+{
+	size_t i;
+
+	if (options->command == COMMAND_NONE && options->report_after) {
+		options->command = COMMAND_STATUS;
+		options->report_after = false;
+	} else if (options->command == COMMAND_NONE && count) {
+		for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+			if (!strcmp(words[0], commands[i].name))
+				options->command = commands[i].command;
+		if (options->command == COMMAND_NONE) {
+			plx_err("'%s' is no command; see --help", words[0]);
+			return -EINVAL;
+		}
+		words++;
+		count--;
+		if (options->command == COMMAND_BIND && count) {
+			options->driver = *words++;
+			count--;
+		} else if (options->command == COMMAND_GRANT && count) {
+			options->grantee = *words++;
+			count--;
+		}
+	}
+	options->words = words;
+	options->count = count;
+	return 0;
+}
+
+static int check(const struct options *options)
+{
+	static const char *const wants_device[] = {
+		[COMMAND_BIND] = "bind wants a driver and devices",
+		[COMMAND_UNBIND] = "unbind wants devices",
+		[COMMAND_WHY] = "why wants devices",
+		[COMMAND_GRANT] = "grant wants a user or a group, and devices",
+	};
+
+	if (options->command == COMMAND_NONE) {
+		plx_err("nothing to do: say what; see --help");
+		return -EINVAL;
+	}
+	if ((size_t)options->command < sizeof(wants_device) / sizeof(wants_device[0]) &&
+	    wants_device[options->command] && !options->count) {
+		plx_err("%s; see --help", wants_device[options->command]);
+		return -EINVAL;
+	}
+	if (options->command == COMMAND_DOCTOR && options->count) {
+		plx_err("doctor looks at the machine: '%s' is for `why`", options->words[0]);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int options_parse(int argc, char **argv, struct options *options)
+{
+	int option, err;
+
+	*options = (struct options){ 0 };
+	opterr = 0;
+	optind = 0; /* glibc: start afresh, whoever used getopt before */
+	while ((option = getopt_long(argc, argv, ":sb:uU:G:h", long_options, NULL)) != -1) {
+		if (option == ':') {
+			plx_err("option '%s' wants a value", argv[optind - 1]);
+			return -EINVAL;
+		}
+		if (option == '?') {
+			plx_err("unknown or ambiguous option '%s'; see --help", argv[optind - 1]);
+			return -EINVAL;
+		}
+		err = take_option(options, option);
+		if (err)
+			return err;
+	}
+	if (options->command == COMMAND_HELP)
+		return 0;
+	err = take_words(options, argv + optind, (unsigned)(argc - optind));
+	return err ? err : check(options);
+}

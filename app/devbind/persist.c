@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <pollux/log.h>
+
+#include "change.h"
+#include "persist.h"
+#include "record.h"
+#include "sys.h"
+
+#define PATH_LEN 160
+
+static bool have_driverctl(void)
+{
+	return !plx_sys->access("/usr/sbin/driverctl", F_OK) ||
+	       !plx_sys->access("/usr/bin/driverctl", F_OK);
+}
+
+static void driverctl_path(char path[PATH_LEN], const char *bdf)
+{
+	snprintf(path, PATH_LEN, "/etc/driverctl.d/pci-%.16s", bdf);
+}
+
+/* Before 80-drivers.rules, which loads a driver for the device. */
+static void rule_path(char path[PATH_LEN], const char *bdf)
+{
+	snprintf(path, PATH_LEN, "/etc/udev/rules.d/10-plx-devbind-%.16s.rules", bdf);
+}
+
+void persist_read(const char *bdf, char driver[PLX_NAME_LEN])
+{
+	char path[PATH_LEN];
+
+	driverctl_path(path, bdf);
+	if (plx_sys_read_text(path, driver, PLX_NAME_LEN) < 0 || !driver_name_valid(driver))
+		driver[0] = '\0';
+}
+
+static int write_driverctl(const char *bdf, const char *driver)
+{
+	char path[PATH_LEN], text[PLX_NAME_LEN + 1];
+
+	driverctl_path(path, bdf);
+	snprintf(text, sizeof(text), "%s\n", driver);
+	return file_make(path, text);
+}
+
+static int write_rule(const char *bdf, const char *driver)
+{
+	char path[PATH_LEN], text[400];
+
+	rule_path(path, bdf);
+	snprintf(text, sizeof(text),
+		 "# Made by plx-devbind --persist; `plx-devbind restore %s` removes it.\n"
+		 "ACTION==\"add\", SUBSYSTEM==\"pci\", KERNEL==\"%s\", "
+		 "ATTR{driver_override}=\"%s\", RUN{builtin}+=\"kmod load %s\"\n",
+		 bdf, bdf, driver, driver);
+	return file_make(path, text);
+}
+
+int persist_write(const char *bdf, const char *driver)
+{
+	return have_driverctl() ? write_driverctl(bdf, driver) : write_rule(bdf, driver);
+}
+
+static int remove_file(const char *path)
+{
+	int err = plx_sys->unlink(path) && errno != ENOENT ? -errno : 0;
+
+	if (err)
+		plx_err("%s can't be removed: %s", path, strerror(-err));
+	return err;
+}
+
+int persist_undo(const char *bdf, const char *before)
+{
+	char path[PATH_LEN];
+	int err;
+
+	rule_path(path, bdf);
+	err = remove_file(path);
+	if (err || *before)
+		return err ? err : write_driverctl(bdf, before);
+	driverctl_path(path, bdf);
+	return remove_file(path);
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <pollux/log.h>
+
+#include "noiommu.h"
+#include "persist.h"
+#include "plan.h"
+#include "sys.h"
+
+int plan_init(struct plan *plan, const struct options *options, unsigned count)
+{
+	*plan = (struct plan){ .options = options };
+	plan->change = plx_sys->alloc((count + 1) * sizeof(*plan->change));
+	plan->record = plx_sys->alloc((count + 1) * sizeof(*plan->record));
+	plan->made = plx_sys->alloc((count + 1) * sizeof(*plan->made));
+	if (plan->change && plan->record && plan->made)
+		return 0;
+	plx_err("out of memory for %u devices", count);
+	return -ENOMEM;
+}
+
+void plan_free(struct plan *plan)
+{
+	plx_sys->free(plan->change);
+	plx_sys->free(plan->record);
+	plx_sys->free(plan->made);
+}
+
+void plan_add(struct plan *plan, const struct device *dev, const char *driver, const char *override)
+{
+	struct change *change = &plan->change[plan->count];
+	struct record *record = &plan->record[plan->count];
+
+	if (!plan->restoring && !strcmp(dev->facts.driver, driver) &&
+	    !strcmp(dev->override, override)) {
+		plx_notice("%s %s %s already", dev->bdf, *driver ? "is bound to" : "has no driver",
+			   driver);
+		return;
+	}
+	*change = (struct change){ .dev = dev };
+	strcpy(change->driver, driver);
+	strcpy(change->override, override);
+	plan->count++;
+	if (plan->restoring)
+		return;
+	*record = (struct record){ .persistent = plan->options->persist };
+	strcpy(record->driver, dev->facts.driver);
+	strcpy(record->override, dev->override);
+	if (record->persistent)
+		persist_read(dev->bdf, record->persisted);
+}
+
+/* What speaks against taking a device from the driver it has. Returns how much. */
+static unsigned tell_uses(const struct device *dev, bool force)
+{
+	unsigned i;
+
+	for (i = 0; i < dev->uses.count; i++)
+		plx_log(force ? PLX_LOG_WARN : PLX_LOG_ERR, "%s is in use: %s", dev->bdf,
+			dev->uses.at[i]);
+	return dev->uses.count;
+}
+
+static bool refused(const struct plan *plan)
+{
+	unsigned i, against = 0;
+
+	for (i = 0; i < plan->count; i++) {
+		const struct device *dev = plan->change[i].dev;
+
+		if (!device_is_endpoint(dev)) {
+			plx_err("%s is a bridge (%s): it stays with the kernel", dev->bdf,
+				dev->class_name);
+			return true;
+		}
+		if (strcmp(dev->facts.driver, plan->change[i].driver))
+			against += tell_uses(dev, plan->options->force);
+	}
+	if (against && !plan->options->force)
+		plx_err("refused: nothing was changed; --force takes devices that are in use");
+	return against && !plan->options->force;
+}
+
+/* The driver is there, or can be: a module is loaded. */
+static int need_driver(const char *driver)
+{
+	struct modules *modules;
+	int err;
+
+	if (!*driver || driver_present(driver))
+		return 0;
+	modules = modules_open();
+	err = modules_load(modules, driver);
+	modules_close(modules);
+	if (!err && driver_present(driver))
+		return 0;
+	if (err == -ENOENT)
+		plx_err("this kernel has no driver %s, and there is no module of that name",
+			driver);
+	else if (err)
+		plx_err("the module %s can't be loaded: %s", driver, strerror(-err));
+	else
+		plx_err("the module %s is loaded, but there is no PCI driver of that name", driver);
+	return -ENODEV;
+}
+
+/* Without an IOMMU vfio-pci takes a device only if the kernel was told to accept that. */
+static enum exit_code check_iommu(struct plan *plan)
+{
+	unsigned i;
+
+	for (i = 0; i < plan->count; i++) {
+		const struct device *dev = plan->change[i].dev;
+
+		if (!noiommu_needed(dev, plan->change[i].driver) || noiommu_mode() > 0)
+			continue;
+		if (!plan->options->noiommu_mode) {
+			plx_err("refused: there is no IOMMU before %s; turn it on (see "
+				"`plx-devbind doctor`), or accept with --noiommu-mode that the "
+				"device can write all of memory",
+				dev->bdf);
+			return EXIT_REFUSED;
+		}
+		plan->switched = true;
+	}
+	return EXIT_DONE;
+}
+
+/* Records that this run made, with what they made persist, are taken back. */
+static void forget(const struct plan *plan)
+{
+	unsigned i;
+
+	for (i = 0; i < plan->count; i++) {
+		const char *bdf = plan->change[i].dev->bdf;
+
+		if (!plan->made[i])
+			continue;
+		record_remove(bdf, plan->record[i].persistent);
+		if (plan->record[i].persistent)
+			persist_undo(bdf, plan->record[i].persisted);
+	}
+}
+
+static int remember(struct plan *plan)
+{
+	unsigned i;
+	int err = 0;
+
+	for (i = 0; i < plan->count && !err; i++) {
+		const struct change *change = &plan->change[i];
+
+		err = record_make(change->dev, &plan->record[i], &plan->made[i]);
+		if (!err && plan->record[i].persistent)
+			err = persist_write(change->dev->bdf, change->driver);
+	}
+	return err;
+}
+
+static int change_drivers(const struct plan *plan)
+{
+	int err = plan->switched ? noiommu_set_mode(true) : 0;
+
+	if (err)
+		return err;
+	err = changes_apply(plan->change, plan->count);
+	if (err && plan->switched)
+		noiommu_set_mode(false);
+	return err;
+}
+
+static enum exit_code carry_out(struct plan *plan)
+{
+	int err = plan->restoring ? 0 : remember(plan);
+
+	err = err ? err : change_drivers(plan);
+	if (err && !plan->restoring)
+		forget(plan);
+	return err ? EXIT_FAILED : EXIT_DONE;
+}
+
+/* A device that is what it was has nothing to be remembered for. */
+static void settle(const struct change *change)
+{
+	struct record record;
+
+	if (!record_read(change->dev, &record) && !record.persistent &&
+	    !strcmp(record.driver, change->driver) && !strcmp(record.override, change->override))
+		record_remove(change->dev->bdf, false);
+}
+
+static void report(const struct change *change)
+{
+	const struct device *dev = change->dev;
+	char bdf[PLX_BDF_LEN], driver[PLX_NAME_LEN];
+	struct plx_facts facts;
+
+	plx_notice("%s: %s -> %s", dev->bdf, dev->facts.driver[0] ? dev->facts.driver : "no driver",
+		   change->driver[0] ? change->driver : "no driver");
+	if (strstr(change->driver, "vfio") && !plx_facts_read(dev->bdf, &facts) &&
+	    !facts.noiommu_group &&
+	    plx_group_intruder(&facts, bdf, sizeof(bdf), driver, sizeof(driver)))
+		plx_warn("%s can't be used yet: %s of its group %d is held by %s "
+			 "(--whole-group takes it along)",
+			 dev->bdf, bdf, facts.group, driver);
+}
+
+enum exit_code plan_run(struct plan *plan)
+{
+	enum exit_code code;
+	unsigned i;
+	int lock;
+
+	if (!plan->count)
+		return EXIT_DONE;
+	if (refused(plan))
+		return EXIT_REFUSED;
+	for (i = 0; i < plan->count; i++)
+		if (need_driver(plan->change[i].driver))
+			return EXIT_FAILED;
+	code = check_iommu(plan);
+	if (code != EXIT_DONE)
+		return code;
+	lock = record_lock();
+	if (lock < 0)
+		return EXIT_FAILED;
+	code = carry_out(plan);
+	for (i = 0; i < plan->count && code == EXIT_DONE; i++) {
+		settle(&plan->change[i]);
+		report(&plan->change[i]);
+	}
+	plx_sys->close(lock);
+	return code;
+}

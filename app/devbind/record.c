@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <pollux/log.h>
+
+#include "record.h"
+#include "sys.h"
+
+#define PATH_LEN 160
+
+static const char *const folders[] = { "/run/pollux/devbind", "/var/lib/pollux/devbind" };
+
+static int make_folders(const char *path)
+{
+	char folder[PATH_LEN];
+	const char *slash = path;
+
+	while ((slash = strchr(slash + 1, '/'))) {
+		snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path), path);
+		if (plx_sys->mkdir(folder, 0755) && errno != EEXIST)
+			return -errno;
+	}
+	return 0;
+}
+
+int file_make(const char *path, const char *text)
+{
+	int err = make_folders(path), fd;
+
+	if (!err) {
+		fd = plx_sys->open(path, O_WRONLY | O_CREAT);
+		err = fd < 0 ? -errno : 0;
+		if (fd >= 0)
+			plx_sys->close(fd);
+	}
+	err = err ? err : plx_sys_write_text(path, text);
+	if (err)
+		plx_err("%s can't be written: %s", path, strerror(-err));
+	return err;
+}
+
+static void record_path(char path[PATH_LEN], bool persistent, const char *bdf)
+{
+	snprintf(path, PATH_LEN, "%s/%.16s", folders[persistent], bdf);
+}
+
+/* "-" stands for no name. */
+static const char *written(const char *name)
+{
+	return *name ? name : "-";
+}
+
+static void unwrite(char *name)
+{
+	if (!strcmp(name, "-"))
+		*name = '\0';
+}
+
+static int read_one(const struct device *dev, bool persistent, struct record *record)
+{
+	char path[PATH_LEN], text[256];
+	unsigned vendor, device;
+	int len;
+
+	*record = (struct record){ .persistent = persistent };
+	record_path(path, persistent, dev->bdf);
+	len = plx_sys_read_text(path, text, sizeof(text));
+	if (len < 0)
+		return len;
+	if (sscanf(text, "id %4x:%4x driver %39s override %39s persisted %39s", &vendor, &device,
+		   record->driver, record->override, record->persisted) != 5) {
+		plx_warn("%s makes no sense: passed over", path);
+		return -EINVAL;
+	}
+	if (vendor != dev->id.vendor || device != dev->id.device) {
+		plx_warn("%s is about another card (%04x:%04x) that was there: passed over", path,
+			 vendor, device);
+		return -EINVAL;
+	}
+	unwrite(record->driver);
+	unwrite(record->override);
+	unwrite(record->persisted);
+	return 0;
+}
+
+int record_read(const struct device *dev, struct record *record)
+{
+	int err = read_one(dev, true, record);
+
+	return err ? read_one(dev, false, record) : 0;
+}
+
+int record_make(const struct device *dev, const struct record *record, bool *made)
+{
+	char path[PATH_LEN], text[256];
+	struct record before;
+	int err;
+
+	*made = false;
+	if (!record_read(dev, &before)) {
+		if (before.persistent >= record->persistent)
+			return 0;
+		/* What it was first counts, not what it has become since. */
+		before.persistent = true;
+		record = &before;
+	}
+	record_path(path, record->persistent, dev->bdf);
+	snprintf(text, sizeof(text), "id %04x:%04x\ndriver %s\noverride %s\npersisted %s\n",
+		 dev->id.vendor, dev->id.device, written(record->driver), written(record->override),
+		 written(record->persisted));
+	err = file_make(path, text);
+	*made = !err;
+	return err;
+}
+
+void record_remove(const char *bdf, bool persistent)
+{
+	char path[PATH_LEN];
+
+	record_path(path, persistent, bdf);
+	if (plx_sys->unlink(path) && errno != ENOENT)
+		plx_warn("%s can't be removed: %s", path, strerror(errno));
+}
+
+int record_list(struct texts *bdfs)
+{
+	struct dirent *entry;
+	int err = 0;
+	unsigned i;
+	DIR *dir;
+
+	for (i = 0; i < 2 && !err; i++) {
+		dir = plx_sys->opendir(folders[i]);
+		while (dir && !err && (entry = plx_sys->readdir(dir)))
+			if (plx_bdf_valid(entry->d_name) && !texts_have(bdfs, entry->d_name))
+				err = texts_add(bdfs, "%s", entry->d_name);
+		if (dir)
+			plx_sys->closedir(dir);
+	}
+	return err;
+}
+
+int record_lock(void)
+{
+	static const char path[] = "/run/pollux/devbind.lock";
+	int err = make_folders(path), fd = -1;
+
+	if (!err) {
+		fd = plx_sys->open(path, O_RDWR | O_CREAT);
+		err = fd < 0 ? -errno : 0;
+	}
+	if (!err && plx_sys->flock(fd, LOCK_EX | LOCK_NB)) {
+		err = -errno;
+		plx_sys->close(fd);
+	}
+	if (err == -EWOULDBLOCK)
+		plx_err("another plx-devbind is at work: wait for it");
+	else if (err)
+		plx_err("%s: %s%s", path, strerror(-err),
+			err == -EACCES || err == -EPERM ? " (changing drivers takes root)" : "");
+	return err ? err : fd;
+}

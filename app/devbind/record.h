@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a device was before it was touched first, for `restore`. A device that is to stay bound over
+ * a reboot is remembered in /var/lib/pollux/devbind; any other in /run/pollux/devbind, as it comes
+ * back by itself.
+ */
+#ifndef DEVBIND_RECORD_H
+#define DEVBIND_RECORD_H
+
+#include "device.h"
+
+struct record {
+	char driver[PLX_NAME_LEN];    /* "": none */
+	char override[PLX_NAME_LEN];  /* "": none */
+	char persisted[PLX_NAME_LEN]; /* the driver that driverctl was told before us; "": none */
+	bool persistent;
+};
+
+/* 0; -ENOENT: nothing remembered; -EINVAL: not ours, or about another card in the same slot. */
+int record_read(const struct device *dev, struct record *record);
+
+/* Remembers, unless the device is remembered already. *made: whether a file was written. */
+int record_make(const struct device *dev, const struct record *record, bool *made);
+
+/* Forgets one kind of record. */
+void record_remove(const char *bdf, bool persistent);
+
+/* The addresses of all devices remembered. 0 or -ENOMEM. */
+int record_list(struct texts *bdfs);
+
+/* One plx-devbind at a time changes drivers. A descriptor to close, or -errno with a line logged.
+ */
+int record_lock(void);
+
+/* Makes a file with these contents, and the directories above it. 0 or -errno with a line logged.
+ */
+int file_make(const char *path, const char *text);
+
+#endif

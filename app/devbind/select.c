@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <pollux/log.h>
+
+#include "select.h"
+#include "sys.h"
+
+bool selection_has(const struct selection *selection, const struct device *dev)
+{
+	unsigned i;
+
+	for (i = 0; i < selection->count; i++)
+		if (selection->dev[i] == dev)
+			return true;
+	return false;
+}
+
+/* There is room for every device once. */
+void selection_add(struct selection *selection, struct device *dev)
+{
+	if (!selection_has(selection, dev))
+		selection->dev[selection->count++] = dev;
+}
+
+static bool names_address(const char *word, const char *bdf)
+{
+	char full[64];
+
+	snprintf(full, sizeof(full), "0000:%s", word);
+	return !fnmatch(word, bdf, FNM_CASEFOLD) || !fnmatch(full, bdf, FNM_CASEFOLD);
+}
+
+static bool names_device(const char *word, const struct device *dev)
+{
+	if (names_address(word, dev->bdf) || texts_have(&dev->interfaces, word))
+		return true;
+	return texts_have(&dev->disks, strncmp(word, "/dev/", 5) ? word : word + 5);
+}
+
+int selection_make(struct selection *selection, const struct inventory *inv, char **words,
+		   unsigned count)
+{
+	unsigned i, j;
+
+	*selection = (struct selection){ .dev = plx_sys->alloc((inv->count + 1) *
+							       sizeof(*selection->dev)) };
+	if (!selection->dev) {
+		plx_err("out of memory for %u devices", inv->count);
+		return -ENOMEM;
+	}
+	for (i = 0; i < count; i++) {
+		bool found = false;
+
+		for (j = 0; j < inv->count; j++) {
+			if (!names_device(words[i], &inv->dev[j]))
+				continue;
+			selection_add(selection, &inv->dev[j]);
+			found = true;
+		}
+		if (!found) {
+			plx_err("no device '%s': name a PCI address (0000:01:00.0, 01:00.*), a "
+				"network interface or a disk of this machine",
+				words[i]);
+			selection_free(selection);
+			return -ENODEV;
+		}
+	}
+	return 0;
+}
+
+void selection_add_groups(struct selection *selection, const struct inventory *inv)
+{
+	unsigned i, j;
+
+	for (i = 0; i < selection->count; i++) {
+		const struct device *dev = selection->dev[i];
+
+		if (dev->facts.group < 0)
+			continue;
+		for (j = 0; j < inv->count; j++)
+			if (inv->dev[j].facts.group == dev->facts.group &&
+			    device_is_endpoint(&inv->dev[j]))
+				selection_add(selection, &inv->dev[j]);
+	}
+}
+
+void selection_free(struct selection *selection)
+{
+	plx_sys->free(selection->dev);
+	*selection = (struct selection){ 0 };
+}

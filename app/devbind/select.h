@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The devices that a command line names. */
+#ifndef DEVBIND_SELECT_H
+#define DEVBIND_SELECT_H
+
+#include "device.h"
+
+struct selection {
+	struct device **dev; /* each once, in the order in which they were named */
+	unsigned count;
+};
+
+/*
+ * Words are addresses (0000:01:00.0, 01:00.0), patterns of them (01:00.*), network interfaces
+ * (eth0), or disks (nvme0n1, /dev/nvme0n1). -ENODEV: a word names no device, a line is logged;
+ * -ENOMEM.
+ */
+int selection_make(struct selection *selection, const struct inventory *inv, char **words,
+		   unsigned count);
+
+/* Adds the other endpoints of the groups that the selection's devices are in. */
+void selection_add_groups(struct selection *selection, const struct inventory *inv);
+
+void selection_add(struct selection *selection, struct device *dev);
+bool selection_has(const struct selection *selection, const struct device *dev);
+void selection_free(struct selection *selection);
+
+#endif

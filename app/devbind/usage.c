@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "category.h"
+#include "options.h"
+
+static const char text[] =
+	"usage: plx-devbind COMMAND [OPTION...] [ARGUMENT...]\n"
+	"       plx-devbind -s | -b DRIVER DEVICE... | -u DEVICE...\n"
+	"\n"
+	"Gives PCI devices to user space and back, safely.\n"
+	"\n"
+	"commands:\n"
+	"  status [DEVICE...]        devices, their drivers, and what uses them\n"
+	"  bind DRIVER DEVICE...     give devices to a driver: all of them or none\n"
+	"  unbind DEVICE...          take devices from their drivers: all of them or none\n"
+	"  restore [DEVICE...]       back to what they were before the first bind or unbind\n"
+	"                            (without a name: all devices that were changed)\n"
+	"  help                      this text\n"
+	"\n"
+	"devices: 0000:01:00.0, 01:00.0, a pattern ('01:00.*'), a network interface, a disk\n"
+	"\n"
+	"options:\n"
+	"  --json                    status: as JSON\n"
+	"  --all                     status: every PCI device, not just network and NVMe\n"
+	"  --force                   take devices that are in use\n"
+	"  --whole-group             take the other endpoints of an IOMMU group along\n"
+	"  --persist                 bind: after a reboot too\n"
+	"  --noiommu-mode            bind: without an IOMMU, turn on VFIO's unsafe mode\n"
+	"\n"
+	"as in dpdk-devbind.py:\n"
+	"  -s, --status              the report, letter for letter\n"
+	"  --status-dev KIND         one kind of devices:";
+
+static const char rest[] =
+	"  -b, --bind DRIVER         bind (DRIVER none: unbind)\n"
+	"  -u, --unbind              unbind ('dpdk': all that are ready for user space)\n"
+	"\n"
+	"examples:\n"
+	"  plx-devbind status\n"
+	"  plx-devbind bind vfio-pci 01:00.0 02:00.0\n"
+	"  plx-devbind bind --persist vfio-pci eth1\n"
+	"  plx-devbind restore\n"
+	"\n"
+	"exit codes: 0 done; 1 failed, and what was begun is taken back; 2 usage; 3 refused,\n"
+	"because a device is in use or the request is unsafe\n";
+
+void usage(FILE *out)
+{
+	const struct category *category;
+	unsigned i = 0;
+
+	fputs(text, out);
+	for (category = categories; category->key; category++)
+		fprintf(out, "%s%s",
+			i++ % 7	 ? ", "
+			: i == 1 ? " "
+				 : ",\n                            ",
+			category->key);
+	fprintf(out, "\n%s", rest);
+}

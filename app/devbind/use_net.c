@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Network interfaces, and what the kernel does with them: addresses and routes by rtnetlink(7),
+ * bridges, bonds and the like by the links that sysfs has for them.
+ *
+ * An interface that is merely up has an IPv6 link-local address and routes to it. Nobody chose
+ * them, so they don't count.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+
+#include "device.h"
+#include "sys.h"
+
+#define INTERFACES_MAX 256
+#define MESSAGE_MAX    32768 /* the kernel fills dumps in pieces of up to 32 KiB */
+
+struct interface {
+	struct device *dev;
+	char name[IF_NAMESIZE];
+	uint64_t index;
+	unsigned routes;
+	bool is_default;
+};
+
+struct net {
+	unsigned count;
+	struct interface interface[INTERFACES_MAX];
+	char message[MESSAGE_MAX];
+};
+
+/* Bridges, bonds, VLANs and others that stand on an interface: links called upper_NAME. */
+static int add_uppers(struct device *dev, const char *name)
+{
+	char path[64];
+	struct dirent *entry;
+	int err = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/sys/class/net/%s", name);
+	dir = plx_sys->opendir(path);
+	if (!dir)
+		return 0;
+	while (!err && (entry = plx_sys->readdir(dir)))
+		if (!strncmp(entry->d_name, "upper_", 6))
+			err = texts_add(&dev->uses, "%s is part of %s", name, entry->d_name + 6);
+	plx_sys->closedir(dir);
+	return err;
+}
+
+static int add_interface(void *ctx, struct device *dev, const char *name)
+{
+	struct net *net = ctx;
+	struct interface *interface = &net->interface[net->count];
+	char path[64];
+	int err;
+
+	if (net->count == INTERFACES_MAX || strlen(name) >= sizeof(interface->name))
+		return 0;
+	*interface = (struct interface){ .dev = dev };
+	strcpy(interface->name, name);
+	snprintf(path, sizeof(path), "/sys/class/net/%s/ifindex", name);
+	if (plx_sys_read_u64(path, &interface->index))
+		return 0;
+	net->count++;
+	err = texts_add(&dev->interfaces, "%s", name);
+	return err ? err : add_uppers(dev, name);
+}
+
+static struct interface *find(struct net *net, uint64_t index)
+{
+	unsigned i;
+
+	for (i = 0; i < net->count; i++)
+		if (net->interface[i].index == index)
+			return &net->interface[i];
+	return NULL;
+}
+
+/* The payload of an attribute if it has at least len bytes, or NULL. */
+static const void *payload(const struct rtattr *attr, size_t len)
+{
+	return RTA_PAYLOAD(attr) >= len ? RTA_DATA(attr) : NULL;
+}
+
+static bool link_local(int family, const void *addr)
+{
+	return family == AF_INET6 && (IN6_IS_ADDR_LINKLOCAL((const struct in6_addr *)addr) ||
+				      IN6_IS_ADDR_MULTICAST((const struct in6_addr *)addr));
+}
+
+static size_t address_len(int family)
+{
+	return family == AF_INET    ? sizeof(struct in_addr)
+	       : family == AF_INET6 ? sizeof(struct in6_addr)
+				    : 0;
+}
+
+static int take_address(struct net *net, const struct nlmsghdr *msg)
+{
+	const struct ifaddrmsg *head = NLMSG_DATA(msg);
+	const struct rtattr *attr = IFA_RTA(head);
+	size_t addr_len = address_len(head->ifa_family);
+	int len = (int)IFA_PAYLOAD(msg);
+	const void *addr = NULL;
+	char text[INET6_ADDRSTRLEN];
+	struct interface *interface = find(net, head->ifa_index);
+
+	/* IFA_LOCAL is the interface's own address; IFA_ADDRESS may be a peer's, but is all of
+	 * IPv6. */
+	for (; RTA_OK(attr, len); attr = RTA_NEXT(attr, len))
+		if (attr->rta_type == IFA_LOCAL || (attr->rta_type == IFA_ADDRESS && !addr))
+			addr = payload(attr, addr_len);
+	if (!interface || !addr_len || !addr || link_local(head->ifa_family, addr))
+		return 0;
+	inet_ntop(head->ifa_family, addr, text, sizeof(text));
+	return texts_add(&interface->dev->uses, "%s has the address %s/%u", interface->name, text,
+			 head->ifa_prefixlen);
+}
+
+static void count_route(struct net *net, uint64_t index, bool is_default)
+{
+	struct interface *interface = find(net, index);
+
+	if (!interface)
+		return;
+	interface->routes++;
+	interface->is_default |= is_default;
+}
+
+static void take_hops(struct net *net, const struct rtattr *attr, bool is_default)
+{
+	const struct rtnexthop *hop = RTA_DATA(attr);
+	int len = (int)RTA_PAYLOAD(attr);
+
+	for (; RTNH_OK(hop, len); len -= (int)RTNH_ALIGN(hop->rtnh_len), hop = RTNH_NEXT(hop))
+		count_route(net, hop->rtnh_ifindex, is_default);
+}
+
+static int take_route(struct net *net, const struct nlmsghdr *msg)
+{
+	const struct rtmsg *head = NLMSG_DATA(msg);
+	const struct rtattr *attr;
+	size_t addr_len = address_len(head->rtm_family);
+	const void *to;
+	int len;
+
+	if (head->rtm_type != RTN_UNICAST || head->rtm_table == RT_TABLE_LOCAL || !addr_len)
+		return 0;
+	for (attr = RTM_RTA(head), len = (int)RTM_PAYLOAD(msg); RTA_OK(attr, len);
+	     attr = RTA_NEXT(attr, len))
+		if (attr->rta_type == RTA_DST && (to = payload(attr, addr_len)) &&
+		    link_local(head->rtm_family, to))
+			return 0;
+	for (attr = RTM_RTA(head), len = (int)RTM_PAYLOAD(msg); RTA_OK(attr, len);
+	     attr = RTA_NEXT(attr, len)) {
+		if (attr->rta_type == RTA_OIF && payload(attr, sizeof(uint32_t)))
+			count_route(net, *(const uint32_t *)RTA_DATA(attr), !head->rtm_dst_len);
+		else if (attr->rta_type == RTA_MULTIPATH)
+			take_hops(net, attr, !head->rtm_dst_len);
+	}
+	return 0;
+}
+
+/* One message of a dump: 1 to go on, 0 at the end, or -errno. */
+static int take_message(struct net *net, const struct nlmsghdr *msg)
+{
+	int err = 0;
+
+	if (msg->nlmsg_type == NLMSG_DONE || msg->nlmsg_type == NLMSG_ERROR)
+		return 0;
+	if (msg->nlmsg_type == RTM_NEWADDR &&
+	    msg->nlmsg_len >= NLMSG_LENGTH(sizeof(struct ifaddrmsg)))
+		err = take_address(net, msg);
+	else if (msg->nlmsg_type == RTM_NEWROUTE &&
+		 msg->nlmsg_len >= NLMSG_LENGTH(sizeof(struct rtmsg)))
+		err = take_route(net, msg);
+	return err ? err : 1;
+}
+
+/* One datagram of a dump. As take_message(). */
+static int take_datagram(struct net *net, int fd)
+{
+	struct iovec part = { .iov_base = net->message, .iov_len = sizeof(net->message) };
+	struct msghdr datagram = { .msg_iov = &part, .msg_iovlen = 1 };
+	const struct nlmsghdr *msg = (const struct nlmsghdr *)net->message;
+	ssize_t len = plx_sys->recvmsg(fd, &datagram, 0);
+	int more = 1;
+
+	if (len < 0 && errno == EINTR)
+		return 1;
+	if (len <= 0)
+		return 0;
+	for (; more > 0 && NLMSG_OK(msg, (size_t)len); msg = NLMSG_NEXT(msg, len))
+		more = take_message(net, msg);
+	return more;
+}
+
+/* Where rtnetlink can't be asked there is no network to lose. */
+static int dump(struct net *net, int type)
+{
+	struct {
+		struct nlmsghdr head;
+		struct rtgenmsg family; /* 0: of all */
+	} request = {
+		.head = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct rtgenmsg)),
+			  .nlmsg_type = (uint16_t)type,
+			  .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+	};
+	int fd = plx_sys->socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	int more;
+
+	if (fd < 0)
+		return 0;
+	more = plx_sys->write(fd, &request, request.head.nlmsg_len) ==
+	       (ssize_t)request.head.nlmsg_len;
+	while (more > 0)
+		more = take_datagram(net, fd);
+	plx_sys->close(fd);
+	return more;
+}
+
+static int tell_routes(struct net *net)
+{
+	unsigned i;
+	int err = 0;
+
+	for (i = 0; i < net->count && !err; i++) {
+		struct interface *interface = &net->interface[i];
+
+		if (!interface->routes)
+			continue;
+		interface->dev->active = true;
+		if (interface->is_default)
+			err = texts_add(&interface->dev->uses, "%s carries the default route",
+					interface->name);
+		else
+			err = texts_add(&interface->dev->uses, "%s carries %u route%s",
+					interface->name, interface->routes,
+					interface->routes == 1 ? "" : "s");
+	}
+	return err;
+}
+
+int inventory_net(struct inventory *inv)
+{
+	struct net *net = plx_sys->alloc(sizeof(*net));
+	int err;
+
+	if (!net)
+		return -ENOMEM;
+	err = inventory_each(inv, "net", add_interface, net);
+	err = err || !net->count ? err : dump(net, RTM_GETADDR);
+	err = err || !net->count ? err : dump(net, RTM_GETROUTE);
+	err = err ? err : tell_routes(net);
+	plx_sys->free(net);
+	return err;
+}

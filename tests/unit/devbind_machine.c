@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <linux/rtnetlink.h>
+
+#include <pollux/log.h>
+
+#include "bind.h"
+#include "devbind_machine.h"
+#include "status.h"
+#include "sys.h"
+
+#define WORDS_MAX 16
+#define TEXT_MAX  64
+
+static char refusing[PLX_NAME_LEN];
+static char said[16384];
+
+/* What rtnetlink has to say: addresses and routes. What was asked for last: 0, 1, or -1: nothing.
+ */
+static struct {
+	char message[2][2048];
+	size_t len[2];
+	int asked;
+} netlink;
+
+static const char *attribute(const char *bdf, const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", bdf, name);
+	return pci_sysfs_text(path);
+}
+
+const char *machine_driver(const char *bdf)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver", bdf);
+	return pci_sysfs_link_name(path);
+}
+
+const char *machine_override(const char *bdf)
+{
+	const char *text = attribute(bdf, "driver_override");
+
+	return strcmp(text, "(null)") ? text : "";
+}
+
+void machine_refuse(const char *driver)
+{
+	snprintf(refusing, sizeof(refusing), "%s", driver ? driver : "");
+}
+
+/*
+ * The driver core: 1 or -errno.
+ */
+static void set_driver(const char *bdf, const char *driver)
+{
+	char path[128], target[128];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver", bdf);
+	pci_sysfs_remove(path);
+	if (!*driver)
+		return;
+	snprintf(target, sizeof(target), "../../../bus/pci/drivers/%s", driver);
+	pci_sysfs_link(path, target);
+}
+
+static int bind_store(const char *driver, const char *bdf)
+{
+	const char *override = machine_override(bdf);
+
+	if (*machine_driver(bdf))
+		return -EBUSY;
+	if (*override ? strcmp(override, driver) : strcmp(attribute(bdf, "modalias"), driver))
+		return -ENODEV;
+	if (!strcmp(driver, refusing))
+		return -EINVAL;
+	set_driver(bdf, driver);
+	return 1;
+}
+
+static int unbind_store(const char *driver, const char *bdf)
+{
+	if (strcmp(machine_driver(bdf), driver))
+		return -ENODEV;
+	set_driver(bdf, "");
+	return 1;
+}
+
+static int override_store(const char *bdf, const char *text)
+{
+	pci_sysfs_set(bdf, "driver_override", *text == '\n' ? "(null)\n" : text);
+	return 1;
+}
+
+static int written(const char *path, const void *data, size_t len)
+{
+	static const char drivers[] = "/sys/bus/pci/drivers/", devices[] = "/sys/bus/pci/devices/";
+	char text[TEXT_MAX], name[TEXT_MAX], file[TEXT_MAX];
+
+	if (!strcmp(path, "/dev/null")) {
+		netlink.asked = ((const struct nlmsghdr *)data)->nlmsg_type == RTM_GETROUTE;
+		return 1;
+	}
+	snprintf(text, sizeof(text), "%.*s", (int)len, (const char *)data);
+	if (!strncmp(path, drivers, strlen(drivers)) &&
+	    sscanf(path + strlen(drivers), "%63[^/]/%63s", name, file) == 2)
+		return strcmp(file, "bind") ? unbind_store(name, text) : bind_store(name, text);
+	if (!strncmp(path, devices, strlen(devices)) &&
+	    sscanf(path + strlen(devices), "%63[^/]/%63s", name, file) == 2)
+		return override_store(name, text);
+	return 0;
+}
+
+/*
+ * rtnetlink.
+ */
+static struct nlmsghdr *add_message(int list, int type, size_t head_len)
+{
+	struct nlmsghdr *msg = (void *)(netlink.message[list] + netlink.len[list]);
+
+	*msg = (struct nlmsghdr){ .nlmsg_len = NLMSG_LENGTH(head_len),
+				  .nlmsg_type = (uint16_t)type };
+	return msg;
+}
+
+static void add_attribute(struct nlmsghdr *msg, int type, const void *data, size_t len)
+{
+	struct rtattr *attr = (void *)((char *)msg + NLMSG_ALIGN(msg->nlmsg_len));
+
+	attr->rta_type = (unsigned short)type;
+	attr->rta_len = (unsigned short)RTA_LENGTH(len);
+	memcpy(RTA_DATA(attr), data, len);
+	msg->nlmsg_len = NLMSG_ALIGN(msg->nlmsg_len) + RTA_ALIGN(attr->rta_len);
+}
+
+static void end_message(int list, const struct nlmsghdr *msg)
+{
+	netlink.len[list] += NLMSG_ALIGN(msg->nlmsg_len);
+	assert_true(netlink.len[list] < sizeof(netlink.message[list]) - 64);
+}
+
+static int parse_address(const char *text, void *address, size_t *len)
+{
+	int family = strchr(text, ':') ? AF_INET6 : AF_INET;
+
+	assert_int_equal(inet_pton(family, text, address), 1);
+	*len = family == AF_INET ? 4 : 16;
+	return family;
+}
+
+void machine_address(unsigned index, const char *address, unsigned bits)
+{
+	struct nlmsghdr *msg = add_message(0, RTM_NEWADDR, sizeof(struct ifaddrmsg));
+	struct ifaddrmsg *head = NLMSG_DATA(msg);
+	char bytes[16];
+	size_t len;
+
+	*head = (struct ifaddrmsg){ .ifa_index = index, .ifa_prefixlen = (uint8_t)bits };
+	head->ifa_family = (uint8_t)parse_address(address, bytes, &len);
+	add_attribute(msg, IFA_ADDRESS, bytes, len);
+	end_message(0, msg);
+}
+
+void machine_route(unsigned index, const char *to, unsigned bits)
+{
+	struct nlmsghdr *msg = add_message(1, RTM_NEWROUTE, sizeof(struct rtmsg));
+	struct rtmsg *head = NLMSG_DATA(msg);
+	char bytes[16];
+	size_t len;
+
+	*head = (struct rtmsg){ .rtm_dst_len = (uint8_t)bits,
+				.rtm_table = RT_TABLE_MAIN,
+				.rtm_type = RTN_UNICAST };
+	head->rtm_family = (uint8_t)parse_address(to, bytes, &len);
+	if (bits)
+		add_attribute(msg, RTA_DST, bytes, len);
+	add_attribute(msg, RTA_OIF, &index, sizeof(index));
+	end_message(1, msg);
+}
+
+static ssize_t received(void *buf, size_t len)
+{
+	struct nlmsghdr done = { .nlmsg_len = NLMSG_LENGTH(0), .nlmsg_type = NLMSG_DONE };
+	int asked = netlink.asked;
+
+	assert_true(len >= sizeof(netlink.message[0]));
+	netlink.asked = -1;
+	if (asked < 0 || !netlink.len[asked]) {
+		memcpy(buf, &done, sizeof(done));
+		return sizeof(done);
+	}
+	memcpy(buf, netlink.message[asked], netlink.len[asked]);
+	return netlink.len[asked];
+}
+
+/*
+ * Devices.
+ */
+static void add_driver(const char *driver)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s/bind", driver);
+	pci_sysfs_file(path, "");
+	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s/unbind", driver);
+	pci_sysfs_file(path, "");
+}
+
+void machine_add(const char *bdf, const char *class_code, const char *driver, int group)
+{
+	struct pci_sysfs_fn fn = { "0x8086\n", "0x10d3\n", "0x8086\n", "0x0000\n",
+				   class_code, "-1\n",	   NULL,       0 };
+	char path[128], target[128];
+
+	pci_sysfs_add(bdf, &fn);
+	pci_sysfs_set(bdf, "modalias", driver);
+	pci_sysfs_set(bdf, "driver_override", "(null)\n");
+	add_driver(driver);
+	set_driver(bdf, driver);
+	if (group < 0)
+		return;
+	snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%d/devices/%s", group, bdf);
+	snprintf(target, sizeof(target), "../../../../bus/pci/devices/%s", bdf);
+	pci_sysfs_link(path, target);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group", bdf);
+	snprintf(target, sizeof(target), "../../../../kernel/iommu_groups/%d", group);
+	pci_sysfs_link(path, target);
+}
+
+/* Something of a class that sits on a function. */
+static void add_member(const char *class, const char *name, const char *folder, const char *file,
+		       const char *text)
+{
+	char path[256], target[256];
+
+	snprintf(path, sizeof(path), "%s/%s", folder, file);
+	pci_sysfs_file(path, text);
+	snprintf(path, sizeof(path), "/sys/class/%s/%s", class, name);
+	snprintf(target, sizeof(target), "../..%s", folder + strlen("/sys"));
+	if (!pci_sysfs_exists(path))
+		pci_sysfs_link(path, target);
+}
+
+void machine_interface(const char *bdf, const char *name, unsigned index)
+{
+	char folder[128], text[16];
+
+	snprintf(folder, sizeof(folder), "/sys/devices/pci0000:00/%s/net/%s", bdf, name);
+	snprintf(text, sizeof(text), "%u\n", index);
+	add_member("net", name, folder, "ifindex", text);
+}
+
+void machine_disk(const char *bdf, const char *name, const char *of, const char *number)
+{
+	char folder[128];
+
+	if (of)
+		snprintf(folder, sizeof(folder), "/sys/devices/pci0000:00/%s/%s/%s", bdf, of, name);
+	else
+		snprintf(folder, sizeof(folder), "/sys/devices/pci0000:00/%s/%s", bdf, name);
+	add_member("block", name, folder, "dev", number);
+	if (of)
+		add_member("block", name, folder, "partition", "1\n");
+}
+
+static void keep_line(void *ctx, enum plx_log_level level, const char *line)
+{
+	size_t at = strlen(said);
+
+	(void)ctx;
+	(void)level;
+	snprintf(said + at, sizeof(said) - at, "%s\n", line);
+}
+
+int machine_setup(void **state)
+{
+	static const struct pci_sysfs_kernel kernel = { written, received };
+
+	if (pci_sysfs_setup(state))
+		return -1;
+	plx_log_set_sink(keep_line, NULL);
+	pci_sysfs_kernel(&kernel);
+	netlink.len[0] = netlink.len[1] = 0;
+	netlink.asked = -1;
+	machine_refuse(NULL);
+	add_driver("vfio-pci");
+	machine_add(NIC0, "0x020000\n", "e1000e", 10);
+	machine_add(NIC1, "0x020000\n", "e1000e", 11);
+	machine_add(NIC2, "0x020000\n", "igb", 11);
+	machine_add(NVME0, "0x010802\n", "nvme", 12);
+	return 0;
+}
+
+int machine_teardown(void **state)
+{
+	return pci_sysfs_teardown(state);
+}
+
+/*
+ * Running.
+ */
+static enum exit_code run(FILE *out, const struct options *options)
+{
+	struct selection selection;
+	struct inventory inv;
+	enum exit_code code;
+
+	if (inventory_read(&inv))
+		return EXIT_FAILED;
+	switch (options->command) {
+	case COMMAND_BIND: code = bind_run(options, &inv); break;
+	case COMMAND_UNBIND: code = unbind_run(options, &inv); break;
+	case COMMAND_RESTORE: code = restore_run(options, &inv); break;
+	default:
+		code = EXIT_USAGE;
+		if (!selection_make(&selection, &inv, options->words, options->count)) {
+			code = EXIT_DONE;
+			if (options->json)
+				status_json(out, options, &inv, &selection);
+			else
+				status_print(out, options, &inv, &selection);
+			selection_free(&selection);
+		}
+	}
+	inventory_free(&inv);
+	return code;
+}
+
+enum exit_code machine_run(char **out, const char *word, ...)
+{
+	char name[] = "plx-devbind", *words[WORDS_MAX + 2] = { name }, *text = NULL;
+	enum exit_code code = EXIT_USAGE;
+	struct options options;
+	size_t len;
+	FILE *file = open_memstream(&text, &len);
+	va_list args;
+	int count = 1;
+
+	said[0] = '\0';
+	va_start(args, word);
+	for (; word && count <= WORDS_MAX; word = va_arg(args, const char *))
+		words[count++] = (char *)(uintptr_t)word;
+	va_end(args);
+	if (!options_parse(count, words, &options))
+		code = run(file, &options);
+	fclose(file);
+	if (out)
+		*out = text;
+	else
+		free(text);
+	assert_int_equal(pci_sysfs_left(), 0);
+	return code;
+}
+
+bool machine_said(const char *part)
+{
+	if (strstr(said, part))
+		return true;
+	print_message("# not said: %s; said:\n%s", part, said);
+	return false;
+}
+
+/*
+ * Names and modules. A function's modalias is its driver's name here; a module called "late" can be
+ * loaded.
+ */
+struct names *names_open(void)
+{
+	return NULL;
+}
+
+void names_close(struct names *names)
+{
+	(void)names;
+}
+
+void names_fill(struct names *names, struct device *dev)
+{
+	(void)names;
+	strcpy(dev->vendor_name, "Intel Corporation");
+	strcpy(dev->device_name, "82574L Gigabit Network Connection");
+	strcpy(dev->class_name, "Ethernet controller");
+}
+
+struct modules *modules_open(void)
+{
+	return NULL;
+}
+
+void modules_close(struct modules *modules)
+{
+	(void)modules;
+}
+
+int modules_of(struct modules *modules, const char *modalias, struct texts *drivers)
+{
+	(void)modules;
+	return texts_add(drivers, "%s", modalias);
+}
+
+enum module_state modules_state(struct modules *modules, const char *name)
+{
+	(void)modules;
+	return strcmp(name, "late") ? MODULE_MISSING : MODULE_AVAILABLE;
+}
+
+int modules_load(struct modules *modules, const char *name)
+{
+	if (modules_state(modules, name) == MODULE_MISSING)
+		return -ENOENT;
+	add_driver(name);
+	return 0;
+}

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What plx-devbind says of a machine, and which devices a word names. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <json-c/json.h>
+
+#include "devbind_machine.h"
+
+static char *out;
+
+/* Runs a report and keeps what it says. */
+#define REPORT(...)                                                                        \
+	do {                                                                               \
+		free(out);                                                                 \
+		assert_int_equal(machine_run(&out, __VA_ARGS__, (char *)NULL), EXIT_DONE); \
+	} while (0)
+
+static void assert_in_report(const char *part, bool wanted)
+{
+	if ((strstr(out, part) != NULL) != wanted)
+		fail_msg("%s: %s; the report:\n%s", wanted ? "missing" : "not wanted", part, out);
+}
+
+/* The lines that scripts parse, to the letter. */
+static void as_dpdk_devbind(void **state)
+{
+	(void)state;
+	machine_interface(NIC0, "eth0", 3);
+	machine_route(3, "0.0.0.0", 0);
+	pci_sysfs_remove("/sys/bus/pci/devices/" NIC1 "/driver");
+	pci_sysfs_link("/sys/bus/pci/devices/" NIC1 "/driver", "../../drivers/vfio-pci");
+	pci_sysfs_remove("/sys/bus/pci/devices/" NIC2 "/driver");
+	REPORT("-s");
+	assert_string_equal(
+		out,
+		"\nNetwork devices using DPDK-compatible driver\n"
+		"============================================\n"
+		"0000:02:00.0 '82574L Gigabit Network Connection 10d3' drv=vfio-pci unused=e1000e\n"
+		"\nNetwork devices using kernel driver\n"
+		"===================================\n"
+		"0000:01:00.0 '82574L Gigabit Network Connection 10d3' if=eth0 drv=e1000e "
+		"unused=vfio-pci *Active*\n"
+		"\nOther Network devices\n"
+		"=====================\n"
+		"0000:02:00.1 '82574L Gigabit Network Connection 10d3' unused=igb,vfio-pci\n"
+		"\nNo 'Baseband' devices detected\n==============================\n"
+		"\nNo 'Crypto' devices detected\n============================\n"
+		"\nNo 'DMA' devices detected\n=========================\n"
+		"\nNo 'Eventdev' devices detected\n==============================\n"
+		"\nNo 'Mempool' devices detected\n=============================\n"
+		"\nNo 'Compress' devices detected\n==============================\n"
+		"\nNo 'Misc (rawdev)' devices detected\n===================================\n"
+		"\nNo 'Regex' devices detected\n===========================\n");
+	REPORT("--status-dev", "crypto");
+	assert_string_equal(out, "\nNo 'Crypto' devices detected\n============================\n");
+}
+
+static void kinds(void **state)
+{
+	(void)state;
+	machine_add("0000:04:00.0", "0x030000\n", "vga", -1);
+	REPORT("status");
+	assert_in_report(NVME0, true);
+	assert_in_report("0000:04:00.0", false);
+	REPORT("status", "--all");
+	assert_in_report("0000:04:00.0", true);
+	assert_in_report("Other devices held by the kernel", true);
+	REPORT("--status-dev", "nvme");
+	assert_in_report(NVME0, true);
+	assert_in_report(NIC0, false);
+	REPORT("status", "04:00.0");
+	assert_in_report("0000:04:00.0", true);
+	assert_in_report(NIC0, false);
+}
+
+static void group_members_are_named(void **state)
+{
+	(void)state;
+	REPORT("status", NIC1);
+	assert_in_report("IOMMU group 11 with 0000:02:00.1 (igb)", true);
+}
+
+static void addresses_and_routes(void **state)
+{
+	(void)state;
+	machine_interface(NIC0, "eth0", 3);
+	machine_interface(NIC1, "eth1", 4);
+	machine_address(3, "192.0.2.7", 24);
+	machine_address(3, "2001:db8::7", 64);
+	machine_route(3, "198.51.100.0", 24);
+	machine_route(3, "203.0.113.0", 24);
+	/* An interface that is up has these by itself. */
+	machine_address(4, "fe80::1", 64);
+	machine_route(4, "fe80::", 64);
+	machine_route(4, "ff00::", 8);
+	REPORT("status", "--json", "eth0");
+	assert_in_report("eth0 has the address 192.0.2.7/24", true);
+	assert_in_report("eth0 has the address 2001:db8::7/64", true);
+	assert_in_report("eth0 carries 2 routes", true);
+	REPORT("status", "eth1");
+	assert_in_report("in use", false);
+}
+
+static void members_of_bridges(void **state)
+{
+	(void)state;
+	machine_interface(NIC0, "eth0", 3);
+	pci_sysfs_link("/sys/devices/pci0000:00/" NIC0 "/net/eth0/upper_br0",
+		       "../../../../virtual/net/br0");
+	REPORT("status", "eth0");
+	assert_in_report("eth0 is part of br0", true);
+}
+
+static void disks(void **state)
+{
+	(void)state;
+	machine_disk(NVME0, "nvme0n1", NULL, "259:0\n");
+	machine_disk(NVME0, "nvme0n1p1", "nvme0n1", "259:1\n");
+	machine_disk(NVME0, "nvme0n1p2", "nvme0n1", "259:2\n");
+	machine_disk(NVME0, "nvme0n1p3", "nvme0n1", "259:3\n");
+	pci_sysfs_file("/sys/devices/pci0000:00/" NVME0 "/nvme0n1/nvme0n1p3/holders/dm-0", "");
+	pci_sysfs_file("/sys/devices/virtual/block/dm-0/dev", "254:0\n");
+	pci_sysfs_file("/sys/devices/virtual/block/dm-0/dm/uuid", "LVM-abc\n");
+	pci_sysfs_file("/sys/devices/virtual/block/dm-0/dm/name", "vg-root\n");
+	pci_sysfs_link("/sys/class/block/dm-0", "../../devices/virtual/block/dm-0");
+	pci_sysfs_file("/proc/self/mountinfo",
+		       "22 1 254:0 / / rw shared:1 - ext4 /dev/mapper/vg-root rw\n"
+		       "23 22 259:1 / /with\\040blank rw shared:2 - vfat /dev/nvme0n1p1 rw\n"
+		       "24 22 0:45 / /srv rw - btrfs /dev/nvme0n1 rw\n"
+		       "25 22 nonsense\n");
+	pci_sysfs_file("/proc/swaps", "Filename Type Size Used Priority\n"
+				      "/dev/nvme0n1p2 partition 1 0 -2\n/swapfile file 1 0 -3\n");
+	REPORT("status", "nvme0n1");
+	assert_in_report("disks nvme0n1\n", true);
+	assert_in_report("nvme0n1p1 is mounted on /with blank", true);
+	assert_in_report("nvme0n1p2 is swap", true);
+	assert_in_report("nvme0n1p3 is held by dm-0 (LVM vg-root)", true);
+	assert_in_report("dm-0 is mounted on /\n", true);
+	assert_in_report("nvme0n1 is mounted on /srv", true);
+	REPORT("status", "/dev/nvme0n1");
+}
+
+/* The disk hangs on the subsystem, and only a hidden way to it on the controller. */
+static void disks_of_multipath(void **state)
+{
+	(void)state;
+	machine_disk(NVME0, "nvme0c3n1", NULL, "259:9\n");
+	pci_sysfs_file("/sys/devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1/dev", "259:0\n");
+	pci_sysfs_file("/sys/devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1/nvme0n1p1/dev",
+		       "259:1\n");
+	pci_sysfs_link("/sys/class/block/nvme0n1",
+		       "../../devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1");
+	pci_sysfs_link("/sys/class/block/nvme0n1p1",
+		       "../../devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1/nvme0n1p1");
+	pci_sysfs_file("/sys/class/block/nvme0n1p1/partition", "1\n");
+	pci_sysfs_file("/proc/self/mountinfo", "22 1 259:1 / /boot rw - ext4 /dev/nvme0n1p1 rw\n");
+	REPORT("status", "nvme0n1");
+	assert_in_report("nvme0n1p1 is mounted on /boot", true);
+}
+
+static void processes(void **state)
+{
+	(void)state;
+	pci_sysfs_remove("/sys/bus/pci/devices/" NIC0 "/driver");
+	pci_sysfs_link("/sys/bus/pci/devices/" NIC0 "/driver", "../../drivers/vfio-pci");
+	pci_sysfs_link("/proc/812/fd/7", "/dev/vfio/10");
+	pci_sysfs_link("/proc/812/fd/8", "/dev/vfio/11");
+	pci_sysfs_file("/proc/812/comm", "plx-testpmd\n");
+	REPORT("status", NIC0, NIC1);
+	assert_in_report("/dev/vfio/10 is open in process 812 (plx-testpmd)", true);
+	/* e1000e has that group's device: the node says nothing about it. */
+	assert_in_report("/dev/vfio/11", false);
+}
+
+static void sriov(void **state)
+{
+	(void)state;
+	pci_sysfs_set(NIC2, "sriov_totalvfs", "8\n");
+	pci_sysfs_set(NIC2, "sriov_numvfs", "2\n");
+	pci_sysfs_link("/sys/bus/pci/devices/" NIC1 "/physfn", "../" NIC2);
+	REPORT("status", NIC1, NIC2);
+	assert_in_report("VF of " NIC2, true);
+	assert_in_report("PF, 2 of 8 VFs on", true);
+}
+
+/* sysfs is input: what makes no sense is left out, and doesn't get into a path. */
+static void nonsense(void **state)
+{
+	(void)state;
+	pci_sysfs_set(NIC0, "driver_override", "");
+	pci_sysfs_set(NIC0, "sriov_numvfs", "many\n");
+	pci_sysfs_link("/sys/bus/pci/devices/" NIC0 "/physfn", "../../../etc/passwd");
+	pci_sysfs_set(NIC0, "modalias", NULL);
+	pci_sysfs_link("/sys/class/net/evil", "../../devices/" NIC0 "x/net/evil");
+	pci_sysfs_link("/sys/class/block/evil", "0000:01:00.0/evil");
+	REPORT("status", "--all");
+	assert_in_report(NIC0, true);
+	assert_in_report("passwd", false);
+}
+
+static void words(void **state)
+{
+	(void)state;
+	REPORT("status", "02:00.*");
+	assert_in_report(NIC1, true);
+	assert_in_report(NIC2, true);
+	assert_in_report(NIC0, false);
+	assert_int_equal(machine_run(NULL, "status", "eth9", NULL), EXIT_USAGE);
+	assert_true(machine_said("no device 'eth9'"));
+	assert_int_equal(machine_run(NULL, "status", "../../etc", NULL), EXIT_USAGE);
+}
+
+static void json(void **state)
+{
+	struct json_object *report, *dev, *group, *members;
+
+	(void)state;
+	REPORT("status", "--json", NIC1);
+	report = json_tokener_parse(out);
+	assert_int_equal(json_object_array_length(report), 1);
+	dev = json_object_array_get_idx(report, 0);
+	assert_string_equal(json_object_get_string(json_object_object_get(dev, "address")), NIC1);
+	assert_string_equal(json_object_get_string(json_object_object_get(dev, "driver")),
+			    "e1000e");
+	group = json_object_object_get(dev, "iommu_group");
+	assert_int_equal(json_object_get_int(json_object_object_get(group, "number")), 11);
+	members = json_object_object_get(group, "members");
+	assert_int_equal(json_object_array_length(members), 2);
+	json_object_put(report);
+}
+
+/* Whatever can't be read, the report is there or one line says why not, and nothing is left open.
+ */
+static void every_call_failing(void **state)
+{
+	static const int errs[] = { EIO, EACCES, ENOMEM };
+	unsigned nth, i, calls;
+
+	(void)state;
+	machine_interface(NIC0, "eth0", 3);
+	machine_address(3, "192.0.2.7", 24);
+	machine_disk(NVME0, "nvme0n1", NULL, "259:0\n");
+	pci_sysfs_fail(0, 0);
+	REPORT("status", "--all");
+	calls = pci_sysfs_calls();
+	for (nth = 1; nth <= calls; nth++)
+		for (i = 0; i < 3; i++) {
+			enum exit_code code;
+
+			pci_sysfs_fail(nth, errs[i]);
+			code = machine_run(NULL, "status", "--all", NULL);
+			assert_true(code == EXIT_DONE || code == EXIT_FAILED || code == EXIT_USAGE);
+			assert_true(code == EXIT_DONE || machine_said("\n"));
+		}
+	pci_sysfs_fail(0, 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, machine_setup, machine_teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(as_dpdk_devbind),
+		TEST(kinds),
+		TEST(group_members_are_named),
+		TEST(addresses_and_routes),
+		TEST(members_of_bridges),
+		TEST(disks),
+		TEST(disks_of_multipath),
+		TEST(processes),
+		TEST(sriov),
+		TEST(nonsense),
+		TEST(words),
+		TEST(json),
+		TEST(every_call_failing),
+	};
+	int failed = cmocka_run_group_tests_name("devbind_status", tests, NULL, NULL);
+
+	free(out);
+	return failed;
+}
