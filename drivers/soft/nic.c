@@ -97,18 +97,6 @@ static int nic_access(void *model, unsigned region, uint64_t offset, void *buf, 
 	}
 }
 
-/* Of the whole function, its PHY and its config space. */
-static void nic_power_on(void *model, enum plx_vfu_reset why)
-{
-	struct soft_nic *nic = model;
-
-	(void)why;
-	plx_vfu_config_reset(&nic->config);
-	memset(nic->msix, 0, sizeof(nic->msix));
-	nic_phy_reset(nic);
-	nic_reset(nic);
-}
-
 static void nic_dma_changed(void *model)
 {
 	struct soft_nic *nic = model;
@@ -117,6 +105,19 @@ static void nic_dma_changed(void *model)
 		nic_ring_forget(&nic->rxq[q].ring);
 		nic_ring_forget(&nic->txq[q].ring);
 	}
+}
+
+/* Of the whole function, its PHY and its config space. If the client left, so did its memory. */
+static void nic_power_on(void *model, enum plx_vfu_reset why)
+{
+	struct soft_nic *nic = model;
+
+	(void)why;
+	nic_dma_changed(nic);
+	plx_vfu_config_reset(&nic->config);
+	memset(nic->msix, 0, sizeof(nic->msix));
+	nic_phy_reset(nic);
+	nic_reset(nic);
 }
 
 static const struct plx_vfu_ops nic_ops = {
@@ -186,8 +187,14 @@ static int serve(struct soft_nic *nic, const char *path)
 	uint8_t *bar;
 	int err = plx_vfu_create(&desc, nic, path, &nic->vfu);
 
-	if (err)
+	if (err == -EADDRINUSE) {
+		plx_err("%s: there is a server on this socket already, or it is no socket", path);
 		return err;
+	}
+	if (err) {
+		plx_err("%s: no socket can be made here: %s", path, strerror(-err));
+		return err;
+	}
 	bar = plx_vfu_region_mem(nic->vfu, VFIO_PCI_BAR0_REGION_INDEX);
 	nic->shared = bar + NIC_SHARED;
 	return 0;
@@ -308,7 +315,7 @@ int soft_nic_serve(struct soft_nic *nic, uint64_t now)
 	/* Nothing came for a while, or a burst did: in either case a good time. */
 	for (unsigned q = 0; q < E1000_QUEUES && nic->rx_on; q++)
 		nic_ring_publish(&nic->rxq[q].ring);
-	return ret < 0 ? ret : 0;
+	return ret;
 }
 
 int soft_nic_fd(const struct soft_nic *nic)

@@ -55,7 +55,7 @@ struct soft_nic_conf {
 	bool drop;
 };
 
-/* 0, or the error of plx_vfu_create(), which has said why. */
+/* The errors of plx_vfu_create(), and -ENOMEM; what is wrong has been said. */
 int soft_nic_create(const struct soft_nic_conf *conf, struct soft_nic **nic);
 void soft_nic_destroy(struct soft_nic *nic); /* NULL is fine */
 
@@ -72,8 +72,8 @@ void soft_nic_wire(struct soft_nic *a, struct soft_nic *b);
 unsigned soft_nic_turn(struct soft_nic *nic);
 
 /*
- * The rest: requests of the client, the link, the time (CLOCK_MONOTONIC, ns). 0, or -errno when
- * the server is broken.
+ * The rest: requests of the client, the link, the time (CLOCK_MONOTONIC, ns). How many requests, or
+ * -errno when the server is broken.
  */
 int soft_nic_serve(struct soft_nic *nic, uint64_t now);
 
