@@ -197,6 +197,10 @@ int plx_eth_dev_start(uint16_t port)
 	}
 	if (dev->running)
 		return 0;
+	if (__atomic_load_n(&dev->removed, __ATOMIC_ACQUIRE)) {
+		plx_err("%s: the device was taken away: close the port", dev->name);
+		return -ENODEV;
+	}
 	for (uint16_t q = 0; q < dev->nb_rxq; q++) {
 		if (!dev->rxq_conf[q].ready) {
 			plx_err("%s: receive queue %u is not set up", dev->name, q);
@@ -243,6 +247,7 @@ int plx_eth_dev_stop(uint16_t port)
 
 static void dev_close(struct plx_eth_dev *dev)
 {
+	plx_eth_events_detach(dev);
 	plx_eth_rxqs_release(dev, 0);
 	plx_eth_txqs_release(dev, 0);
 	dev->ops->close(dev);

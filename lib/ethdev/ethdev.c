@@ -156,14 +156,35 @@ uint16_t plx_eth_tx_prepare(uint16_t port, uint16_t queue, struct rte_mbuf **pkt
 }
 
 /*
+ * A device that comes back gets the number it had. Others get one that nobody had, as long as there
+ * are any, so that those who went away may come back.
+ */
+static int choose_slot(const char *name, uint16_t *port)
+{
+	int best = 0, rank;
+
+	for (uint16_t p = PLX_MAX_ETHPORTS; p-- > 0;) {
+		const struct plx_eth_slot *slot = &table[p];
+
+		if (slot->dev && !strcmp(slot->dev->name, name))
+			return -EEXIST;
+		rank = slot->dev ? 0 : !strcmp(slot->last, name) ? 3 : slot->last[0] ? 1 : 2;
+		if (rank && rank >= best) {
+			best = rank;
+			*port = p;
+		}
+	}
+	return best ? 0 : -ENOSPC;
+}
+
+/*
  * For drivers.
  */
 int plx_eth_dev_alloc(const char *name, const char *driver_name, int node,
 		      const struct plx_eth_ops *ops, void *priv, struct plx_eth_dev **dev)
 {
 	struct plx_eth_dev *new;
-	uint16_t port, slot = PLX_MAX_ETHPORTS;
-	int err = 0;
+	int err;
 
 	if (strlen(name) >= sizeof(new->name))
 		return -EINVAL;
@@ -178,17 +199,10 @@ int plx_eth_dev_alloc(const char *name, const char *driver_name, int node,
 	new->mtu = RTE_ETHER_MTU;
 
 	pthread_mutex_lock(&table_lock);
-	for (port = PLX_MAX_ETHPORTS; port-- > 0;) {
-		if (!table[port].dev)
-			slot = port;
-		else if (!strcmp(table[port].dev->name, name))
-			err = -EEXIST;
-	}
-	if (!err && slot == PLX_MAX_ETHPORTS)
-		err = -ENOSPC;
+	err = choose_slot(name, &new->port);
 	if (!err) {
-		new->port = slot;
-		table[slot].dev = new;
+		table[new->port].dev = new;
+		strcpy(table[new->port].last, name);
 	}
 	pthread_mutex_unlock(&table_lock);
 
@@ -290,5 +304,6 @@ int plx_eth_dev_is_removed(uint16_t port)
 
 	if (!dev)
 		return 1;
-	return dev->ops->is_removed && dev->ops->is_removed(dev);
+	return __atomic_load_n(&dev->removed, __ATOMIC_ACQUIRE) ||
+	       (dev->ops->is_removed && dev->ops->is_removed(dev));
 }

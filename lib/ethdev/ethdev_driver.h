@@ -24,6 +24,14 @@ struct plx_eth_dev;
 struct plx_eth_callback;
 struct rte_intr_handle;
 
+/* A descriptor that EAL's interrupt thread watches for a port. The library's. */
+struct plx_eth_watch {
+	struct plx_eth_dev *dev;
+	struct rte_intr_handle *handle; /* NULL: none */
+	void (*handler)(struct plx_eth_dev *dev);
+	bool (*event)(struct plx_eth_dev *dev);
+};
+
 /* What an application asked of a queue, checked. */
 struct plx_eth_rxq {
 	bool ready;
@@ -132,9 +140,9 @@ struct plx_eth_dev {
 
 	/* The library's. */
 	uint64_t link; /* struct rte_eth_link, atomic */
+	bool removed;  /* atomic */
 	struct plx_eth_callback *callbacks;
-	struct rte_intr_handle *intr;
-	void (*intr_handler)(struct plx_eth_dev *dev);
+	struct plx_eth_watch intr, events;
 };
 
 /*
@@ -154,6 +162,13 @@ void plx_eth_dev_destroy(struct plx_eth_dev *dev);
 /* Makes a link state known. Whether it differs from the last one. Any thread. */
 bool plx_eth_link_publish(struct plx_eth_dev *dev, const struct rte_eth_link *link);
 
+/*
+ * The device was taken away, or is asked back: the port says so, can't be started any more, and
+ * RTE_ETH_EVENT_INTR_RMV is raised. Each time it is called: who registers late hears of it when the
+ * device is asked for again.
+ */
+void plx_eth_dev_removed(struct plx_eth_dev *dev);
+
 /* Calls the application's callbacks for an event. Not from inside a callback's own unregister. */
 void plx_eth_dev_event(struct plx_eth_dev *dev, enum rte_eth_event_type event, void *ret_param);
 
@@ -170,6 +185,13 @@ int plx_eth_intr_attach(struct plx_eth_dev *dev, int eventfd,
  * configure the port and its queues.
  */
 void plx_eth_intr_detach(struct plx_eth_dev *dev);
+
+/*
+ * Runs event on EAL's interrupt thread whenever the descriptor is readable: it takes what there is
+ * to take. False: never again. From probe on, before plx_eth_dev_ready(); the library ends it
+ * before it calls ops->close.
+ */
+int plx_eth_events_attach(struct plx_eth_dev *dev, int fd, bool (*event)(struct plx_eth_dev *dev));
 
 static inline bool plx_eth_vlan_is_on(const struct plx_eth_dev *dev, uint16_t id)
 {

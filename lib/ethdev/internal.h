@@ -21,6 +21,7 @@
  */
 struct plx_eth_slot {
 	struct plx_eth_dev *dev;
+	char last[RTE_ETH_NAME_MAX_LEN]; /* the name of the device that is or was here */
 	pthread_mutex_t life, lock;
 };
 
@@ -65,6 +66,9 @@ int plx_eth_rx_offloads_check(const struct plx_eth_dev *dev, const char *what, u
 			      uint64_t capa);
 int plx_eth_tx_offloads_check(const struct plx_eth_dev *dev, const char *what, uint64_t wanted,
 			      uint64_t capa);
+
+/* Of a locked device; the lock is let go of for a while. */
+void plx_eth_events_detach(struct plx_eth_dev *dev);
 
 void plx_eth_callbacks_free(struct plx_eth_dev *dev);
 

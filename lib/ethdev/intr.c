@@ -111,48 +111,85 @@ void plx_eth_dev_event(struct plx_eth_dev *dev, enum rte_eth_event_type event, v
 	pthread_mutex_unlock(&callback_lock);
 }
 
-static void intr_fired(void *arg)
+void plx_eth_dev_removed(struct plx_eth_dev *dev)
 {
-	struct plx_eth_dev *dev = arg;
-	uint64_t count;
-
-	if (read(rte_intr_fd_get(dev->intr), &count, sizeof(count)) == sizeof(count))
-		dev->intr_handler(dev);
+	__atomic_store_n(&dev->removed, true, __ATOMIC_RELEASE);
+	plx_eth_dev_event(dev, RTE_ETH_EVENT_INTR_RMV, NULL);
 }
 
-int plx_eth_intr_attach(struct plx_eth_dev *dev, int eventfd,
-			void (*handler)(struct plx_eth_dev *dev))
+static void intr_fired(void *arg)
+{
+	struct plx_eth_watch *watch = arg;
+	uint64_t count;
+
+	if (read(rte_intr_fd_get(watch->handle), &count, sizeof(count)) == sizeof(count))
+		watch->handler(watch->dev);
+}
+
+static void event_fired(void *arg)
+{
+	struct plx_eth_watch *watch = arg;
+
+	/* A descriptor that is readable for good would keep the thread from all others. */
+	if (!watch->event(watch->dev) && 0)
+		rte_intr_callback_unregister_pending(watch->handle, event_fired, watch, NULL);
+}
+
+static int watch_start(struct plx_eth_watch *watch, int fd, rte_intr_callback_fn fired)
 {
 	int err;
 
-	dev->intr = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
-	if (!dev->intr)
+	watch->handle = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
+	if (!watch->handle)
 		return -ENOMEM;
-	dev->intr_handler = handler;
-	err = rte_intr_fd_set(dev->intr, eventfd);
+	err = rte_intr_fd_set(watch->handle, fd);
 	if (!err)
-		err = rte_intr_type_set(dev->intr, RTE_INTR_HANDLE_EXT);
+		err = rte_intr_type_set(watch->handle, RTE_INTR_HANDLE_EXT);
 	if (!err)
-		err = rte_intr_callback_register(dev->intr, intr_fired, dev);
+		err = rte_intr_callback_register(watch->handle, fired, watch);
 	if (err) {
-		plx_err("%s: EAL's interrupt thread won't watch its eventfd: %s", dev->name,
-			strerror(err < 0 ? -err : EINVAL));
-		rte_intr_instance_free(dev->intr);
-		dev->intr = NULL;
+		plx_err("%s: EAL's interrupt thread won't watch its descriptor: %s",
+			watch->dev->name, strerror(err < 0 ? -err : EINVAL));
+		rte_intr_instance_free(watch->handle);
+		watch->handle = NULL;
 		return err < 0 ? err : -EINVAL;
 	}
 	return 0;
 }
 
+/* Callbacks that are under way may wait for the port's lock. */
+static void watch_end(struct plx_eth_watch *watch, rte_intr_callback_fn fired)
+{
+	if (!watch->handle)
+		return;
+	plx_eth_pause(watch->dev);
+	rte_intr_callback_unregister_sync(watch->handle, fired, watch);
+	plx_eth_resume(watch->dev);
+	rte_intr_instance_free(watch->handle);
+	watch->handle = NULL;
+}
+
+int plx_eth_intr_attach(struct plx_eth_dev *dev, int eventfd,
+			void (*handler)(struct plx_eth_dev *dev))
+{
+	dev->intr = (struct plx_eth_watch){ .dev = dev, .handler = handler };
+	return watch_start(&dev->intr, eventfd, intr_fired);
+}
+
 void plx_eth_intr_detach(struct plx_eth_dev *dev)
 {
-	if (!dev->intr)
-		return;
-	plx_eth_pause(dev);
-	rte_intr_callback_unregister_sync(dev->intr, intr_fired, dev);
-	plx_eth_resume(dev);
-	rte_intr_instance_free(dev->intr);
-	dev->intr = NULL;
+	watch_end(&dev->intr, intr_fired);
+}
+
+int plx_eth_events_attach(struct plx_eth_dev *dev, int fd, bool (*event)(struct plx_eth_dev *dev))
+{
+	dev->events = (struct plx_eth_watch){ .dev = dev, .event = event };
+	return watch_start(&dev->events, fd, event_fired);
+}
+
+void plx_eth_events_detach(struct plx_eth_dev *dev)
+{
+	watch_end(&dev->events, event_fired);
 }
 
 static int rx_intr_check(const struct plx_eth_dev *dev, uint16_t queue)

@@ -120,6 +120,7 @@ uint16_t fake_plug(enum plx_addr_policy policy, bool vectors)
 	};
 	for (int i = 0; i < 4; i++)
 		fake.eventfd[i] = vectors ? eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) : -1;
+	fake.event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	fake_write(E1000_STATUS, E1000_STATUS_LU | E1000_STATUS_FD |
 					 E1000_STATUS_GIO_MASTER_ENABLE |
 					 2 << E1000_STATUS_SPEED_SHIFT);
@@ -148,6 +149,7 @@ void fake_unplug(void)
 		if (fake.eventfd[i] >= 0)
 			close(fake.eventfd[i]);
 	}
+	close(fake.event_fd);
 	for (size_t i = 0; i < RTE_DIM(xlate.leaf); i++) {
 		free(xlate.leaf[i]);
 		xlate.leaf[i] = NULL;
@@ -275,7 +277,7 @@ uint64_t plx_pci_bar_read(const struct plx_pci_bar *bar, uint64_t offset, size_t
 	(void)bar;
 	assert_int_equal(len, sizeof(uint32_t));
 	fake.trapped++;
-	return fake_read(offset);
+	return fake.gone ? UINT32_MAX : fake_read(offset);
 }
 
 void plx_pci_bar_write(const struct plx_pci_bar *bar, uint64_t offset, uint64_t value, size_t len)
@@ -283,7 +285,8 @@ void plx_pci_bar_write(const struct plx_pci_bar *bar, uint64_t offset, uint64_t 
 	(void)bar;
 	assert_int_equal(len, sizeof(uint32_t));
 	fake.trapped++;
-	fake_write(offset, value);
+	if (!fake.gone)
+		fake_write(offset, value);
 }
 
 int plx_pci_doorbell(const struct plx_pci_bar *bar, uint64_t offset, volatile void **reg)
@@ -318,6 +321,25 @@ int plx_pci_irq_fd(const struct plx_pci *pci, unsigned vector)
 {
 	(void)pci;
 	return vector < 4 ? fake.eventfd[vector] : -EINVAL;
+}
+
+int plx_pci_event_fd(const struct plx_pci *pci)
+{
+	(void)pci;
+	return fake.event_fd;
+}
+
+/* As the bus: what is for good stays readable. */
+enum plx_vfio_event plx_pci_event(struct plx_pci *pci)
+{
+	uint64_t count;
+
+	(void)pci;
+	__atomic_add_fetch(&fake.event_asks, 1, __ATOMIC_SEQ_CST);
+	if (fake.event != PLX_VFIO_EVENT_GONE &&
+	    read(fake.event_fd, &count, sizeof(count)) != sizeof(count))
+		return PLX_VFIO_EVENT_NONE;
+	return fake.event;
 }
 
 int plx_pci_reset(struct plx_pci *pci)

@@ -29,7 +29,11 @@ struct fake {
 	enum plx_addr_policy policy;
 	uint64_t bias; /* device address minus virtual address */
 	uint16_t phy[32];
-	int eventfd[4];		  /* of the vectors; -1: there are no vectors */
+	int eventfd[4]; /* of the vectors; -1: there are no vectors */
+	int event_fd;
+	enum plx_vfio_event event; /* what the bus says of the slot when event_fd is rung */
+	unsigned int event_asks;
+	volatile bool gone;	  /* nothing answers: where accesses are trapped, reads give ones */
 	bool master;		  /* the bus's view */
 	unsigned int dmas;	  /* plx_dma_alloc() less plx_dma_free() */
 	int fail_dma;		  /* fail the nth plx_dma_alloc() from now; 0: none */

@@ -327,6 +327,90 @@ static void test_link_set(void **state)
 }
 
 /* Asked for certain speeds, the PHY offers these and begins anew. */
+static int removals, resets;
+
+static int on_slot(uint16_t p, enum rte_eth_event_type event, void *arg, void *ret)
+{
+	(void)arg;
+	(void)ret;
+	if (p == port)
+		__atomic_add_fetch(event == RTE_ETH_EVENT_INTR_RMV ? &removals : &resets, 1,
+				   __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+/* The slot says something; until the callbacks have been called so many times. */
+static bool slot_says(enum plx_vfio_event event, const int *count, int wanted)
+{
+	uint64_t one = 1;
+
+	fake.event = event;
+	assert_int_equal(write(fake.event_fd, &one, sizeof(one)), sizeof(one));
+	for (int i = 0; i < 2000 && __atomic_load_n(count, __ATOMIC_SEQ_CST) < wanted; i++)
+		usleep(1000);
+	return __atomic_load_n(count, __ATOMIC_SEQ_CST) == wanted;
+}
+
+static void watch_slot(void)
+{
+	removals = 0;
+	resets = 0;
+	assert_int_equal(plx_eth_dev_callback_register(port, RTE_ETH_EVENT_INTR_RMV, on_slot, NULL),
+			 0);
+	assert_int_equal(
+		plx_eth_dev_callback_register(port, RTE_ETH_EVENT_INTR_RESET, on_slot, NULL), 0);
+}
+
+/* The kernel wants the device back: all goes on until the port is let go of, but never again. */
+static void test_asked_back(void **state)
+{
+	struct rte_eth_conf conf = { .intr_conf.rmv = 1 };
+
+	(void)state;
+	start(&conf, 1);
+	watch_slot();
+	assert_true(slot_says(PLX_VFIO_EVENT_ERROR, &resets, 1));
+	assert_int_equal(plx_eth_dev_is_removed(port), 0);
+	assert_true(slot_says(PLX_VFIO_EVENT_REQUESTED, &removals, 1));
+	assert_int_equal(plx_eth_dev_is_removed(port), 1);
+	assert_true(slot_says(PLX_VFIO_EVENT_REQUESTED, &removals, 2));
+	assert_int_equal(plx_eth_dev_stop(port), 0);
+	assert_int_equal(plx_eth_dev_start(port), -ENODEV);
+	assert_int_equal(plx_eth_dev_close(port), 0);
+	assert_int_equal(resets, 1);
+}
+
+/* Nothing answers any more: everything ends at once, and all is given back. */
+static void test_gone(void **state)
+{
+	struct rte_eth_conf conf = { .intr_conf.lsc = 1, .intr_conf.rmv = 1 };
+	struct rte_eth_stats before, after;
+	struct rte_eth_link link;
+	uint64_t began;
+
+	(void)state;
+	start(&conf, 2);
+	watch_slot();
+	fake_write(E1000_GORCL, 7);
+	assert_int_equal(plx_eth_stats_get(port, &before), 0);
+	fake.gone = true;
+	assert_true(slot_says(PLX_VFIO_EVENT_GONE, &removals, 1));
+	/* Readable for good, and looked at once. */
+	usleep(20000);
+	assert_int_equal(removals, 1);
+	assert_int_equal(fake.event_asks, 1);
+	assert_int_equal(plx_eth_dev_is_removed(port), 1);
+	assert_int_equal(plx_eth_stats_get(port, &after), 0);
+	assert_memory_equal(&before, &after, sizeof(before));
+	began = fake.trapped;
+	assert_int_equal(plx_eth_dev_stop(port), 0);
+	assert_true(fake.trapped - began < 20); /* no waiting for bits that never change */
+	assert_int_equal(rte_mempool_avail_count(pool), POOL_SIZE);
+	assert_int_equal(plx_eth_link_get(port, &link), 0);
+	assert_int_equal(link.link_status, RTE_ETH_LINK_DOWN);
+	assert_int_equal(plx_eth_dev_close(port), 0);
+}
+
 static void test_speeds(void **state)
 {
 	struct rte_eth_conf conf = { .link_speeds = RTE_ETH_LINK_SPEED_100M };
@@ -694,6 +778,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_no_vectors, setup_polled, teardown),
 		CASE(test_stats),
 		CASE(test_length_errors),
+		CASE(test_asked_back),
+		cmocka_unit_test_setup_teardown(test_gone, setup_sparse, teardown),
 		CASE(test_stats_stop),
 		CASE(test_failures),
 		CASE(test_removed),

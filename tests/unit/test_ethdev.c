@@ -307,6 +307,40 @@ static void test_table(void **state)
 		plx_eth_dev_free(more[p]);
 }
 
+/* A device that comes back finds its number, as long as there are others for others. */
+static void test_numbers(void **state)
+{
+	static const char *const names[] = { "a", "b", "c" };
+	struct plx_eth_dev *d[3], *other, *many[PLX_MAX_ETHPORTS];
+	uint16_t number[3];
+	char name[16];
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(plx_eth_dev_alloc(names[i], "books", -1, &ops, NULL, &d[i]), 0);
+		number[i] = d[i]->port;
+	}
+	for (int i = 0; i < 3; i++)
+		plx_eth_dev_free(d[i]);
+	assert_int_equal(plx_eth_dev_alloc("d", "books", -1, &ops, NULL, &other), 0);
+	for (int i = 2; i >= 0; i--) {
+		assert_int_equal(plx_eth_dev_alloc(names[i], "books", -1, &ops, NULL, &d[i]), 0);
+		assert_int_equal(d[i]->port, number[i]);
+		assert_int_not_equal(other->port, number[i]);
+	}
+	plx_eth_dev_free(other);
+	for (int i = 0; i < 3; i++)
+		plx_eth_dev_free(d[i]);
+	/* Numbers that were somebody's are given away at last. */
+	for (int i = 0; i < PLX_MAX_ETHPORTS - 1; i++) {
+		snprintf(name, sizeof(name), "new %d", i);
+		assert_int_equal(plx_eth_dev_alloc(name, "books", -1, &ops, NULL, &many[i]), 0);
+	}
+	assert_int_equal(plx_eth_dev_alloc("a", "books", -1, &ops, NULL, &other), -ENOSPC);
+	for (int i = 0; i < PLX_MAX_ETHPORTS - 1; i++)
+		plx_eth_dev_free(many[i]);
+}
+
 static void test_states(void **state)
 {
 	struct rte_mbuf *pkts[4];
@@ -835,15 +869,25 @@ static void test_no_stats(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_table),	CASE(test_states),
-		CASE(test_refusals),	CASE(test_queue_again),
-		CASE(test_conf_checks), CASE(test_offloads),
-		CASE(test_descriptors), CASE(test_pools),
-		CASE(test_addresses),	CASE(test_modes),
-		CASE(test_vlan),	CASE(test_mtu),
-		CASE(test_link),	CASE(test_callbacks),
-		CASE(test_interrupt),	CASE(test_callback_meets_stop),
-		CASE(test_reset),	CASE(test_no_stats),
+		CASE(test_table),
+		CASE(test_numbers),
+		CASE(test_states),
+		CASE(test_refusals),
+		CASE(test_queue_again),
+		CASE(test_conf_checks),
+		CASE(test_offloads),
+		CASE(test_descriptors),
+		CASE(test_pools),
+		CASE(test_addresses),
+		CASE(test_modes),
+		CASE(test_vlan),
+		CASE(test_mtu),
+		CASE(test_link),
+		CASE(test_callbacks),
+		CASE(test_interrupt),
+		CASE(test_callback_meets_stop),
+		CASE(test_reset),
+		CASE(test_no_stats),
 	};
 
 	return cmocka_run_group_tests_name("ethdev", tests, group_setup, NULL);

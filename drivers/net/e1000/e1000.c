@@ -70,7 +70,8 @@ static void quiesce(struct e1000 *hw)
 	e1000_write(hw, E1000_TCTL, E1000_TCTL_PSP);
 	e1000_flush(hw);
 	e1000_stats_collect(hw);
-	e1000_hw_reset(hw);
+	if (e1000_hw_present(hw))
+		e1000_hw_reset(hw);
 	plx_pci_set_master(hw->pci, false);
 }
 
@@ -222,6 +223,7 @@ static int e1000_probe(struct plx_pci *pci)
 		goto fail;
 	}
 	e1000_intr_probe(hw);
+	e1000_events_probe(hw);
 	pci->priv = hw;
 	plx_eth_dev_ready(hw->eth);
 	return 0;

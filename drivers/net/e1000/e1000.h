@@ -208,6 +208,7 @@ void e1000_tx_stop(struct e1000 *hw);
 
 /* intr.c */
 void e1000_intr_probe(struct e1000 *hw);
+void e1000_events_probe(struct e1000 *hw);
 int e1000_intr_start(struct e1000 *hw);
 void e1000_intr_stop(struct e1000 *hw);
 int e1000_rx_intr(struct plx_eth_dev *eth, uint16_t index, bool on);

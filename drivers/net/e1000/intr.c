@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * MSI-X [7.4]: vectors 0 and 1 for the receive queues, 2 for the link. Without MSI-X the port
- * works by polling.
+ * works by polling. Beside them, the events of the slot: errors and removal.
  */
 #include <errno.h>
 #include <string.h>
@@ -52,6 +52,33 @@ static void other_fired(struct plx_eth_dev *eth)
 	e1000_link_update(eth);
 	if (e1000_link_changed(hw))
 		plx_eth_dev_event(eth, RTE_ETH_EVENT_INTR_LSC, NULL);
+}
+
+static bool event_fired(struct plx_eth_dev *eth)
+{
+	struct e1000 *hw = eth->priv;
+	enum plx_vfio_event event = plx_pci_event(hw->pci);
+
+	switch (event) {
+	case PLX_VFIO_EVENT_NONE: break;
+	case PLX_VFIO_EVENT_ERROR:
+		plx_err("%s: an uncorrectable PCI Express error: the port must be reset",
+			eth->name);
+		plx_eth_dev_event(eth, RTE_ETH_EVENT_INTR_RESET, NULL);
+		break;
+	case PLX_VFIO_EVENT_REQUESTED:
+	case PLX_VFIO_EVENT_GONE: plx_eth_dev_removed(eth); break;
+	}
+	return event != PLX_VFIO_EVENT_GONE;
+}
+
+/* Without them the port works, but nobody hears that its device is to go. */
+void e1000_events_probe(struct e1000 *hw)
+{
+	int fd = plx_pci_event_fd(hw->pci);
+
+	if (fd >= 0 && !plx_eth_events_attach(hw->eth, fd, event_fired))
+		hw->eth->flags |= RTE_ETH_DEV_INTR_RMV;
 }
 
 int e1000_intr_start(struct e1000 *hw)
