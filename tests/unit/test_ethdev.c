@@ -869,8 +869,8 @@ static void test_no_stats(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		CASE(test_numbers), /* first: numbers that nobody had are left */
 		CASE(test_table),
-		CASE(test_numbers),
 		CASE(test_states),
 		CASE(test_refusals),
 		CASE(test_queue_again),
