@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What happens now and then, seen from a queue pair: is the controller still there, and does any
+ * command take too long?
+ *
+ * Time is counted in ticks, an eighth of the timeout each but no longer than a second. At most one
+ * passes at a look, so a thread that was held up doesn't find all of its commands late before it
+ * has polled for them.
+ */
+#include <time.h>
+
+#include <pollux/log.h>
+
+#include "nvme.h"
+
+uint64_t nvme_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+void nvme_look_at_clock(struct plx_nvme_qpair *q)
+{
+	uint64_t now = nvme_now_ms();
+
+	q->polls = NVME_POLLS_A_LOOK;
+	if (now < q->next_tick)
+		return;
+	q->next_tick = now + q->tick_ms;
+	nvme_tick(q);
+}
+
+static void reset(struct plx_nvme_qpair *q, const char *why)
+{
+	struct plx_nvme_ctrl *ctrl = q->ctrl;
+
+	pthread_mutex_lock(&ctrl->lock);
+	/* Another queue pair's thread may have been quicker. */
+	if (ctrl->state == NVME_RUNNING && !q->lost) {
+		bool fail = q->opts.policy == PLX_NVME_TIMEOUT_FAIL;
+
+		plx_err("%s: queue %u: %s: %s the controller", ctrl->info.name, q->id, why,
+			fail ? "turning off" : "resetting");
+		if (fail)
+			nvme_ctrl_stop(ctrl, false);
+		else
+			nvme_ctrl_reset(ctrl);
+	}
+	pthread_mutex_unlock(&ctrl->lock);
+}
+
+static void aborted(void *arg, uint16_t status, uint32_t result)
+{
+	struct plx_nvme_ctrl *ctrl = arg;
+
+	(void)status;
+	(void)result;
+	ctrl->aborts--;
+}
+
+/* The command itself is completed in its own queue, whatever became of the Abort [Base 5.1]. */
+static void send_abort(struct plx_nvme_qpair *q, struct nvme_tracker *tr)
+{
+	struct plx_nvme_ctrl *ctrl = q->ctrl;
+	uint16_t cid = nvme_cid(q, tr);
+	const struct plx_nvme_cmd cmd = {
+		.opcode = PLX_NVME_ABORT,
+		.cdw10 = htole32(q->id | (uint32_t)cid << 16),
+	};
+
+	if (ctrl->aborts >= ctrl->abort_limit ||
+	    nvme_admin_start(ctrl, &cmd, NULL, 0, aborted, ctrl))
+		return;
+	ctrl->aborts++;
+	tr->busy = NVME_ABORTING;
+	tr->tick = q->tick;
+	q->timeouts++;
+	plx_warn("%s: queue %u: command %u (opcode %02x) is late: aborting it", ctrl->info.name,
+		 q->id, cid, tr->cmd.opcode);
+}
+
+/* True: the next step is a reset. */
+static bool find_late(struct plx_nvme_qpair *q)
+{
+	for (uint32_t cid = 0; cid < q->depth; cid++) {
+		struct nvme_tracker *tr = &q->trackers[cid];
+
+		if (!tr->busy || q->tick - tr->tick < q->timeout_ticks)
+			continue;
+		if (q->opts.policy != PLX_NVME_TIMEOUT_ABORT || tr->busy == NVME_ABORTING) {
+			q->timeouts++;
+			return true;
+		}
+		send_abort(q, tr);
+	}
+	return false;
+}
+
+void nvme_tick(struct plx_nvme_qpair *q)
+{
+	struct plx_nvme_ctrl *ctrl = q->ctrl;
+	bool late = false, fatal;
+
+	q->tick++;
+	/* Somebody waits for an admin command, or resets: that one sees to it. */
+	if (pthread_mutex_trylock(&ctrl->lock))
+		return;
+	if (ctrl->state == NVME_RUNNING && !q->lost && !nvme_ctrl_gone(ctrl)) {
+		nvme_process_and_ring(ctrl->admin, 0);
+		late = find_late(q);
+	}
+	fatal = ctrl->state == NVME_RUNNING && nvme_read32(ctrl, NVME_CSTS) & NVME_CSTS_CFS;
+	pthread_mutex_unlock(&ctrl->lock);
+	if (fatal)
+		reset(q, "the controller reports a fatal error");
+	else if (late)
+		reset(q, "a command is late");
+}

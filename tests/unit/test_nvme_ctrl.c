@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The NVMe driver and a controller: bring-up, admin commands, namespaces, events, the end. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <pollux/log.h>
+
+#include "nvme_fake.h"
+
+static void drop_line(void *ctx, enum plx_log_level level, const char *line)
+{
+	(void)ctx;
+	(void)level;
+	(void)line;
+}
+
+static int setup(void **state)
+{
+	*state = NULL;
+	plx_log_set_sink(drop_line, NULL);
+	fake_init();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	fake_unplug();
+	return 0;
+}
+
+/* Another controller, within a case. */
+static void again(void)
+{
+	fake_unplug();
+	fake_init();
+}
+
+static void test_bring_up(void **state)
+{
+	const struct plx_nvme_ctrl_info *info;
+	struct plx_nvme_ctrl *ctrl;
+	struct plx_nvme_ns *ns;
+
+	(void)state;
+	ctrl = fake_plug("");
+	info = plx_nvme_ctrl_info(ctrl);
+	assert_int_equal(plx_nvme_ctrl_state(ctrl), 0);
+	assert_string_equal(info->name, "0000:01:00.0");
+	assert_string_equal(info->serial, "fake");
+	assert_string_equal(info->model, "Controller of memory?");
+	assert_string_equal(info->firmware, "");
+	assert_int_equal(info->vendor, 0x1b36);
+	assert_int_equal(info->version, 0x20000);
+	assert_int_equal(info->max_queues, FAKE_QUEUES);
+	assert_int_equal(info->max_depth, 255);
+	assert_int_equal(info->page_size, 4096);
+	assert_int_equal(info->max_transfer, 4096 << 5);
+	assert_false(info->sgl || info->dbbuf);
+	fake_run();
+	assert_int_equal(fake.aers, 4);
+	assert_int_equal(fake.events_wanted, 0x11f);
+
+	ns = plx_nvme_ns_next(ctrl, 0);
+	assert_int_equal(plx_nvme_ns_info(ns)->nsid, 1);
+	assert_int_equal(plx_nvme_ns_info(ns)->block_size, 512);
+	assert_int_equal(plx_nvme_ns_info(ns)->blocks, FAKE_BLOCKS);
+	assert_int_equal(plx_nvme_ns_info(ns)->unit, 512);
+	ns = plx_nvme_ns_next(ctrl, 1);
+	assert_int_equal(plx_nvme_ns_info(ns)->block_size, 4096);
+	assert_int_equal(plx_nvme_ns_info(ns)->lbaf, 1);
+	assert_ptr_equal(plx_nvme_ns_get(ctrl, 2), ns);
+	assert_null(plx_nvme_ns_next(ctrl, 2));
+	assert_null(plx_nvme_ns_get(ctrl, 3));
+}
+
+static void test_shutdown(void **state)
+{
+	(void)state;
+	fake_plug("");
+	fake_unplug();
+	assert_int_equal(fake.shutdowns, 1);
+	assert_int_equal(fake.pci_resets, 0);
+	assert_false(fake_read(NVME_CC) & NVME_CC_EN);
+}
+
+static void test_page_sizes(void **state)
+{
+	static const struct {
+		uint8_t min, max;
+		size_t page;
+	} rows[] = { { 0, 4, 4096 }, { 1, 4, 8192 }, { 2, 2, 16384 }, { 9, 9, 2 << 20 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		again();
+		fake.conf.mpsmin = rows[i].min;
+		fake.conf.mpsmax = rows[i].max;
+		fake.conf.mdts = 0;
+		assert_int_equal(plx_nvme_ctrl_info(fake_plug(""))->page_size, rows[i].page);
+	}
+	again();
+	fake.conf.mpsmin = fake.conf.mpsmax = 10;
+	assert_int_equal(fake_try(""), -EOPNOTSUPP);
+	again();
+	fake.conf.mpsmin = 3;
+	fake.conf.mpsmax = 2;
+	assert_int_equal(fake_try(""), -EOPNOTSUPP);
+}
+
+/* Of a device in another process only the doorbells are mapped. */
+static void test_sparse(void **state)
+{
+	(void)state;
+	fake.conf.sparse = true;
+	assert_int_equal(plx_nvme_ctrl_info(fake_plug(""))->max_queues, FAKE_QUEUES);
+	again();
+	fake.no_doorbells = true;
+	assert_int_equal(fake_try(""), -ENODEV);
+}
+
+static void test_never_ready(void **state)
+{
+	(void)state;
+	fake.never_ready = true;
+	assert_int_equal(fake_try(""), -ETIMEDOUT);
+}
+
+static void test_gone_at_probe(void **state)
+{
+	(void)state;
+	fake.gone = true;
+	assert_int_equal(fake_try(""), -ENODEV);
+}
+
+/* The kernel's driver was there before, and left it running: it is disabled first. */
+static void test_left_enabled(void **state)
+{
+	(void)state;
+	fake.left_on = true;
+	fake_plug("");
+	assert_int_equal(fake.enables, 1);
+	assert_int_equal(fake.disables, 1);
+}
+
+static void test_doesnt_stop(void **state)
+{
+	(void)state;
+	fake_plug("");
+	fake.stuck = true;
+	fake_unplug();
+	assert_int_equal(fake.pci_resets, 1);
+}
+
+static void test_mute(void **state)
+{
+	(void)state;
+	fake.mute = true;
+	assert_int_equal(fake_try(""), -ETIMEDOUT);
+}
+
+/* Each allocation fails in turn: nothing is left, and in the end all goes well. */
+static void test_no_memory(void **state)
+{
+	int nth, err = -ENOMEM;
+
+	(void)state;
+	for (nth = 1; err; nth++) {
+		again();
+		fake.conf.oacs = PLX_NVME_OACS_DBBUF;
+		fake.fail_dma = nth;
+		err = fake_try("");
+		assert_true(!err || err == -ENOMEM);
+	}
+	assert_true(nth > 5);
+}
+
+static void test_commands_fail(void **state)
+{
+	static const struct {
+		uint8_t opcode;
+		int err;
+	} rows[] = { { PLX_NVME_IDENTIFY, -EIO }, { PLX_NVME_SET_FEATURES, -EIO } };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		again();
+		fake.fail_admin = rows[i].opcode;
+		assert_int_equal(fake_try(""), rows[i].err);
+	}
+}
+
+static void test_arguments(void **state)
+{
+	static const char *const bad[] = { "sgl=no",	   "queues=0",
+					   "queues=65535", "queues=",
+					   "queues=1x",	   "keep-alive=3600001",
+					   "depth=3",	   "queues=99999999999999999999",
+					   "sgl=off,x=y" };
+	struct plx_nvme_ctrl *ctrl;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		again();
+		assert_int_equal(fake_try(bad[i]), -EINVAL);
+	}
+	again();
+	fake.conf.sgls = 1;
+	fake.conf.oacs = PLX_NVME_OACS_DBBUF;
+	fake.conf.kas = 10;
+	ctrl = fake_plug("sgl=off,queues=2,dbbuf=off,keep-alive=1500");
+	assert_int_equal(plx_nvme_ctrl_info(ctrl)->max_queues, 2);
+	assert_false(plx_nvme_ctrl_info(ctrl)->sgl || plx_nvme_ctrl_info(ctrl)->dbbuf);
+	assert_int_equal(fake.keep_alive, 2000);
+	assert_int_equal(plx_nvme_ctrl_poll(ctrl), 0);
+	assert_int_equal(fake.keep_alives, 1);
+}
+
+static void test_optional_parts(void **state)
+{
+	struct plx_nvme_ctrl *ctrl;
+
+	(void)state;
+	fake.conf.sgls = 2;
+	fake.conf.oacs = PLX_NVME_OACS_DBBUF;
+	fake.conf.mdts = 0;
+	ctrl = fake_plug("");
+	assert_true(plx_nvme_ctrl_info(ctrl)->sgl);
+	assert_true(plx_nvme_ctrl_info(ctrl)->dbbuf);
+	assert_int_equal(plx_nvme_ctrl_info(ctrl)->max_transfer, 0);
+}
+
+static void test_admin(void **state)
+{
+	const struct plx_nvme_cmd unknown = { .opcode = 0xc1 };
+	struct plx_nvme_id_ctrl id;
+	struct plx_nvme_ctrl *ctrl;
+	uint32_t value = 0;
+	uint8_t log[64];
+
+	(void)state;
+	ctrl = fake_plug("");
+	assert_int_equal(plx_nvme_identify(ctrl, PLX_NVME_CNS_CTRL, 0, &id), 0);
+	assert_int_equal(id.vid, 0x1b36);
+	assert_int_equal(plx_nvme_identify(ctrl, PLX_NVME_CNS_NVM_SETS, 0, &id),
+			 PLX_NVME_INVALID_FIELD);
+	assert_int_equal(plx_nvme_admin(ctrl, &unknown, NULL, 0, NULL), PLX_NVME_INVALID_OPCODE);
+	assert_string_equal(plx_nvme_error(PLX_NVME_INVALID_OPCODE), "Invalid Command Opcode");
+	assert_int_equal(plx_nvme_get_log(ctrl, PLX_NVME_LOG_SMART, PLX_NVME_NSID_ALL, 0, log, 64),
+			 0);
+	assert_int_equal(log[63], PLX_NVME_LOG_SMART);
+	assert_int_equal(plx_nvme_get_log(ctrl, PLX_NVME_LOG_SMART, 0, 0, log, 63), -EINVAL);
+	assert_int_equal(plx_nvme_get_log(ctrl, PLX_NVME_LOG_SMART, 0, 2, log, 4), -EINVAL);
+	assert_int_equal(plx_nvme_get_log(ctrl, PLX_NVME_LOG_SMART, 0, 0, log, 0), -EINVAL);
+	assert_int_equal(plx_nvme_set_feature(ctrl, PLX_NVME_FEAT_QUEUES, 0, 0, &value), 0);
+	assert_int_equal(value, (FAKE_QUEUES - 1) * 0x10001);
+	assert_int_equal(plx_nvme_set_feature(ctrl, PLX_NVME_FEAT_POWER, 0, 0, &value),
+			 PLX_NVME_INVALID_FIELD);
+}
+
+static void test_admin_timeout(void **state)
+{
+	struct plx_nvme_ctrl *ctrl;
+	struct plx_nvme_id_ctrl id;
+
+	(void)state;
+	ctrl = fake_plug("");
+	fake.mute = true;
+	assert_int_equal(plx_nvme_identify(ctrl, PLX_NVME_CNS_CTRL, 0, &id), -ETIMEDOUT);
+	assert_int_equal(plx_nvme_ctrl_state(ctrl), -EIO);
+	assert_false(fake.master);
+	assert_int_equal(plx_nvme_identify(ctrl, PLX_NVME_CNS_CTRL, 0, &id), -EIO);
+	fake.mute = false;
+	assert_int_equal(plx_nvme_ctrl_reset(ctrl), 0);
+	assert_int_equal(plx_nvme_identify(ctrl, PLX_NVME_CNS_CTRL, 0, &id), 0);
+	assert_int_equal(fake.aers, 4);
+}
+
+static void test_format(void **state)
+{
+	const struct plx_nvme_format to_512 = { .lbaf = 0 }, bad = { .lbaf = 64 };
+	struct plx_nvme_ctrl *ctrl;
+
+	(void)state;
+	ctrl = fake_plug("");
+	assert_int_equal(plx_nvme_format(ctrl, 2, &to_512), 0);
+	assert_int_equal(plx_nvme_ns_info(plx_nvme_ns_get(ctrl, 2))->block_size, 512);
+	assert_int_equal(plx_nvme_format(ctrl, 2, &bad), -EINVAL);
+}
+
+static struct plx_nvme_event got[8];
+static unsigned ngot;
+
+static void on_event(void *arg, const struct plx_nvme_event *event)
+{
+	assert_ptr_equal(arg, got);
+	got[ngot++] = *event;
+}
+
+static void test_events(void **state)
+{
+	struct plx_nvme_ctrl *ctrl;
+
+	(void)state;
+	ngot = 0;
+	ctrl = fake_plug("");
+	plx_nvme_on_event(ctrl, on_event, got);
+	fake_run();
+	assert_int_equal(plx_nvme_ctrl_poll(ctrl), 0);
+	assert_int_equal(ngot, 0);
+	assert_true(fake_event(0x020101)); /* SMART, temperature, log 2 */
+	assert_int_equal(plx_nvme_ctrl_poll(ctrl), 0);
+	assert_int_equal(ngot, 1);
+	assert_int_equal(got[0].type, PLX_NVME_EVENT_SMART);
+	assert_int_equal(got[0].info, 1);
+	assert_int_equal(got[0].log, PLX_NVME_LOG_SMART);
+	fake_run();
+	assert_int_equal(fake.aers, 4); /* asked for again */
+
+	fake.conf.ns[1].active = false;
+	assert_true(fake_event(0x040002)); /* notice, namespace attributes, log 4 */
+	assert_non_null(plx_nvme_ns_get(ctrl, 2));
+	assert_int_equal(plx_nvme_ctrl_poll(ctrl), 0);
+	assert_int_equal(ngot, 2);
+	assert_null(plx_nvme_ns_get(ctrl, 2));
+	fake.conf.ns[1].active = true;
+	assert_int_equal(plx_nvme_rescan(ctrl), 0);
+	assert_non_null(plx_nvme_ns_get(ctrl, 2));
+}
+
+static void test_vanishes(void **state)
+{
+	struct plx_nvme_ctrl *ctrl;
+	struct plx_nvme_id_ctrl id;
+
+	(void)state;
+	ctrl = fake_plug("");
+	fake.gone = true;
+	fake_run();
+	assert_int_equal(plx_nvme_ctrl_poll(ctrl), -ENODEV);
+	assert_int_equal(plx_nvme_identify(ctrl, PLX_NVME_CNS_CTRL, 0, &id), -ENODEV);
+	assert_int_equal(plx_nvme_ctrl_reset(ctrl), -ENODEV);
+}
+
+static void test_bad_admin_completion(void **state)
+{
+	struct plx_nvme_ctrl *ctrl;
+
+	(void)state;
+	ctrl = fake_plug("");
+	fake_post(0, 0xfffe, 0, 0);
+	assert_int_equal(plx_nvme_ctrl_poll(ctrl), -EIO);
+	assert_int_equal(plx_nvme_ctrl_reset(ctrl), 0);
+}
+
+/* A namespace whose format makes no sense is passed over, the other is there. */
+static void test_odd_namespaces(void **state)
+{
+	struct plx_nvme_ctrl *ctrl;
+
+	(void)state;
+	fake.conf.ns[0].lbads = 3;
+	ctrl = fake_plug("");
+	assert_null(plx_nvme_ns_get(ctrl, 1));
+	assert_non_null(plx_nvme_ns_get(ctrl, 2));
+	fake.conf.ns[0].lbads = 40;
+	assert_int_equal(plx_nvme_rescan(ctrl), 0);
+	assert_null(plx_nvme_ns_get(ctrl, 1));
+	fake.conf.ns[0].lbads = 9;
+	fake.conf.ns[0].ms = 8;
+	fake.conf.ns[0].extended = true;
+	fake.conf.ns[0].pi = 1;
+	assert_int_equal(plx_nvme_rescan(ctrl), 0);
+	assert_int_equal(plx_nvme_ns_info(plx_nvme_ns_get(ctrl, 1))->unit, 520);
+	assert_int_equal(plx_nvme_ns_info(plx_nvme_ns_get(ctrl, 1))->pi, 1);
+}
+
+static void test_queue_limits(void **state)
+{
+	struct plx_nvme_qpair *q[FAKE_QUEUES + 1];
+	struct plx_nvme_qpair_opts opts = { .depth = 256 };
+	struct plx_nvme_ctrl *ctrl;
+
+	(void)state;
+	fake.conf.vectors = 3;
+	ctrl = fake_plug("");
+	assert_int_equal(plx_nvme_qpair_create(ctrl, &opts, &q[0]), -EINVAL);
+	opts = (struct plx_nvme_qpair_opts){ .max_transfer = 4096 << 6 };
+	assert_int_equal(plx_nvme_qpair_create(ctrl, &opts, &q[0]), -EINVAL);
+	opts.max_transfer = 2048;
+	assert_int_equal(plx_nvme_qpair_create(ctrl, &opts, &q[0]), -EINVAL);
+	opts = (struct plx_nvme_qpair_opts){ .depth = 255 };
+	for (unsigned i = 0; i < FAKE_QUEUES; i++) {
+		assert_int_equal(plx_nvme_qpair_create(ctrl, &opts, &q[i]), 0);
+		assert_int_equal(plx_nvme_qpair_id(q[i]), i + 1);
+		assert_int_equal(plx_nvme_qpair_depth(q[i]), 255);
+		assert_int_equal(fake.q[i + 1].size, 256);
+	}
+	assert_int_equal(plx_nvme_qpair_create(ctrl, &opts, &q[FAKE_QUEUES]), -ENOSPC);
+	plx_nvme_qpair_destroy(q[1]);
+	plx_nvme_qpair_destroy(q[3]);
+	opts.irq = true;
+	opts.depth = 0;
+	assert_int_equal(plx_nvme_qpair_create(ctrl, &opts, &q[1]), 0);
+	assert_int_equal(plx_nvme_qpair_id(q[1]), 2);
+	assert_int_equal(plx_nvme_qpair_depth(q[1]), 128);
+	assert_true(fake.q[2].irq);
+	assert_int_equal(plx_nvme_qpair_fd(q[1]), fake.eventfd[2]);
+	assert_int_equal(plx_nvme_qpair_fd(q[0]), -EINVAL);
+	/* Queue 4 would have vector 4, and there are three. */
+	assert_int_equal(plx_nvme_qpair_create(ctrl, &opts, &q[3]), -ENOSPC);
+	fake.fail_admin = PLX_NVME_CREATE_SQ;
+	opts.irq = false;
+	assert_int_equal(plx_nvme_qpair_create(ctrl, &opts, &q[3]), PLX_NVME_INTERNAL_ERROR);
+	assert_int_equal(fake.q[4].cq, 0);
+	fake.fail_admin = 0xff;
+	for (int nth = 1; nth <= 3; nth++) {
+		fake.fail_dma = nth;
+		assert_int_equal(plx_nvme_qpair_create(ctrl, &opts, &q[3]), -ENOMEM);
+	}
+	assert_int_equal(plx_nvme_qpair_create(ctrl, &opts, &q[3]), 0);
+}
+
+static void test_status_names(void **state)
+{
+	(void)state;
+	assert_string_equal(plx_nvme_status_name(PLX_NVME_LBA_OUT_OF_RANGE | PLX_NVME_DNR),
+			    "LBA Out of Range");
+	assert_string_equal(plx_nvme_status_name(0x7c1), "vendor specific status");
+	assert_string_equal(plx_nvme_status_name(0x0c1), "vendor specific status");
+	assert_string_equal(plx_nvme_status_name(0x07f), "unknown status");
+	assert_string_equal(plx_nvme_error(0), "success");
+	assert_string_equal(plx_nvme_error(-ENODEV), "No such device");
+	fake_plug("");
+}
+
+int main(void)
+{
+#define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+	static const struct CMUnitTest tests[] = {
+		CASE(test_bring_up),
+		CASE(test_shutdown),
+		CASE(test_page_sizes),
+		CASE(test_sparse),
+		CASE(test_never_ready),
+		CASE(test_gone_at_probe),
+		CASE(test_left_enabled),
+		CASE(test_doesnt_stop),
+		CASE(test_mute),
+		CASE(test_no_memory),
+		CASE(test_commands_fail),
+		CASE(test_arguments),
+		CASE(test_optional_parts),
+		CASE(test_admin),
+		CASE(test_admin_timeout),
+		CASE(test_format),
+		CASE(test_events),
+		CASE(test_vanishes),
+		CASE(test_bad_admin_completion),
+		CASE(test_odd_namespaces),
+		CASE(test_queue_limits),
+		CASE(test_status_names),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
