@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
@@ -10,7 +10,6 @@
 static atomic_flag busy = ATOMIC_FLAG_INIT;
 static struct vfu_maps *all;
 static struct sigaction before;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 void plx_vfu_sigbus_lock(void)
 {
@@ -66,20 +65,37 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 		pass_on(sig, info, context);
 }
 
+static bool is_ours(const struct sigaction *action)
+{
+	return action->sa_flags & SA_SIGINFO && action->sa_sigaction == on_sigbus;
+}
+
+/* Somebody may have put another handler there since the last server was made. */
 static void install(void)
 {
-	struct sigaction action = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
+	struct sigaction action = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO }, now;
 
 	sigemptyset(&action.sa_mask);
-	sigaction(SIGBUS, &action, &before);
+	if (sigaction(SIGBUS, NULL, &now) || is_ours(&now))
+		return;
+	before = now;
+	sigaction(SIGBUS, &action, NULL);
+}
+
+static void uninstall(void)
+{
+	struct sigaction now;
+
+	if (!sigaction(SIGBUS, NULL, &now) && is_ours(&now))
+		sigaction(SIGBUS, &before, NULL);
 }
 
 void plx_vfu_sigbus_join(struct vfu_maps *maps)
 {
-	pthread_once(&once, install);
 	plx_vfu_sigbus_lock();
 	maps->next = all;
 	all = maps;
+	install();
 	plx_vfu_sigbus_unlock();
 }
 
@@ -91,5 +107,7 @@ void plx_vfu_sigbus_leave(struct vfu_maps *maps)
 	for (link = &all; *link != maps; link = &(*link)->next)
 		;
 	*link = maps->next;
+	if (!all)
+		uninstall();
 	plx_vfu_sigbus_unlock();
 }

@@ -13,8 +13,8 @@
 
 struct vfu_maps;
 
-void plx_vfu_sigbus_join(struct vfu_maps *maps); /* the first one installs the handler */
-void plx_vfu_sigbus_leave(struct vfu_maps *maps);
+void plx_vfu_sigbus_join(struct vfu_maps *maps);  /* installs the handler */
+void plx_vfu_sigbus_leave(struct vfu_maps *maps); /* the last one takes it away */
 void plx_vfu_sigbus_lock(void);
 void plx_vfu_sigbus_unlock(void);
 

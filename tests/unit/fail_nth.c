@@ -31,6 +31,10 @@ enum call {
 	CALL_SEND,
 	CALL_RECEIVE,
 	CALL_POLL,
+	CALL_LISTEN,
+	CALL_ACCEPT,
+	CALL_FCNTL,
+	CALL_MEMFD,
 	CALL_ALLOC,
 	CALLS,
 };
@@ -56,6 +60,10 @@ static const struct {
 	[CALL_SEND] = { "sendmsg", { EPIPE, ENOBUFS, EINTR } },
 	[CALL_RECEIVE] = { "recvmsg", { ECONNRESET, ENOMEM, EINTR } },
 	[CALL_POLL] = { "poll", { ENOMEM, EINTR } },
+	[CALL_LISTEN] = { "bind or listen", { EADDRINUSE, EACCES } },
+	[CALL_ACCEPT] = { "accept", { EMFILE, EINTR, ECONNABORTED } },
+	[CALL_FCNTL] = { "fcntl", { EPERM } },
+	[CALL_MEMFD] = { "memfd", { EMFILE, ENOMEM } },
 	[CALL_ALLOC] = { "alloc", { ENOMEM } },
 };
 
@@ -202,6 +210,46 @@ static int nth_fstat(int fd, struct stat *st)
 	return fails(CALL_STAT, "") ? -1 : inner->fstat(fd, st);
 }
 
+static int nth_fstatfs(int fd, struct statfs *fs)
+{
+	return fails(CALL_STAT, "statfs") ? -1 : inner->fstatfs(fd, fs);
+}
+
+static int nth_fchmod(int fd, mode_t mode)
+{
+	return fails(CALL_FCNTL, "fchmod") ? -1 : inner->fchmod(fd, mode);
+}
+
+static int nth_fcntl(int fd, int cmd, int arg)
+{
+	return fails(CALL_FCNTL, "") ? -1 : inner->fcntl(fd, cmd, arg);
+}
+
+static int nth_memfd(const char *name, unsigned int flags)
+{
+	return fails(CALL_MEMFD, name) ? -1 : inner->memfd(name, flags);
+}
+
+static int nth_ftruncate(int fd, off_t len)
+{
+	return fails(CALL_MEMFD, "ftruncate") ? -1 : inner->ftruncate(fd, len);
+}
+
+static int nth_bind(int fd, const void *addr, size_t len)
+{
+	return fails(CALL_LISTEN, "bind") ? -1 : inner->bind(fd, addr, len);
+}
+
+static int nth_listen(int fd, int backlog)
+{
+	return fails(CALL_LISTEN, "listen") ? -1 : inner->listen(fd, backlog);
+}
+
+static int nth_accept(int fd, int flags)
+{
+	return fails(CALL_ACCEPT, "") ? -1 : inner->accept(fd, flags);
+}
+
 static void *nth_alloc(size_t len)
 {
 	return fails(CALL_ALLOC, "") ? NULL : inner->alloc(len);
@@ -242,6 +290,14 @@ static int run(int (*scenario)(void *arg), void *arg, unsigned at, unsigned whic
 	sys.recvmsg = nth_recvmsg;
 	sys.poll = nth_poll;
 	sys.fstat = nth_fstat;
+	sys.fstatfs = nth_fstatfs;
+	sys.fchmod = nth_fchmod;
+	sys.fcntl = nth_fcntl;
+	sys.memfd = nth_memfd;
+	sys.ftruncate = nth_ftruncate;
+	sys.bind = nth_bind;
+	sys.listen = nth_listen;
+	sys.accept = nth_accept;
 	sys.alloc = nth_alloc;
 	memset(&nth, 0, sizeof(nth));
 	nth.at = at;

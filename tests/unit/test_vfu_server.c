@@ -321,38 +321,38 @@ static void no_reply_means_none(void **state)
  */
 static void regions_say_what_can_be_mapped(void **state)
 {
-	struct {
-		struct vfio_region_info info;
-		struct vfio_region_info_cap_sparse_mmap cap;
-		struct vfio_region_sparse_mmap_area area;
-	} reply;
 	struct vfio_region_info info = { .argsz = sizeof(info) };
+	struct vfio_region_info_cap_sparse_mmap cap;
+	struct vfio_region_sparse_mmap_area area;
+	char reply[sizeof(info) + sizeof(cap) + sizeof(area)];
 	uint8_t *mem;
 
 	(void)state;
-	assert_int_equal(rig_call(VFU_GET_REGION_INFO, &info, sizeof(info), &reply, sizeof(reply)),
+	assert_int_equal(rig_call(VFU_GET_REGION_INFO, &info, sizeof(info), &info, sizeof(info)),
 			 0);
 	assert_int_equal(rig.got_len, sizeof(info));
-	assert_int_equal(reply.info.argsz, sizeof(reply));
-	assert_int_equal(reply.info.cap_offset, 0);
+	assert_int_equal(info.argsz, sizeof(reply));
+	assert_int_equal(info.cap_offset, 0);
 	assert_int_equal(rig.got_fd, -1);
-	info.argsz = sizeof(reply);
-	assert_int_equal(rig_call(VFU_GET_REGION_INFO, &info, sizeof(info), &reply, sizeof(reply)),
+	assert_int_equal(rig_call(VFU_GET_REGION_INFO, &info, sizeof(info), reply, sizeof(reply)),
 			 0);
 	assert_int_equal(rig.got_len, sizeof(reply));
-	assert_int_equal(reply.info.size, 3 * RIG_PAGE);
-	assert_int_equal(reply.info.flags, 0xf);
-	assert_int_equal(reply.info.cap_offset, sizeof(info));
-	assert_int_equal(reply.cap.header.id, VFIO_REGION_INFO_CAP_SPARSE_MMAP);
-	assert_int_equal(reply.cap.header.version, 1);
-	assert_int_equal(reply.cap.header.next, 0);
-	assert_int_equal(reply.cap.nr_areas, 1);
-	assert_int_equal(reply.area.offset, RIG_PAGE);
-	assert_int_equal(reply.area.size, RIG_PAGE);
+	memcpy(&info, reply, sizeof(info));
+	memcpy(&cap, reply + sizeof(info), sizeof(cap));
+	memcpy(&area, reply + sizeof(info) + sizeof(cap), sizeof(area));
+	assert_int_equal(info.size, 3 * RIG_PAGE);
+	assert_int_equal(info.flags, 0xf);
+	assert_int_equal(info.cap_offset, sizeof(info));
+	assert_int_equal(cap.header.id, VFIO_REGION_INFO_CAP_SPARSE_MMAP);
+	assert_int_equal(cap.header.version, 1);
+	assert_int_equal(cap.header.next, 0);
+	assert_int_equal(cap.nr_areas, 1);
+	assert_int_equal(area.offset, RIG_PAGE);
+	assert_int_equal(area.size, RIG_PAGE);
 	assert_true(rig.got_fd >= 0);
 
 	mem = mmap(NULL, RIG_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, rig.got_fd,
-		   reply.info.offset + RIG_PAGE);
+		   info.offset + RIG_PAGE);
 	assert_ptr_not_equal(mem, MAP_FAILED);
 	mem[5] = 99;
 	assert_int_equal(((uint8_t *)plx_vfu_region_mem(rig.vfu, 0))[RIG_PAGE + 5], 99);
@@ -584,13 +584,13 @@ static int set_irqs(uint32_t flags, uint32_t index, uint32_t start, uint32_t cou
 static int set_bools(uint32_t action, uint32_t index, uint32_t start, uint32_t count,
 		     const char *bools, size_t len)
 {
-	struct {
-		struct vfio_irq_set set;
-		char bools[8];
-	} body = { { 20 + len, VFIO_IRQ_SET_DATA_BOOL | action, index, start, count }, { 0 } };
+	const struct vfio_irq_set set = { sizeof(set) + len, VFIO_IRQ_SET_DATA_BOOL | action, index,
+					  start, count };
+	char body[sizeof(set) + 8];
 
-	memcpy(body.bools, bools, len);
-	return rig_call(VFU_SET_IRQS, &body, 20 + len, NULL, 0);
+	memcpy(body, &set, sizeof(set));
+	memcpy(body + sizeof(set), bools, len);
+	return rig_call(VFU_SET_IRQS, body, sizeof(set) + len, NULL, 0);
 }
 
 #define EVENTFDS (VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER)

@@ -315,10 +315,14 @@ int rig_write(unsigned region, uint64_t offset, const void *buf, uint32_t count)
 
 bool rig_dropped(void)
 {
-	char byte;
+	char rest[256];
+	ssize_t got;
 
-	return !plx_vfu_connected(rig.vfu) &&
-	       recv(rig.rx.fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 0;
+	do {
+		got = recv(rig.rx.fd, rest, sizeof(rest), MSG_DONTWAIT);
+	} while (got > 0);
+	/* A reset: the server left something unread. */
+	return !plx_vfu_connected(rig.vfu) && (!got || errno == ECONNRESET);
 }
 
 int rig_file(size_t size)
