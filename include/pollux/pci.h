@@ -113,6 +113,21 @@ int plx_pci_policy(struct plx_pci_bus *bus, struct plx_policy *policy);
  */
 int plx_pci_probe(struct plx_pci_bus *bus, struct plx_ioas *ioas);
 
+/*
+ * Takes the driver from a function and lets go of it, BARs unmapped before it is closed: what is to
+ * be done, and soon, when plx_pci_event() says that the device is wanted back or gone. Nothing if
+ * no driver has it.
+ */
+void plx_pci_detach(struct plx_pci *pci);
+
+/*
+ * Looks at one function again, by its full name, claims it and hands it to its driver: one that was
+ * let go of and is back, or one plugged in after the scan ("user:" only if the command line named
+ * it). Not before plx_pci_probe(). -ENODEV: not there, or no driver for it; -EBUSY: a driver has
+ * it; else as plx_vfio_open() and the driver say. Logged.
+ */
+int plx_pci_attach(struct plx_pci_bus *bus, const char *name);
+
 /* Removes the drivers from their functions, in reverse, lets go of them and frees the bus. */
 void plx_pci_cleanup(struct plx_pci_bus *bus);
 

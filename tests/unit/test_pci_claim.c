@@ -101,12 +101,17 @@ static int start(enum plx_vfio_mode mode, struct plx_pci_bus **bus, struct plx_i
 	return err < 0 ? err : err != 1;
 }
 
+/* And back, and away again. */
 static int from_scan_to_letting_go(void *arg)
 {
 	struct plx_pci_bus *bus = NULL;
 	struct plx_ioas *ioas = NULL;
 	int err = start(*(enum plx_vfio_mode *)arg, &bus, &ioas), left;
 
+	if (!err) {
+		plx_pci_detach(plx_pci_at(bus, 0));
+		err = plx_pci_attach(bus, BDF0);
+	}
 	plx_pci_cleanup(bus);
 	left = ioas ? plx_ioas_destroy(ioas) : 0;
 	return err ? err : left;
@@ -169,6 +174,57 @@ static void with_every_call_failing(void **state)
 	}
 }
 
+/* The kernel asks for it, it is let go of, goes, comes back, and works as it did. */
+static void unplugged_and_back(void **state)
+{
+	(void)state;
+	RIG_EACH_MODE(mode)
+	{
+		struct plx_pci_bus *bus = NULL;
+		struct plx_ioas *ioas = NULL;
+		struct plx_pci *pci;
+
+		boot(mode);
+		assert_int_equal(start(mode, &bus, &ioas), 0);
+		pci = plx_pci_at(bus, 0);
+		assert_int_equal(plx_pci_attach(bus, BDF0), -EBUSY);
+		assert_int_equal(plx_pci_event(pci), PLX_VFIO_EVENT_NONE);
+		assert_true(fake_fire_single(dev, VFIO_PCI_REQ_IRQ_INDEX));
+		assert_int_equal(plx_pci_event(pci), PLX_VFIO_EVENT_REQUESTED);
+		plx_pci_detach(pci);
+		assert_int_equal(removed, 1);
+		assert_int_equal(dev->opens, 0);
+		assert_null(pci->vfio);
+		assert_null(pci->driver);
+		assert_int_equal(plx_pci_event_fd(pci), -ENODEV);
+		plx_pci_detach(pci); /* a second time is fine */
+		assert_int_equal(removed, 1);
+
+		dev->driver = NULL;
+		fake_publish();
+		fake_log_clear();
+		assert_true(plx_pci_attach(bus, BDF0) < 0);
+		assert_int_equal(fake_log_count(PLX_LOG_ERR), 1);
+		fake_path_remove("/sys/bus/pci/devices/" BDF0);
+		assert_int_equal(plx_pci_attach(bus, BDF0), -ENODEV);
+		assert_int_equal(plx_pci_attach(bus, BDF2), -ENODEV);
+		assert_int_equal(plx_pci_attach(bus, "user:/none"), -ENODEV);
+
+		dev->driver = "vfio-pci";
+		fake_publish();
+		assert_int_equal(plx_pci_attach(bus, BDF0), 0);
+		assert_ptr_equal(plx_pci_at(bus, 0), pci);
+		assert_int_equal(plx_vfio_dev_mode(pci->vfio), mode);
+		assert_true(fake_fire_msix(dev, VECTORS - 1));
+		assert_true(fake_fire_single(dev, VFIO_PCI_REQ_IRQ_INDEX));
+		assert_int_equal(plx_pci_event(pci), PLX_VFIO_EVENT_REQUESTED);
+		plx_pci_cleanup(bus);
+		assert_int_equal(removed, 2);
+		assert_int_equal(plx_ioas_destroy(ioas), 0);
+		fake_stop();
+	}
+}
+
 /* A function bound to VFIO that a driver takes is found without being named. */
 static void unnamed(void **state)
 {
@@ -203,6 +259,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(in_every_mode),
 		cmocka_unit_test(with_every_call_failing),
+		cmocka_unit_test(unplugged_and_back),
 		cmocka_unit_test(unnamed),
 	};
 

@@ -77,6 +77,7 @@ TAILQ_HEAD(pci_fn_list, pci_fn);
 struct plx_pci_bus {
 	struct pci_options options;
 	struct pci_fn_list fns;
+	struct plx_ioas *ioas; /* that functions are claimed into; NULL until the probe */
 };
 
 static inline struct pci_fn *pci_fn(struct plx_pci *pci)
@@ -86,6 +87,15 @@ static inline struct pci_fn *pci_fn(struct plx_pci *pci)
 
 /* The first driver registered that takes the function, or NULL. */
 const struct plx_pci_driver *plx_pci_match(const struct plx_pci *pci);
+
+/* The function of that name among those found, or NULL. */
+struct pci_fn *plx_pci_find(const struct plx_pci_bus *bus, const char *name);
+
+/*
+ * Looks at a function in sysfs: it is added to those found, or what it is is brought up to date.
+ * One that isn't there, or can't be read whole, is passed over. -ENOMEM, -EMFILE, -ENFILE.
+ */
+int plx_pci_scan_function(struct plx_pci_bus *bus, const char *name);
 
 /* Turns memory decoding and bus mastering on or off. */
 int plx_pci_set_command(struct plx_pci *pci, bool memory, bool master);

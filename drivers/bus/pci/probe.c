@@ -143,6 +143,7 @@ int plx_pci_probe(struct plx_pci_bus *bus, struct plx_ioas *ioas)
 	struct pci_fn *fn;
 	int err, taken = 0;
 
+	bus->ioas = ioas;
 	TAILQ_FOREACH(fn, &bus->fns, link) {
 		if (!fn->in_use || fn->pci.driver)
 			continue;
@@ -154,6 +155,37 @@ int plx_pci_probe(struct plx_pci_bus *bus, struct plx_ioas *ioas)
 	return taken;
 }
 
+void plx_pci_detach(struct plx_pci *pci)
+{
+	if (!pci->driver)
+		return;
+	pci->driver->remove(pci);
+	let_go(pci_fn(pci));
+}
+
+int plx_pci_attach(struct plx_pci_bus *bus, const char *name)
+{
+	struct pci_fn *fn;
+	int err;
+
+	/* The same slot may have another card in it by now. */
+	err = plx_pci_is_user(name) ? 0 : plx_pci_scan_function(bus, name);
+	if (err) {
+		plx_err("%s: can't be looked at: %s", name, strerror(-err));
+		return err;
+	}
+	fn = plx_pci_find(bus, name);
+	if (!fn) {
+		plx_err("%s: no such PCI function", name);
+		return -ENODEV;
+	}
+	if (fn->pci.driver) {
+		plx_err("%s: driver %s has it already", name, fn->pci.driver->name);
+		return -EBUSY;
+	}
+	return probe_function(fn, bus->ioas);
+}
+
 void plx_pci_cleanup(struct plx_pci_bus *bus)
 {
 	struct pci_fn *fn;
@@ -161,10 +193,7 @@ void plx_pci_cleanup(struct plx_pci_bus *bus)
 	if (!bus)
 		return;
 	while ((fn = TAILQ_LAST(&bus->fns, pci_fn_list))) {
-		if (fn->pci.driver) {
-			fn->pci.driver->remove(&fn->pci);
-			let_go(fn);
-		}
+		plx_pci_detach(&fn->pci);
 		TAILQ_REMOVE(&bus->fns, fn, link);
 		plx_sys->free(fn);
 	}

@@ -151,10 +151,22 @@ static int add_function(struct plx_pci_bus *bus, const char *name, uint64_t addr
 	return 0;
 }
 
-static int scan_function(struct plx_pci_bus *bus, const char *name)
+struct pci_fn *plx_pci_find(const struct plx_pci_bus *bus, const char *name)
+{
+	struct pci_fn *fn;
+
+	TAILQ_FOREACH(fn, &bus->fns, link) {
+		if (!strcmp(fn->pci.name, name))
+			return fn;
+	}
+	return NULL;
+}
+
+int plx_pci_scan_function(struct plx_pci_bus *bus, const char *name)
 {
 	char canonical[PLX_PCI_NAME_LEN];
 	struct plx_pci_id id;
+	struct pci_fn *fn;
 	uint64_t addr;
 	int err, node;
 
@@ -170,7 +182,12 @@ static int scan_function(struct plx_pci_bus *bus, const char *name)
 		return is_ours(err) ? err : 0;
 	}
 	plx_pci_addr_name(addr, canonical);
-	return add_function(bus, canonical, addr, &id, node);
+	fn = plx_pci_find(bus, canonical);
+	if (!fn)
+		return add_function(bus, canonical, addr, &id, node);
+	fn->pci.id = id;
+	fn->pci.node = node;
+	return 0;
 }
 
 /*
@@ -229,7 +246,7 @@ static int scan_sysfs(struct plx_pci_bus *bus)
 		}
 		if (entry->d_name[0] == '.')
 			continue;
-		err = scan_function(bus, entry->d_name);
+		err = plx_pci_scan_function(bus, entry->d_name);
 		if (err)
 			break;
 	}
@@ -243,14 +260,9 @@ static int scan_sysfs(struct plx_pci_bus *bus)
 static int check_named(const struct plx_pci_bus *bus)
 {
 	const struct pci_named *named;
-	const struct pci_fn *fn;
 
 	TAILQ_FOREACH(named, &bus->options.allow, link) {
-		TAILQ_FOREACH(fn, &bus->fns, link) {
-			if (!strcmp(fn->pci.name, named->name))
-				break;
-		}
-		if (!fn) {
+		if (!plx_pci_find(bus, named->name)) {
 			plx_err("-a %s: no such PCI function in " PCI_DEVICES, named->name);
 			return -ENODEV;
 		}
