@@ -23,8 +23,10 @@ extern "C" {
  * into it and goes on following it. argv is for EAL; its own --iova-mode, if it contradicts the
  * policy, is refused, as are EAL's device options (-a, -b belong to plx_pci_scan()). Unless the
  * user asks for files (--huge-dir, --huge-unlink, --legacy-mem), memory is memfds that need no
- * mount. Lines of Pollux go through rte_log as type "pollux" (--log-level=pollux:debug). Secondary
- * processes are not supported: -ENOTSUP.
+ * mount. Where no hugepage is free and the policy says that any pages will do, EAL is started with
+ * --no-huge, unless the user's options are about hugepages; a line says so. Lines of Pollux go
+ * through rte_log as type "pollux" (--log-level=pollux:debug). Secondary processes are not
+ * supported: -ENOTSUP.
  *
  * Returns the number of arguments that EAL consumed, as rte_eal_init() does, or -errno with the
  * reason logged. Once a process: -EALREADY.

@@ -38,6 +38,7 @@ const char *plx_addr_policy_name(enum plx_addr_policy addr);
 struct plx_policy {
 	enum plx_addr_policy addr;
 	char reason[192]; /* one clause for people: why this one */
+	bool any_pages;	  /* no device is the worse for memory that isn't of hugepages */
 };
 
 struct plx_ioas;

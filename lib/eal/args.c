@@ -31,6 +31,7 @@ enum option_id {
 	OPT_LEGACY_MEM,
 	OPT_NO_HUGE,
 	OPT_PROC_TYPE,
+	OPT_SOCKET_MEM,
 };
 
 #define SHORT_OPTIONS "a:b:c:s:d:hl:S:m:n:r:v"
@@ -55,7 +56,7 @@ static const struct option long_options[] = {
 	{ "no-huge", no_argument, NULL, OPT_NO_HUGE },
 	{ "proc-type", required_argument, NULL, OPT_PROC_TYPE },
 	{ "socket-limit", required_argument, NULL, OPT_OTHER },
-	{ "socket-mem", required_argument, NULL, OPT_OTHER },
+	{ "socket-mem", required_argument, NULL, OPT_SOCKET_MEM },
 	{ "syslog", required_argument, NULL, OPT_OTHER },
 	{ "trace", required_argument, NULL, OPT_OTHER },
 	{ "trace-bufsz", required_argument, NULL, OPT_OTHER },
@@ -69,7 +70,7 @@ static const struct option long_options[] = {
 
 /* What the user's arguments say. */
 struct asked {
-	bool huge_dir, huge_unlink, legacy_mem, no_huge;
+	bool huge_dir, huge_unlink, legacy_mem, no_huge, amount, socket_mem;
 };
 
 static const char *iova_mode(enum plx_addr_policy addr)
@@ -112,6 +113,8 @@ static int look_at(int opt, const char *name, const char *value, enum plx_addr_p
 			return -ENOTSUP;
 		}
 		return 0;
+	case 'm': asked->amount = true; return 0;
+	case OPT_SOCKET_MEM: asked->socket_mem = true; return 0;
 	case OPT_HUGE_DIR: asked->huge_dir = true; return 0;
 	case OPT_HUGE_UNLINK: asked->huge_unlink = true; return 0;
 	case OPT_LEGACY_MEM: asked->legacy_mem = true; return 0;
@@ -143,17 +146,31 @@ static int read_user(int argc, char **argv, enum plx_addr_policy addr, struct as
 	return err;
 }
 
-static int add_extra(enum plx_addr_policy addr, const struct asked *asked, char **extra)
+static bool about_hugepages(const struct asked *asked)
 {
+	return asked->huge_dir || asked->huge_unlink || asked->legacy_mem || asked->no_huge ||
+	       asked->socket_mem;
+}
+
+static int add_extra(enum plx_addr_policy addr, const struct asked *asked, bool small, char **extra)
+{
+	static char amount[16];
 	/* Writable: EAL's parsers take char *. */
 	static char no_pci[] = "--no-pci", pa[] = "--iova-mode=pa", va[] = "--iova-mode=va",
 		    match[] = "--match-allocations", single[] = "--single-file-segments",
-		    in_memory[] = "--in-memory", no_shconf[] = "--no-shconf";
+		    in_memory[] = "--in-memory", no_shconf[] = "--no-shconf",
+		    no_huge[] = "--no-huge";
 	int n = 0;
 
 	extra[n++] = no_pci;
 	extra[n++] = addr == PLX_ADDR_PA ? pa : va;
-	if (asked->no_huge) {
+	if (small) {
+		extra[n++] = no_huge;
+		snprintf(amount, sizeof(amount), "-m%d", PLX_EAL_SMALL_MIB);
+		if (!asked->amount)
+			extra[n++] = amount;
+	}
+	if (asked->no_huge || small) {
 		extra[n++] = no_shconf;
 	} else if (!asked->legacy_mem) {
 		extra[n++] = match;
@@ -166,7 +183,8 @@ static int add_extra(enum plx_addr_policy addr, const struct asked *asked, char 
 	return n;
 }
 
-int plx_eal_args_build(int argc, char **argv, enum plx_addr_policy addr, struct plx_eal_args *args)
+int plx_eal_args_build(int argc, char **argv, enum plx_addr_policy addr, bool small,
+		       struct plx_eal_args *args)
 {
 	struct asked asked = { 0 };
 	int err;
@@ -185,12 +203,13 @@ int plx_eal_args_build(int argc, char **argv, enum plx_addr_policy addr, struct 
 		plx_eal_args_free(args);
 		return err;
 	}
-	args->extra = add_extra(addr, &asked, args->argv + 1);
+	args->made_no_huge = small && addr != PLX_ADDR_PA && !about_hugepages(&asked);
+	args->extra = add_extra(addr, &asked, args->made_no_huge, args->argv + 1);
 	memcpy(args->argv + 1 + args->extra, argv + 1, argc * sizeof(*argv) - sizeof(*argv));
 	args->argc = argc + args->extra;
 	args->argv[args->argc] = NULL;
-	args->no_huge = asked.no_huge;
-	args->static_memory = asked.no_huge || asked.legacy_mem;
+	args->no_huge = asked.no_huge || args->made_no_huge;
+	args->static_memory = args->no_huge || asked.legacy_mem;
 	return 0;
 }
 

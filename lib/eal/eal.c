@@ -28,6 +28,18 @@ static int check_physical(const struct plx_policy *policy)
 	return err;
 }
 
+/* Whether there is a hugepage for EAL to take, of any size that it takes. */
+static bool hugepages_free(void)
+{
+	const size_t sizes[] = { plx_hugepage_size(), 2ul << 20, 1ul << 30 };
+	struct plx_hugepages pages;
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		if (sizes[i] && !plx_hugepages_query(sizes[i], PLX_NODE_ANY, &pages) && pages.free)
+			return true;
+	return false;
+}
+
 /* EAL's most common reason to fail, in words that help. */
 static void explain_failure(const struct plx_eal_args *args, int err)
 {
@@ -51,9 +63,13 @@ static int start_eal(int argc, char **argv, const struct plx_policy *policy, boo
 	struct plx_eal_args args;
 	int consumed, err;
 
-	err = plx_eal_args_build(argc, argv, policy->addr, &args);
+	err = plx_eal_args_build(argc, argv, policy->addr, policy->any_pages && !hugepages_free(),
+				 &args);
 	if (err)
 		return err;
+	if (args.made_no_huge)
+		plx_notice("no hugepage is free: EAL is started with --no-huge, its memory is of "
+			   "ordinary pages and can't grow (sysctl vm.nr_hugepages=256 makes some)");
 	*static_memory = args.static_memory;
 	state = EAL_OVER; /* EAL doesn't read arguments a second time, whatever comes of it */
 	rte_errno = 0;

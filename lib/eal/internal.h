@@ -15,12 +15,20 @@ struct plx_eal_args {
 	char **argv;	    /* the program's name, our options, the user's arguments, NULL */
 	int extra;	    /* how many of them are ours */
 	bool no_huge;	    /* --no-huge */
+	bool made_no_huge;  /* ... which is ours */
 	bool static_memory; /* EAL never frees memory and reports no events: --no-huge, --legacy-mem
 			     */
 };
 
-/* 0, -EINVAL, -ENOTSUP (secondary processes) or -ENOMEM, with the reason logged. */
-int plx_eal_args_build(int argc, char **argv, enum plx_addr_policy addr, struct plx_eal_args *args);
+/* What we give EAL without hugepages, in MiB, if the user doesn't say. */
+#define PLX_EAL_SMALL_MIB 256
+
+/*
+ * small: to do without hugepages, if the user says nothing of them. 0, -EINVAL, -ENOTSUP (secondary
+ * processes) or -ENOMEM, with the reason logged.
+ */
+int plx_eal_args_build(int argc, char **argv, enum plx_addr_policy addr, bool small,
+		       struct plx_eal_args *args);
 
 /*
  * After rte_eal_init(), which moves options in front of other arguments: puts the user's arguments

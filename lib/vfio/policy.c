@@ -43,6 +43,15 @@ static void demand(struct plx_policy *policy, enum plx_addr_policy addr, const c
 	snprintf(policy->reason, sizeof(policy->reason), "%s %s", name, what);
 }
 
+/* Whether it is a process's: that takes any address and any memory. */
+static bool is_user(const struct plx_vfio_candidate *candidate)
+{
+	enum plx_vfio_mode mode;
+
+	return !plx_vfio_foresee(candidate->name, candidate->opts, &mode, NULL) &&
+	       mode == PLX_VFIO_USER;
+}
+
 static void consider(const struct plx_vfio_candidate *candidate, struct plx_policy *policy)
 {
 	enum plx_vfio_mode mode;
@@ -50,9 +59,9 @@ static void consider(const struct plx_vfio_candidate *candidate, struct plx_poli
 	unsigned int width;
 	char what[96];
 
-	/* A device that can't be claimed has no say, and a process takes any address. */
+	/* A device that can't be claimed has no say. */
 	if (plx_vfio_foresee(candidate->name, candidate->opts, &mode, NULL) ||
-	    mode == PLX_VFIO_USER || plx_facts_read(candidate->name, &facts))
+	    plx_facts_read(candidate->name, &facts))
 		return;
 	if (plx_vfio_mode_unsafe(mode)) {
 		demand(policy, PLX_ADDR_PA, candidate->name,
@@ -73,12 +82,17 @@ static void consider(const struct plx_vfio_candidate *candidate, struct plx_poli
 
 int plx_vfio_policy(const struct plx_vfio_candidate *devs, size_t count, struct plx_policy *policy)
 {
-	size_t i;
+	size_t i, users = 0;
 
+	for (i = 0; i < count; i++)
+		users += is_user(&devs[i]);
 	policy->addr = PLX_ADDR_VA;
+	policy->any_pages = count && users == count;
 	snprintf(policy->reason, sizeof(policy->reason), "%s",
-		 count ? "every device is behind an IOMMU that has room for virtual addresses"
-		       : "there is no device to say otherwise");
+		 !count		  ? "there is no device to say otherwise"
+		 : users == count ? "every device is a process's, which takes any address"
+				  : "every device is behind an IOMMU that has room for virtual "
+				    "addresses");
 	for (i = 0; i < count; i++)
 		consider(&devs[i], policy);
 	return 0;

@@ -13,6 +13,8 @@ static char words[512];
 static char *argv[MAX_WORDS];
 static int argc;
 
+static bool small;
+
 static int build(enum plx_addr_policy addr, const char *line)
 {
 	argc = 0;
@@ -20,7 +22,7 @@ static int build(enum plx_addr_policy addr, const char *line)
 	for (char *w = strtok(words, " "); w; w = strtok(NULL, " "))
 		argv[argc++] = w;
 	argv[argc] = NULL;
-	return plx_eal_args_build(argc, argv, addr, &args);
+	return plx_eal_args_build(argc, argv, addr, small, &args);
 }
 
 static void assert_words(char **have, int count, const char *line)
@@ -74,6 +76,30 @@ static void beside_the_users(void **state)
 	assert_built(PLX_ADDR_VA, "prog -- --no-huge --huge-dir=x -a b",
 		     "prog --no-pci --iova-mode=va --match-allocations --single-file-segments "
 		     "--in-memory -- --no-huge --huge-dir=x -a b");
+}
+
+/* Without hugepages, where that will do: unless the user speaks of hugepages. */
+static void without_hugepages(void **state)
+{
+	(void)state;
+	small = true;
+	assert_built(PLX_ADDR_VA, "prog -l 0",
+		     "prog --no-pci --iova-mode=va --no-huge -m256 --no-shconf -l 0");
+	assert_built(PLX_ADDR_VA, "prog -m 64",
+		     "prog --no-pci --iova-mode=va --no-huge --no-shconf -m 64");
+	assert_int_equal(build(PLX_ADDR_VA, "prog"), 0);
+	assert_true(args.static_memory && args.no_huge && args.made_no_huge);
+	plx_eal_args_free(&args);
+	assert_built(PLX_ADDR_VA, "prog --no-huge",
+		     "prog --no-pci --iova-mode=va --no-shconf --no-huge");
+	assert_built(PLX_ADDR_VA, "prog --legacy-mem", "prog --no-pci --iova-mode=va --legacy-mem");
+	assert_built(PLX_ADDR_VA, "prog --socket-mem 64",
+		     "prog --no-pci --iova-mode=va --match-allocations --single-file-segments "
+		     "--in-memory --socket-mem 64");
+	assert_built(PLX_ADDR_PA, "prog",
+		     "prog --no-pci --iova-mode=pa --match-allocations --single-file-segments "
+		     "--in-memory");
+	small = false;
 }
 
 static void what_stays_static(void **state)
@@ -141,9 +167,9 @@ static void nothing_to_go_by(void **state)
 	char *none[] = { NULL };
 
 	(void)state;
-	assert_int_equal(plx_eal_args_build(0, none, PLX_ADDR_VA, &args), -EINVAL);
-	assert_int_equal(plx_eal_args_build(1, none, PLX_ADDR_VA, &args), -EINVAL);
-	assert_int_equal(plx_eal_args_build(1, NULL, PLX_ADDR_VA, &args), -EINVAL);
+	assert_int_equal(plx_eal_args_build(0, none, PLX_ADDR_VA, false, &args), -EINVAL);
+	assert_int_equal(plx_eal_args_build(1, none, PLX_ADDR_VA, false, &args), -EINVAL);
+	assert_int_equal(plx_eal_args_build(1, NULL, PLX_ADDR_VA, false, &args), -EINVAL);
 }
 
 /* An application in the middle of its own getopt() doesn't notice. */
@@ -190,6 +216,7 @@ int main(void)
 	const struct CMUnitTest cases[] = {
 		cmocka_unit_test_setup(by_policy, keep_log),
 		cmocka_unit_test_setup(beside_the_users, keep_log),
+		cmocka_unit_test_setup(without_hugepages, keep_log),
 		cmocka_unit_test_setup(what_stays_static, keep_log),
 		cmocka_unit_test_setup(contradictions, keep_log),
 		cmocka_unit_test_setup(devices_are_the_bus, keep_log),

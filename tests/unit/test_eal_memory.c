@@ -162,6 +162,10 @@ static int no_huge_body(void)
 	CHECK(asked.count == 1);
 	CHECK(asked.map[0].len == 64 * MIB);
 	CHECK(asked.map[0].page_size == 4096);
+	/* A file that a process can be given: what is written through it is there. */
+	CHECK(asked.map[0].fd >= 0);
+	CHECK(pwrite(asked.map[0].fd, "seen", 4, asked.map[0].fd_offset + 60 * MIB) == 4);
+	CHECK(!memcmp((char *)asked.map[0].va + 60 * MIB, "seen", 4));
 	return all_kinds();
 }
 

@@ -147,6 +147,60 @@ static void no_hugepages(void **state)
 	in_child(no_hugepages_body);
 }
 
+int __wrap_plx_hugepages_query(size_t page_size, int node, struct plx_hugepages *pages);
+int __real_plx_hugepages_query(size_t page_size, int node, struct plx_hugepages *pages);
+
+static bool all_taken; /* there is no free hugepage, whatever the machine has */
+
+int __wrap_plx_hugepages_query(size_t page_size, int node, struct plx_hugepages *pages)
+{
+	int err = __real_plx_hugepages_query(page_size, node, pages);
+
+	if (all_taken)
+		pages->free = 0;
+	return err;
+}
+
+static int any_pages(bool taken, struct plx_ioas **ioas)
+{
+	char *argv[] = { (char *)"test", (char *)"-l", (char *)"0", (char *)"--no-telemetry",
+			 NULL };
+	struct plx_policy policy = { .addr = PLX_ADDR_VA, .any_pages = true };
+
+	all_taken = taken;
+	return plx_eal_init(4, argv, &policy, ioas);
+}
+
+static int ordinary_pages_body(void)
+{
+	struct plx_ioas *ioas;
+
+	CHECK(any_pages(true, &ioas) == 3);
+	CHECK(said("no hugepage is free: EAL is started with --no-huge"));
+	CHECK(asked.count == 1);
+	CHECK(asked.map[0].len == 256 * MIB);
+	CHECK_OK(plx_eal_cleanup());
+	return 0;
+}
+
+static int hugepages_first_body(void)
+{
+	struct plx_ioas *ioas;
+
+	CHECK(any_pages(false, &ioas) == 3);
+	CHECK(!said("--no-huge"));
+	CHECK_OK(plx_eal_cleanup());
+	return 0;
+}
+
+static void hugepages_first(void **state)
+{
+	(void)state;
+	if (!free_pages(2 * MIB))
+		skip_because("there are no free hugepages");
+	in_child(hugepages_first_body);
+}
+
 static int too_much_body(void)
 {
 	struct plx_ioas *ioas;
@@ -170,6 +224,7 @@ CASE(once)
 CASE(somebody_was_first)
 CASE(bad_arguments)
 CASE(busy)
+CASE(ordinary_pages)
 CASE(too_much)
 
 int main(void)
@@ -184,6 +239,8 @@ int main(void)
 		cmocka_unit_test(busy),
 		cmocka_unit_test(physical_refused),
 		cmocka_unit_test(no_hugepages),
+		cmocka_unit_test(ordinary_pages),
+		cmocka_unit_test(hugepages_first),
 		cmocka_unit_test(too_much),
 	};
 
