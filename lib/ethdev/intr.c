@@ -131,7 +131,7 @@ static void event_fired(void *arg)
 	struct plx_eth_watch *watch = arg;
 
 	/* A descriptor that is readable for good would keep the thread from all others. */
-	if (!watch->event(watch->dev) && 0)
+	if (!watch->event(watch->dev))
 		rte_intr_callback_unregister_pending(watch->handle, event_fired, watch, NULL);
 }
 
