@@ -41,8 +41,9 @@ enum exit_code bind_run(const struct options *options, const struct inventory *i
 		plx_err("'%s' is a device: name the driver before the devices", options->driver);
 		return EXIT_USAGE;
 	}
-	if (selection_make(&selection, inv, options->words, options->count))
-		return EXIT_USAGE;
+	code = selection_make(&selection, inv, options->words, options->count);
+	if (code != EXIT_DONE)
+		return code;
 	code = run_selection(options, inv, &selection, options->driver);
 	selection_free(&selection);
 	return code;
@@ -60,8 +61,9 @@ enum exit_code unbind_run(const struct options *options, const struct inventory 
 		plx_err("--persist goes with bind: that a device has no driver can't be kept");
 		return EXIT_USAGE;
 	}
-	if (selection_make(&selection, inv, options->words, all_ready ? 0 : options->count))
-		return EXIT_USAGE;
+	code = selection_make(&selection, inv, options->words, all_ready ? 0 : options->count);
+	if (code != EXIT_DONE)
+		return code;
 	for (i = 0; i < inv->count && all_ready; i++)
 		if (device_is_ready(&inv->dev[i]))
 			selection_add(&selection, &inv->dev[i]);

@@ -20,7 +20,7 @@
 #define NAME_TEXT_LEN 128
 
 struct device {
-	char bdf[PLX_PCI_NAME_LEN];
+	char bdf[PLX_BDF_LEN];
 	struct plx_pci_id id;
 	int node; /* NUMA, or PLX_NODE_ANY */
 	struct plx_facts facts;
@@ -33,7 +33,7 @@ struct device {
 	struct texts blocks; /* its disks, partitions, and the block devices that stand on them */
 	bool active;	     /* an interface carries a route */
 
-	char physfn[PLX_PCI_NAME_LEN]; /* the PF, if it is a VF; else "" */
+	char physfn[PLX_BDF_LEN]; /* the PF, if it is a VF; else "" */
 	unsigned total_vfs, num_vfs;
 };
 

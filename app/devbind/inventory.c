@@ -98,7 +98,8 @@ static int read_device(struct device *dev, const struct plx_pci *pci, struct nam
 {
 	int err;
 
-	strcpy(dev->bdf, pci->name);
+	/* Names of sysfs's are addresses: no longer than this. */
+	memcpy(dev->bdf, pci->name, sizeof(dev->bdf) - 1);
 	dev->id = pci->id;
 	dev->node = pci->node;
 	err = plx_facts_read(pci->name, &dev->facts);

@@ -10,14 +10,16 @@
 
 #include "bind.h"
 #include "status.h"
+#include "why.h"
 
 static enum exit_code status_run(const struct options *options, const struct inventory *inv)
 {
-	enum exit_code code = EXIT_DONE;
+	enum exit_code code;
 	struct selection selection;
 
-	if (selection_make(&selection, inv, options->words, options->count))
-		return EXIT_USAGE;
+	code = selection_make(&selection, inv, options->words, options->count);
+	if (code != EXIT_DONE)
+		return code;
 	if (!options->json)
 		status_print(stdout, options, inv, &selection);
 	else if (status_json(stdout, options, inv, &selection))
@@ -26,13 +28,16 @@ static enum exit_code status_run(const struct options *options, const struct inv
 	return code;
 }
 
+static enum exit_code print_why(const struct options *options, const struct inventory *inv)
+{
+	return why_run(stdout, options, inv);
+}
+
 typedef enum exit_code run_fn(const struct options *options, const struct inventory *inv);
 
 static run_fn *const runs[] = {
-	[COMMAND_STATUS] = status_run,
-	[COMMAND_BIND] = bind_run,
-	[COMMAND_UNBIND] = unbind_run,
-	[COMMAND_RESTORE] = restore_run,
+	[COMMAND_STATUS] = status_run,	 [COMMAND_BIND] = bind_run, [COMMAND_UNBIND] = unbind_run,
+	[COMMAND_RESTORE] = restore_run, [COMMAND_WHY] = print_why,
 };
 
 /* dpdk-devbind.py's -s beside -b: the report of what has become of it. */
@@ -70,6 +75,9 @@ int main(int argc, char **argv)
 		usage(stdout);
 		return EXIT_DONE;
 	}
+	/* The machine as it is, with or without devices. */
+	if (options.command == COMMAND_DOCTOR)
+		return doctor_run(stdout, &options);
 	if (inventory_read(&inv))
 		return EXIT_FAILED;
 	code = runs[options.command](&options, &inv);

@@ -49,7 +49,8 @@ static const struct {
 	enum command command;
 } commands[] = {
 	{ "status", COMMAND_STATUS },	{ "bind", COMMAND_BIND }, { "unbind", COMMAND_UNBIND },
-	{ "restore", COMMAND_RESTORE }, { "help", COMMAND_HELP },
+	{ "restore", COMMAND_RESTORE }, { "why", COMMAND_WHY },	  { "doctor", COMMAND_DOCTOR },
+	{ "help", COMMAND_HELP },
 };
 
 /* Bytes: a number and K, M, G or T. */

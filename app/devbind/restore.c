@@ -72,14 +72,15 @@ static enum exit_code use_up(const struct plan *plan)
 
 enum exit_code restore_run(const struct options *options, const struct inventory *inv)
 {
-	enum exit_code code = EXIT_FAILED;
 	struct selection selection;
+	enum exit_code code;
 	struct plan plan;
-	int err;
+	int err = 0;
 
-	err = selection_make(&selection, inv, options->words, options->count);
-	if (err)
-		return EXIT_USAGE;
+	code = selection_make(&selection, inv, options->words, options->count);
+	if (code != EXIT_DONE)
+		return code;
+	code = EXIT_FAILED;
 	if (!options->count)
 		err = select_remembered(&selection, inv);
 	if (!err)

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <errno.h>
 #include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
@@ -41,8 +40,8 @@ static bool names_device(const char *word, const struct device *dev)
 	return texts_have(&dev->disks, strncmp(word, "/dev/", 5) ? word : word + 5);
 }
 
-int selection_make(struct selection *selection, const struct inventory *inv, char **words,
-		   unsigned count)
+enum exit_code selection_make(struct selection *selection, const struct inventory *inv,
+			      char **words, unsigned count)
 {
 	unsigned i, j;
 
@@ -50,7 +49,7 @@ int selection_make(struct selection *selection, const struct inventory *inv, cha
 							       sizeof(*selection->dev)) };
 	if (!selection->dev) {
 		plx_err("out of memory for %u devices", inv->count);
-		return -ENOMEM;
+		return EXIT_FAILED;
 	}
 	for (i = 0; i < count; i++) {
 		bool found = false;
@@ -66,10 +65,10 @@ int selection_make(struct selection *selection, const struct inventory *inv, cha
 				"network interface or a disk of this machine",
 				words[i]);
 			selection_free(selection);
-			return -ENODEV;
+			return EXIT_USAGE;
 		}
 	}
-	return 0;
+	return EXIT_DONE;
 }
 
 void selection_add_groups(struct selection *selection, const struct inventory *inv)

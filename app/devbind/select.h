@@ -4,6 +4,7 @@
 #define DEVBIND_SELECT_H
 
 #include "device.h"
+#include "options.h"
 
 struct selection {
 	struct device **dev; /* each once, in the order in which they were named */
@@ -12,11 +13,11 @@ struct selection {
 
 /*
  * Words are addresses (0000:01:00.0, 01:00.0), patterns of them (01:00.*), network interfaces
- * (eth0), or disks (nvme0n1, /dev/nvme0n1). -ENODEV: a word names no device, a line is logged;
- * -ENOMEM.
+ * (eth0), or disks (nvme0n1, /dev/nvme0n1). EXIT_USAGE: a word names no device; EXIT_FAILED: no
+ * memory. A line is logged.
  */
-int selection_make(struct selection *selection, const struct inventory *inv, char **words,
-		   unsigned count);
+enum exit_code selection_make(struct selection *selection, const struct inventory *inv,
+			      char **words, unsigned count);
 
 /* Adds the other endpoints of the groups that the selection's devices are in. */
 void selection_add_groups(struct selection *selection, const struct inventory *inv);

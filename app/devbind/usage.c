@@ -14,17 +14,21 @@ static const char text[] =
 	"  unbind DEVICE...          take devices from their drivers: all of them or none\n"
 	"  restore [DEVICE...]       back to what they were before the first bind or unbind\n"
 	"                            (without a name: all devices that were changed)\n"
+	"  why DEVICE...             each access mode: taken, possible, or why it is refused\n"
+	"  doctor                    what the machine has, and what each access mode lacks\n"
 	"  help                      this text\n"
 	"\n"
 	"devices: 0000:01:00.0, 01:00.0, a pattern ('01:00.*'), a network interface, a disk\n"
 	"\n"
 	"options:\n"
-	"  --json                    status: as JSON\n"
+	"  --json                    status, why, doctor: as JSON\n"
 	"  --all                     status: every PCI device, not just network and NVMe\n"
 	"  --force                   take devices that are in use\n"
 	"  --whole-group             take the other endpoints of an IOMMU group along\n"
 	"  --persist                 bind: after a reboot too\n"
 	"  --noiommu-mode            bind: without an IOMMU, turn on VFIO's unsafe mode\n"
+	"  --memory SIZE             why: as much is to be mapped (1G)\n"
+	"  --allow-noiommu           why: unprotected DMA is accepted\n"
 	"\n"
 	"as in dpdk-devbind.py:\n"
 	"  -s, --status              the report, letter for letter\n"
@@ -40,8 +44,9 @@ static const char rest[] =
 	"  plx-devbind bind --persist vfio-pci eth1\n"
 	"  plx-devbind restore\n"
 	"\n"
-	"exit codes: 0 done; 1 failed, and what was begun is taken back; 2 usage; 3 refused,\n"
-	"because a device is in use or the request is unsafe\n";
+	"exit codes: 0 done; 1 failed, and what was begun is taken back (why: a device can't be\n"
+	"used; doctor: none can); 2 usage; 3 refused, because a device is in use or the request\n"
+	"is unsafe\n";
 
 void usage(FILE *out)
 {

@@ -60,6 +60,10 @@ struct plx_hugepages {
  */
 int plx_hugepages_query(size_t page_size, int node, struct plx_hugepages *pages);
 
+/* "64 MiB": the largest unit that loses nothing. Returns text. */
+#define PLX_MEM_SIZE_LEN 32
+const char *plx_mem_size_text(size_t size, char text[PLX_MEM_SIZE_LEN]);
+
 /* The NUMA node that holds the page at va (touched before), or -errno. */
 int plx_node_of(const void *va);
 

@@ -73,7 +73,7 @@ int plx_hugepages_query(size_t page_size, int node, struct plx_hugepages *pages)
 	return err;
 }
 
-const char *plx_mem_size_text(size_t size, char *text)
+const char *plx_mem_size_text(size_t size, char text[PLX_MEM_SIZE_LEN])
 {
 	static const char *const units[] = { "bytes", "KiB", "MiB", "GiB", "TiB" };
 	unsigned unit = 0;

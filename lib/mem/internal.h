@@ -20,10 +20,6 @@ int plx_mem_available(int node, uint64_t *bytes);
 #define PLX_MEM_PATH_LEN 128
 void plx_mem_hugepages_path(size_t page_size, int node, const char *file, char *path);
 
-/* "64 MiB": the largest unit that loses nothing. Returns text. */
-#define PLX_MEM_SIZE_LEN 32
-const char *plx_mem_size_text(size_t size, char *text);
-
 /* Whether memory can be asked of this node: 0, or -ENODEV / -EPERM, logged with `what` in front. */
 int plx_mem_node_check(int node, const char *what);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <linux/rtnetlink.h>
 
@@ -14,12 +15,16 @@
 #include "devbind_machine.h"
 #include "status.h"
 #include "sys.h"
+#include "why.h"
 
 #define WORDS_MAX 16
 #define TEXT_MAX  64
 
-static char refusing[PLX_NAME_LEN];
+static char refusing[PLX_NAME_LEN], denied[TEXT_MAX];
+static uint64_t memlock;
 static char said[16384];
+static char *output;
+static size_t output_len;
 
 /* What rtnetlink has to say: addresses and routes. What was asked for last: 0, 1, or -1: nothing.
  */
@@ -117,6 +122,11 @@ static int written(const char *path, const void *data, size_t len)
 	    sscanf(path + strlen(devices), "%63[^/]/%63s", name, file) == 2)
 		return override_store(name, text);
 	return 0;
+}
+
+static int accessed(const char *path, int mode)
+{
+	return mode != F_OK && !strcmp(path, denied) ? -EACCES : 0;
 }
 
 /*
@@ -235,6 +245,37 @@ void machine_add(const char *bdf, const char *class_code, const char *driver, in
 	pci_sysfs_link(path, target);
 }
 
+void machine_node(const char *path)
+{
+	pci_sysfs_file(path, "");
+}
+
+void machine_deny(const char *path)
+{
+	snprintf(denied, sizeof(denied), "%s", path ? path : "");
+}
+
+void machine_memlock(uint64_t bytes)
+{
+	memlock = bytes;
+}
+
+void machine_give_to_vfio(const char *bdf, const char *cdev)
+{
+	char path[128];
+
+	set_driver(bdf, "vfio-pci");
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group", bdf);
+	snprintf(path, sizeof(path), "/dev/vfio/%s", pci_sysfs_link_name(path));
+	machine_node(path);
+	if (!cdev)
+		return;
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev/%s/dev", bdf, cdev);
+	pci_sysfs_file(path, "509:0\n");
+	snprintf(path, sizeof(path), "/dev/vfio/devices/%s", cdev);
+	machine_node(path);
+}
+
 /* Something of a class that sits on a function. */
 static void add_member(const char *class, const char *name, const char *folder, const char *file,
 		       const char *text)
@@ -282,7 +323,7 @@ static void keep_line(void *ctx, enum plx_log_level level, const char *line)
 
 int machine_setup(void **state)
 {
-	static const struct pci_sysfs_kernel kernel = { written, received };
+	static const struct pci_sysfs_kernel kernel = { written, received, accessed, &memlock };
 
 	if (pci_sysfs_setup(state))
 		return -1;
@@ -291,6 +332,8 @@ int machine_setup(void **state)
 	netlink.len[0] = netlink.len[1] = 0;
 	netlink.asked = -1;
 	machine_refuse(NULL);
+	machine_deny(NULL);
+	machine_memlock(UINT64_MAX);
 	add_driver("vfio-pci");
 	machine_add(NIC0, "0x020000\n", "e1000e", 10);
 	machine_add(NIC1, "0x020000\n", "e1000e", 11);
@@ -301,6 +344,8 @@ int machine_setup(void **state)
 
 int machine_teardown(void **state)
 {
+	free(output);
+	output = NULL;
 	return pci_sysfs_teardown(state);
 }
 
@@ -319,10 +364,11 @@ static enum exit_code run(FILE *out, const struct options *options)
 	case COMMAND_BIND: code = bind_run(options, &inv); break;
 	case COMMAND_UNBIND: code = unbind_run(options, &inv); break;
 	case COMMAND_RESTORE: code = restore_run(options, &inv); break;
+	case COMMAND_WHY: code = why_run(out, options, &inv); break;
+	case COMMAND_DOCTOR: code = doctor_run(out, options); break;
 	default:
-		code = EXIT_USAGE;
-		if (!selection_make(&selection, &inv, options->words, options->count)) {
-			code = EXIT_DONE;
+		code = selection_make(&selection, &inv, options->words, options->count);
+		if (code == EXIT_DONE) {
 			if (options->json)
 				status_json(out, options, &inv, &selection);
 			else
@@ -334,30 +380,44 @@ static enum exit_code run(FILE *out, const struct options *options)
 	return code;
 }
 
-enum exit_code machine_run(char **out, const char *word, ...)
+enum exit_code machine_run(const char *word, ...)
 {
-	char name[] = "plx-devbind", *words[WORDS_MAX + 2] = { name }, *text = NULL;
+	char name[] = "plx-devbind", *words[WORDS_MAX + 2] = { name };
 	enum exit_code code = EXIT_USAGE;
 	struct options options;
-	size_t len;
-	FILE *file = open_memstream(&text, &len);
 	va_list args;
 	int count = 1;
+	FILE *out;
 
+	free(output);
+	out = open_memstream(&output, &output_len);
 	said[0] = '\0';
 	va_start(args, word);
 	for (; word && count <= WORDS_MAX; word = va_arg(args, const char *))
 		words[count++] = (char *)(uintptr_t)word;
 	va_end(args);
 	if (!options_parse(count, words, &options))
-		code = run(file, &options);
-	fclose(file);
-	if (out)
-		*out = text;
-	else
-		free(text);
+		code = run(out, &options);
+	fclose(out);
 	assert_int_equal(pci_sysfs_left(), 0);
 	return code;
+}
+
+const char *machine_output(void)
+{
+	return output;
+}
+
+void machine_reports(const char *part)
+{
+	if (!strstr(output, part))
+		fail_msg("missing: %s; the report:\n%s", part, output);
+}
+
+void machine_reports_no(const char *part)
+{
+	if (strstr(output, part))
+		fail_msg("not wanted: %s; the report:\n%s", part, output);
 }
 
 bool machine_said(const char *part)

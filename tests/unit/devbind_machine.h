@@ -30,6 +30,14 @@ const char *machine_override(const char *bdf);
 /* This driver takes no device any more; NULL: all do. */
 void machine_refuse(const char *driver);
 
+/* Binds a function to vfio-pci, with a group node and a cdev ("vfio0"; NULL: none). */
+void machine_give_to_vfio(const char *bdf, const char *cdev);
+
+/* A device node, which this process may not open if it is the one denied; NULL: none is. */
+void machine_node(const char *path);
+void machine_deny(const char *path);
+void machine_memlock(uint64_t bytes);
+
 void machine_interface(const char *bdf, const char *name, unsigned index);
 void machine_address(unsigned index, const char *address, unsigned bits);
 void machine_route(unsigned index, const char *to, unsigned bits); /* bits 0: the default route */
@@ -37,8 +45,16 @@ void machine_route(unsigned index, const char *to, unsigned bits); /* bits 0: th
 /* A disk or, if of is not NULL, its partition. number: "259:0". */
 void machine_disk(const char *bdf, const char *name, const char *of, const char *number);
 
-/* Carries out a command line, as main() does. Standard output goes to *out if it isn't NULL. */
-enum exit_code machine_run(char **out, const char *word, ...) __attribute__((sentinel));
+/* Carries out a command line, as main() does; the words end with NULL. */
+enum exit_code machine_run(const char *word, ...) __attribute__((sentinel));
+
+/* The same, which has to end with this code. */
+#define machine_report(code, ...) assert_int_equal(machine_run(__VA_ARGS__), code)
+
+/* Its standard output: all of it, and whether a part is there. */
+const char *machine_output(void);
+void machine_reports(const char *part);
+void machine_reports_no(const char *part);
 
 /* Whether a line with this part was logged since the last run began. */
 bool machine_said(const char *part);

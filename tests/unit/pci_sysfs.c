@@ -85,9 +85,14 @@ static ssize_t fake_write(int fd, const void *data, size_t len)
 
 static int fake_access(const char *path, int mode)
 {
+	int err = kernel ? kernel->accessed(path, mode) : 0;
 	char buf[MOVED_MAX];
 
-	return fails() ? -1 : access(moved(path, buf), mode);
+	if (fails())
+		return -1;
+	if (err)
+		errno = -err;
+	return err ? -1 : access(moved(path, buf), mode);
 }
 
 static int fake_mkdir(const char *path, mode_t mode)
@@ -176,6 +181,16 @@ static int fake_eventfd(unsigned int initial, int flags)
 	return fd;
 }
 
+static int fake_getrlimit(int resource, struct rlimit *limit)
+{
+	if (fails())
+		return -1;
+	if (!kernel || resource != RLIMIT_MEMLOCK)
+		return plx_sys_kernel.getrlimit(resource, limit);
+	limit->rlim_cur = limit->rlim_max = *kernel->memlock;
+	return 0;
+}
+
 static void *fake_alloc(size_t len)
 {
 	void *ptr = fails() ? NULL : calloc(1, len);
@@ -207,6 +222,7 @@ static const struct plx_sys fake = {
 	.readdir = fake_readdir,
 	.closedir = fake_closedir,
 	.eventfd = fake_eventfd,
+	.getrlimit = fake_getrlimit,
 	.alloc = fake_alloc,
 	.free = fake_free,
 };

@@ -17,36 +17,36 @@ static void assert_bound(const char *bdf, const char *driver)
 static void there_and_back(void **state)
 {
 	(void)state;
-	assert_int_equal(machine_run(NULL, "bind", "vfio-pci", "01:00.0", NVME0, NULL), EXIT_DONE);
+	assert_int_equal(machine_run("bind", "vfio-pci", "01:00.0", NVME0, NULL), EXIT_DONE);
 	assert_bound(NIC0, "vfio-pci");
 	assert_bound(NVME0, "vfio-pci");
 	assert_bound(NIC1, "e1000e");
-	assert_int_equal(machine_run(NULL, "unbind", NIC0, NULL), EXIT_DONE);
+	assert_int_equal(machine_run("unbind", NIC0, NULL), EXIT_DONE);
 	assert_bound(NIC0, "");
-	assert_int_equal(machine_run(NULL, "restore", NULL), EXIT_DONE);
+	assert_int_equal(machine_run("restore", NULL), EXIT_DONE);
 	assert_bound(NIC0, "e1000e");
 	assert_bound(NVME0, "nvme");
 	assert_false(pci_sysfs_exists("/run/pollux/devbind/" NIC0));
-	assert_int_equal(machine_run(NULL, "restore", NIC0, NULL), EXIT_DONE);
+	assert_int_equal(machine_run("restore", NIC0, NULL), EXIT_DONE);
 	assert_true(machine_said("nothing is remembered"));
 }
 
 static void as_dpdk_devbind(void **state)
 {
 	(void)state;
-	assert_int_equal(machine_run(NULL, "-b", "vfio-pci", "01:00.0", NULL), EXIT_DONE);
+	assert_int_equal(machine_run("-b", "vfio-pci", "01:00.0", NULL), EXIT_DONE);
 	assert_bound(NIC0, "vfio-pci");
-	assert_int_equal(machine_run(NULL, "--bind=vfio-pci", NIC0, NULL), EXIT_DONE);
+	assert_int_equal(machine_run("--bind=vfio-pci", NIC0, NULL), EXIT_DONE);
 	assert_true(machine_said("already"));
-	assert_int_equal(machine_run(NULL, "-u", "dpdk", NULL), EXIT_DONE);
+	assert_int_equal(machine_run("-u", "dpdk", NULL), EXIT_DONE);
 	assert_bound(NIC0, "");
-	assert_int_equal(machine_run(NULL, "-b", "e1000e", NIC0, NULL), EXIT_DONE);
+	assert_int_equal(machine_run("-b", "e1000e", NIC0, NULL), EXIT_DONE);
 	assert_bound(NIC0, "e1000e");
 	/* It is what it was: nothing is remembered. */
 	assert_false(pci_sysfs_exists("/run/pollux/devbind/" NIC0));
-	assert_int_equal(machine_run(NULL, "-b", "none", NIC0, NULL), EXIT_DONE);
+	assert_int_equal(machine_run("-b", "none", NIC0, NULL), EXIT_DONE);
 	assert_bound(NIC0, "");
-	assert_int_equal(machine_run(NULL, "-b", NIC1, NIC0, NULL), EXIT_USAGE);
+	assert_int_equal(machine_run("-b", NIC1, NIC0, NULL), EXIT_USAGE);
 	assert_true(machine_said("name the driver before"));
 }
 
@@ -54,9 +54,9 @@ static void an_override_is_kept(void **state)
 {
 	(void)state;
 	pci_sysfs_set(NIC0, "driver_override", "e1000e\n");
-	assert_int_equal(machine_run(NULL, "bind", "vfio-pci", NIC0, NULL), EXIT_DONE);
+	assert_int_equal(machine_run("bind", "vfio-pci", NIC0, NULL), EXIT_DONE);
 	assert_string_equal(machine_override(NIC0), "e1000e");
-	assert_int_equal(machine_run(NULL, "restore", NULL), EXIT_DONE);
+	assert_int_equal(machine_run("restore", NULL), EXIT_DONE);
 	assert_string_equal(machine_driver(NIC0), "e1000e");
 	assert_string_equal(machine_override(NIC0), "e1000e");
 }
@@ -65,7 +65,7 @@ static void refusing_driver(void **state)
 {
 	(void)state;
 	machine_refuse("vfio-pci");
-	assert_int_equal(machine_run(NULL, "bind", "vfio-pci", NIC0, NIC1, NULL), EXIT_FAILED);
+	assert_int_equal(machine_run("bind", "vfio-pci", NIC0, NIC1, NULL), EXIT_FAILED);
 	assert_true(machine_said("vfio-pci does not take " NIC0 ": Invalid argument"));
 	assert_true(machine_said("nothing was changed"));
 	assert_bound(NIC0, "e1000e");
@@ -78,8 +78,7 @@ static void failing_in_the_middle(void **state)
 {
 	(void)state;
 	pci_sysfs_remove("/sys/bus/pci/drivers/nvme/unbind");
-	assert_int_equal(machine_run(NULL, "bind", "vfio-pci", NIC0, NIC2, NVME0, NULL),
-			 EXIT_FAILED);
+	assert_int_equal(machine_run("bind", "vfio-pci", NIC0, NIC2, NVME0, NULL), EXIT_FAILED);
 	assert_true(machine_said(NVME0 " can't be taken from nvme"));
 	assert_bound(NIC0, "e1000e");
 	assert_bound(NIC2, "igb");
@@ -92,7 +91,7 @@ static void no_way_back(void **state)
 	(void)state;
 	pci_sysfs_remove("/sys/bus/pci/drivers/nvme/unbind");
 	machine_refuse("e1000e");
-	assert_int_equal(machine_run(NULL, "bind", "vfio-pci", NIC0, NVME0, NULL), EXIT_FAILED);
+	assert_int_equal(machine_run("bind", "vfio-pci", NIC0, NVME0, NULL), EXIT_FAILED);
 	assert_true(machine_said(NIC0 " had the driver e1000e and has it no longer"));
 	assert_false(pci_sysfs_exists("/run/pollux/devbind/" NVME0));
 }
@@ -104,22 +103,22 @@ static void in_use(void **state)
 	machine_address(3, "192.0.2.7", 24);
 	machine_disk(NVME0, "nvme0n1", NULL, "259:0\n");
 	pci_sysfs_file("/proc/self/mountinfo", "22 1 259:0 / /srv rw - ext4 /dev/nvme0n1 rw\n");
-	assert_int_equal(machine_run(NULL, "bind", "vfio-pci", NIC1, "eth0", NULL), EXIT_REFUSED);
+	assert_int_equal(machine_run("bind", "vfio-pci", NIC1, "eth0", NULL), EXIT_REFUSED);
 	assert_true(machine_said(NIC0 " is in use: eth0 has the address 192.0.2.7/24"));
 	assert_bound(NIC1, "e1000e");
-	assert_int_equal(machine_run(NULL, "unbind", "nvme0n1", NULL), EXIT_REFUSED);
+	assert_int_equal(machine_run("unbind", "nvme0n1", NULL), EXIT_REFUSED);
 	assert_true(machine_said("nvme0n1 is mounted on /srv"));
 	assert_bound(NVME0, "nvme");
-	assert_int_equal(machine_run(NULL, "bind", "--force", "vfio-pci", "eth0", NULL), EXIT_DONE);
+	assert_int_equal(machine_run("bind", "--force", "vfio-pci", "eth0", NULL), EXIT_DONE);
 	assert_bound(NIC0, "vfio-pci");
 }
 
 static void held_by_a_program(void **state)
 {
 	(void)state;
-	assert_int_equal(machine_run(NULL, "bind", "vfio-pci", NIC0, NULL), EXIT_DONE);
+	assert_int_equal(machine_run("bind", "vfio-pci", NIC0, NULL), EXIT_DONE);
 	pci_sysfs_link("/proc/812/fd/7", "/dev/vfio/10");
-	assert_int_equal(machine_run(NULL, "restore", NULL), EXIT_REFUSED);
+	assert_int_equal(machine_run("restore", NULL), EXIT_REFUSED);
 	assert_true(machine_said("/dev/vfio/10 is open in process 812"));
 	assert_bound(NIC0, "vfio-pci");
 }
@@ -128,8 +127,7 @@ static void bridges_stay(void **state)
 {
 	(void)state;
 	machine_add("0000:00:01.0", "0x060400\n", "pcieport", 9);
-	assert_int_equal(machine_run(NULL, "bind", "--force", "vfio-pci", "00:01.0", NULL),
-			 EXIT_REFUSED);
+	assert_int_equal(machine_run("bind", "--force", "vfio-pci", "00:01.0", NULL), EXIT_REFUSED);
 	assert_true(machine_said("is a bridge"));
 	assert_bound("0000:00:01.0", "pcieport");
 }
@@ -138,11 +136,10 @@ static void groups(void **state)
 {
 	(void)state;
 	machine_add("0000:02:1f.0", "0x060400\n", "pcieport", 11);
-	assert_int_equal(machine_run(NULL, "bind", "vfio-pci", NIC1, NULL), EXIT_DONE);
+	assert_int_equal(machine_run("bind", "vfio-pci", NIC1, NULL), EXIT_DONE);
 	assert_true(machine_said(NIC2 " of its group 11 is held by igb"));
-	assert_int_equal(machine_run(NULL, "restore", NULL), EXIT_DONE);
-	assert_int_equal(machine_run(NULL, "bind", "--whole-group", "vfio-pci", NIC1, NULL),
-			 EXIT_DONE);
+	assert_int_equal(machine_run("restore", NULL), EXIT_DONE);
+	assert_int_equal(machine_run("bind", "--whole-group", "vfio-pci", NIC1, NULL), EXIT_DONE);
 	assert_bound(NIC1, "vfio-pci");
 	assert_bound(NIC2, "vfio-pci");
 	assert_bound("0000:02:1f.0", "pcieport");
@@ -151,30 +148,30 @@ static void groups(void **state)
 static void drivers_and_modules(void **state)
 {
 	(void)state;
-	assert_int_equal(machine_run(NULL, "bind", "warp", NIC0, NULL), EXIT_FAILED);
+	assert_int_equal(machine_run("bind", "warp", NIC0, NULL), EXIT_FAILED);
 	assert_true(machine_said("no driver warp"));
-	assert_int_equal(machine_run(NULL, "bind", "late", NIC0, NULL), EXIT_DONE);
+	assert_int_equal(machine_run("bind", "late", NIC0, NULL), EXIT_DONE);
 	assert_bound(NIC0, "late");
-	assert_int_equal(machine_run(NULL, "bind", "../vfio-pci", NIC0, NULL), EXIT_USAGE);
+	assert_int_equal(machine_run("bind", "../vfio-pci", NIC0, NULL), EXIT_USAGE);
 }
 
 static void without_iommu(void **state)
 {
 	(void)state;
 	machine_add("0000:05:00.0", "0x020000\n", "e1000e", -1);
-	assert_int_equal(machine_run(NULL, "bind", "vfio-pci", "05:00.0", NULL), EXIT_REFUSED);
+	assert_int_equal(machine_run("bind", "vfio-pci", "05:00.0", NULL), EXIT_REFUSED);
 	assert_true(machine_said("no IOMMU"));
-	assert_int_equal(machine_run(NULL, "bind", "--noiommu-mode", "vfio-pci", "05:00.0", NULL),
+	assert_int_equal(machine_run("bind", "--noiommu-mode", "vfio-pci", "05:00.0", NULL),
 			 EXIT_FAILED);
 	assert_true(machine_said("no CONFIG_VFIO_NOIOMMU"));
 	assert_bound("0000:05:00.0", "e1000e");
 	pci_sysfs_file(SWITCH, "N\n");
 	machine_refuse("vfio-pci");
-	assert_int_equal(machine_run(NULL, "bind", "--noiommu-mode", "vfio-pci", "05:00.0", NULL),
+	assert_int_equal(machine_run("bind", "--noiommu-mode", "vfio-pci", "05:00.0", NULL),
 			 EXIT_FAILED);
 	assert_string_equal(pci_sysfs_text(SWITCH), "0");
 	machine_refuse(NULL);
-	assert_int_equal(machine_run(NULL, "bind", "--noiommu-mode", "vfio-pci", "05:00.0", NULL),
+	assert_int_equal(machine_run("bind", "--noiommu-mode", "vfio-pci", "05:00.0", NULL),
 			 EXIT_DONE);
 	assert_string_equal(pci_sysfs_text(SWITCH), "1");
 	assert_bound("0000:05:00.0", "vfio-pci");
@@ -184,15 +181,15 @@ static void persistent(void **state)
 {
 	(void)state;
 	/* Changed before, so that the original isn't what it has now. */
-	assert_int_equal(machine_run(NULL, "bind", "vfio-pci", NIC0, NULL), EXIT_DONE);
-	assert_int_equal(machine_run(NULL, "bind", "--persist", "vfio-pci", NIC0, NULL), EXIT_DONE);
+	assert_int_equal(machine_run("bind", "vfio-pci", NIC0, NULL), EXIT_DONE);
+	assert_int_equal(machine_run("bind", "--persist", "vfio-pci", NIC0, NULL), EXIT_DONE);
 	assert_non_null(strstr(pci_sysfs_text("/etc/udev/rules.d/10-plx-devbind-" NIC0 ".rules"),
 			       "ATTR{driver_override}=\"vfio-pci\""));
 	assert_string_equal(machine_override(NIC0), "vfio-pci");
 	assert_true(pci_sysfs_exists("/var/lib/pollux/devbind/" NIC0));
 	/* A reboot empties /run. */
 	pci_sysfs_remove("/run/pollux/devbind/" NIC0);
-	assert_int_equal(machine_run(NULL, "restore", NULL), EXIT_DONE);
+	assert_int_equal(machine_run("restore", NULL), EXIT_DONE);
 	assert_bound(NIC0, "e1000e");
 	assert_false(pci_sysfs_exists("/etc/udev/rules.d/10-plx-devbind-" NIC0 ".rules"));
 	assert_false(pci_sysfs_exists("/var/lib/pollux/devbind/" NIC0));
@@ -203,9 +200,9 @@ static void persistent_by_driverctl(void **state)
 	(void)state;
 	pci_sysfs_file("/usr/sbin/driverctl", "");
 	pci_sysfs_file("/etc/driverctl.d/pci-" NIC0, "igb\n");
-	assert_int_equal(machine_run(NULL, "bind", "--persist", "vfio-pci", NIC0, NULL), EXIT_DONE);
+	assert_int_equal(machine_run("bind", "--persist", "vfio-pci", NIC0, NULL), EXIT_DONE);
 	assert_string_equal(pci_sysfs_text("/etc/driverctl.d/pci-" NIC0), "vfio-pci");
-	assert_int_equal(machine_run(NULL, "restore", NIC0, NULL), EXIT_DONE);
+	assert_int_equal(machine_run("restore", NIC0, NULL), EXIT_DONE);
 	assert_string_equal(pci_sysfs_text("/etc/driverctl.d/pci-" NIC0), "igb");
 }
 
@@ -213,17 +210,17 @@ static void persistent_by_driverctl(void **state)
 static void another_card(void **state)
 {
 	(void)state;
-	assert_int_equal(machine_run(NULL, "bind", "vfio-pci", NIC0, NULL), EXIT_DONE);
+	assert_int_equal(machine_run("bind", "vfio-pci", NIC0, NULL), EXIT_DONE);
 	pci_sysfs_set(NIC0, "device", "0x1533\n");
-	assert_int_equal(machine_run(NULL, "restore", NULL), EXIT_DONE);
+	assert_int_equal(machine_run("restore", NULL), EXIT_DONE);
 	assert_true(machine_said("another card"));
 	assert_bound(NIC0, "vfio-pci");
 	pci_sysfs_file("/run/pollux/devbind/" NIC0,
 		       "id 8086:1533 driver ../x override - persisted -");
-	assert_int_equal(machine_run(NULL, "restore", NULL), EXIT_DONE);
+	assert_int_equal(machine_run("restore", NULL), EXIT_DONE);
 	assert_true(machine_said("which is no driver"));
 	pci_sysfs_file("/run/pollux/devbind/" NIC0, "garbage");
-	assert_int_equal(machine_run(NULL, "restore", NULL), EXIT_DONE);
+	assert_int_equal(machine_run("restore", NULL), EXIT_DONE);
 	assert_true(machine_said("makes no sense"));
 }
 
@@ -245,7 +242,7 @@ static void every_call_failing(void **state)
 	unsigned nth, i, calls, failed = 0;
 
 	pci_sysfs_fail(0, 0);
-	assert_int_equal(machine_run(NULL, "bind", "vfio-pci", NIC0, NIC1, NULL), EXIT_DONE);
+	assert_int_equal(machine_run("bind", "vfio-pci", NIC0, NIC1, NULL), EXIT_DONE);
 	calls = pci_sysfs_calls();
 	for (nth = 1; nth <= calls; nth++)
 		for (i = 0; i < 3; i++) {
@@ -254,7 +251,7 @@ static void every_call_failing(void **state)
 			machine_teardown(state);
 			machine_setup(state);
 			pci_sysfs_fail(nth, errs[i]);
-			code = machine_run(NULL, "bind", "vfio-pci", NIC0, NIC1, NULL);
+			code = machine_run("bind", "vfio-pci", NIC0, NIC1, NULL);
 			pci_sysfs_fail(0, 0);
 			failed += code != EXIT_DONE;
 			assert_whole(NIC0, "e1000e", code, nth);

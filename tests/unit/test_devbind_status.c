@@ -8,21 +8,6 @@
 
 #include "devbind_machine.h"
 
-static char *out;
-
-/* Runs a report and keeps what it says. */
-#define REPORT(...)                                                                        \
-	do {                                                                               \
-		free(out);                                                                 \
-		assert_int_equal(machine_run(&out, __VA_ARGS__, (char *)NULL), EXIT_DONE); \
-	} while (0)
-
-static void assert_in_report(const char *part, bool wanted)
-{
-	if ((strstr(out, part) != NULL) != wanted)
-		fail_msg("%s: %s; the report:\n%s", wanted ? "missing" : "not wanted", part, out);
-}
-
 /* The lines that scripts parse, to the letter. */
 static void as_dpdk_devbind(void **state)
 {
@@ -32,9 +17,9 @@ static void as_dpdk_devbind(void **state)
 	pci_sysfs_remove("/sys/bus/pci/devices/" NIC1 "/driver");
 	pci_sysfs_link("/sys/bus/pci/devices/" NIC1 "/driver", "../../drivers/vfio-pci");
 	pci_sysfs_remove("/sys/bus/pci/devices/" NIC2 "/driver");
-	REPORT("-s");
+	machine_report(EXIT_DONE, "-s", NULL);
 	assert_string_equal(
-		out,
+		machine_output(),
 		"\nNetwork devices using DPDK-compatible driver\n"
 		"============================================\n"
 		"0000:02:00.0 '82574L Gigabit Network Connection 10d3' drv=vfio-pci unused=e1000e\n"
@@ -53,33 +38,34 @@ static void as_dpdk_devbind(void **state)
 		"\nNo 'Compress' devices detected\n==============================\n"
 		"\nNo 'Misc (rawdev)' devices detected\n===================================\n"
 		"\nNo 'Regex' devices detected\n===========================\n");
-	REPORT("--status-dev", "crypto");
-	assert_string_equal(out, "\nNo 'Crypto' devices detected\n============================\n");
+	machine_report(EXIT_DONE, "--status-dev", "crypto", NULL);
+	assert_string_equal(machine_output(),
+			    "\nNo 'Crypto' devices detected\n============================\n");
 }
 
 static void kinds(void **state)
 {
 	(void)state;
 	machine_add("0000:04:00.0", "0x030000\n", "vga", -1);
-	REPORT("status");
-	assert_in_report(NVME0, true);
-	assert_in_report("0000:04:00.0", false);
-	REPORT("status", "--all");
-	assert_in_report("0000:04:00.0", true);
-	assert_in_report("Other devices held by the kernel", true);
-	REPORT("--status-dev", "nvme");
-	assert_in_report(NVME0, true);
-	assert_in_report(NIC0, false);
-	REPORT("status", "04:00.0");
-	assert_in_report("0000:04:00.0", true);
-	assert_in_report(NIC0, false);
+	machine_report(EXIT_DONE, "status", NULL);
+	machine_reports(NVME0);
+	machine_reports_no("0000:04:00.0");
+	machine_report(EXIT_DONE, "status", "--all", NULL);
+	machine_reports("0000:04:00.0");
+	machine_reports("Other devices held by the kernel");
+	machine_report(EXIT_DONE, "--status-dev", "nvme", NULL);
+	machine_reports(NVME0);
+	machine_reports_no(NIC0);
+	machine_report(EXIT_DONE, "status", "04:00.0", NULL);
+	machine_reports("0000:04:00.0");
+	machine_reports_no(NIC0);
 }
 
 static void group_members_are_named(void **state)
 {
 	(void)state;
-	REPORT("status", NIC1);
-	assert_in_report("IOMMU group 11 with 0000:02:00.1 (igb)", true);
+	machine_report(EXIT_DONE, "status", NIC1, NULL);
+	machine_reports("IOMMU group 11 with 0000:02:00.1 (igb)");
 }
 
 static void addresses_and_routes(void **state)
@@ -95,12 +81,12 @@ static void addresses_and_routes(void **state)
 	machine_address(4, "fe80::1", 64);
 	machine_route(4, "fe80::", 64);
 	machine_route(4, "ff00::", 8);
-	REPORT("status", "--json", "eth0");
-	assert_in_report("eth0 has the address 192.0.2.7/24", true);
-	assert_in_report("eth0 has the address 2001:db8::7/64", true);
-	assert_in_report("eth0 carries 2 routes", true);
-	REPORT("status", "eth1");
-	assert_in_report("in use", false);
+	machine_report(EXIT_DONE, "status", "--json", "eth0", NULL);
+	machine_reports("eth0 has the address 192.0.2.7/24");
+	machine_reports("eth0 has the address 2001:db8::7/64");
+	machine_reports("eth0 carries 2 routes");
+	machine_report(EXIT_DONE, "status", "eth1", NULL);
+	machine_reports_no("in use");
 }
 
 static void members_of_bridges(void **state)
@@ -109,8 +95,8 @@ static void members_of_bridges(void **state)
 	machine_interface(NIC0, "eth0", 3);
 	pci_sysfs_link("/sys/devices/pci0000:00/" NIC0 "/net/eth0/upper_br0",
 		       "../../../../virtual/net/br0");
-	REPORT("status", "eth0");
-	assert_in_report("eth0 is part of br0", true);
+	machine_report(EXIT_DONE, "status", "eth0", NULL);
+	machine_reports("eth0 is part of br0");
 }
 
 static void disks(void **state)
@@ -132,14 +118,14 @@ static void disks(void **state)
 		       "25 22 nonsense\n");
 	pci_sysfs_file("/proc/swaps", "Filename Type Size Used Priority\n"
 				      "/dev/nvme0n1p2 partition 1 0 -2\n/swapfile file 1 0 -3\n");
-	REPORT("status", "nvme0n1");
-	assert_in_report("disks nvme0n1\n", true);
-	assert_in_report("nvme0n1p1 is mounted on /with blank", true);
-	assert_in_report("nvme0n1p2 is swap", true);
-	assert_in_report("nvme0n1p3 is held by dm-0 (LVM vg-root)", true);
-	assert_in_report("dm-0 is mounted on /\n", true);
-	assert_in_report("nvme0n1 is mounted on /srv", true);
-	REPORT("status", "/dev/nvme0n1");
+	machine_report(EXIT_DONE, "status", "nvme0n1", NULL);
+	machine_reports("disks nvme0n1\n");
+	machine_reports("nvme0n1p1 is mounted on /with blank");
+	machine_reports("nvme0n1p2 is swap");
+	machine_reports("nvme0n1p3 is held by dm-0 (LVM vg-root)");
+	machine_reports("dm-0 is mounted on /\n");
+	machine_reports("nvme0n1 is mounted on /srv");
+	machine_report(EXIT_DONE, "status", "/dev/nvme0n1", NULL);
 }
 
 /* The disk hangs on the subsystem, and only a hidden way to it on the controller. */
@@ -156,8 +142,8 @@ static void disks_of_multipath(void **state)
 		       "../../devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1/nvme0n1p1");
 	pci_sysfs_file("/sys/class/block/nvme0n1p1/partition", "1\n");
 	pci_sysfs_file("/proc/self/mountinfo", "22 1 259:1 / /boot rw - ext4 /dev/nvme0n1p1 rw\n");
-	REPORT("status", "nvme0n1");
-	assert_in_report("nvme0n1p1 is mounted on /boot", true);
+	machine_report(EXIT_DONE, "status", "nvme0n1", NULL);
+	machine_reports("nvme0n1p1 is mounted on /boot");
 }
 
 static void processes(void **state)
@@ -168,10 +154,10 @@ static void processes(void **state)
 	pci_sysfs_link("/proc/812/fd/7", "/dev/vfio/10");
 	pci_sysfs_link("/proc/812/fd/8", "/dev/vfio/11");
 	pci_sysfs_file("/proc/812/comm", "plx-testpmd\n");
-	REPORT("status", NIC0, NIC1);
-	assert_in_report("/dev/vfio/10 is open in process 812 (plx-testpmd)", true);
+	machine_report(EXIT_DONE, "status", NIC0, NIC1, NULL);
+	machine_reports("/dev/vfio/10 is open in process 812 (plx-testpmd)");
 	/* e1000e has that group's device: the node says nothing about it. */
-	assert_in_report("/dev/vfio/11", false);
+	machine_reports_no("/dev/vfio/11");
 }
 
 static void sriov(void **state)
@@ -180,12 +166,12 @@ static void sriov(void **state)
 	pci_sysfs_set(NIC2, "sriov_totalvfs", "8\n");
 	pci_sysfs_set(NIC2, "sriov_numvfs", "2\n");
 	pci_sysfs_link("/sys/bus/pci/devices/" NIC1 "/physfn", "../" NIC2);
-	REPORT("status", NIC1, NIC2);
-	assert_in_report("VF of " NIC2, true);
-	assert_in_report("PF, 2 of 8 VFs on", true);
+	machine_report(EXIT_DONE, "status", NIC1, NIC2, NULL);
+	machine_reports("VF of " NIC2);
+	machine_reports("PF, 2 of 8 VFs on");
 }
 
-/* sysfs is input: what makes no sense is left out, and doesn't get into a path. */
+/* sysfs is input: what makes no sense is left machine_output(), and doesn't get into a path. */
 static void nonsense(void **state)
 {
 	(void)state;
@@ -195,21 +181,21 @@ static void nonsense(void **state)
 	pci_sysfs_set(NIC0, "modalias", NULL);
 	pci_sysfs_link("/sys/class/net/evil", "../../devices/" NIC0 "x/net/evil");
 	pci_sysfs_link("/sys/class/block/evil", "0000:01:00.0/evil");
-	REPORT("status", "--all");
-	assert_in_report(NIC0, true);
-	assert_in_report("passwd", false);
+	machine_report(EXIT_DONE, "status", "--all", NULL);
+	machine_reports(NIC0);
+	machine_reports_no("passwd");
 }
 
 static void words(void **state)
 {
 	(void)state;
-	REPORT("status", "02:00.*");
-	assert_in_report(NIC1, true);
-	assert_in_report(NIC2, true);
-	assert_in_report(NIC0, false);
-	assert_int_equal(machine_run(NULL, "status", "eth9", NULL), EXIT_USAGE);
+	machine_report(EXIT_DONE, "status", "02:00.*", NULL);
+	machine_reports(NIC1);
+	machine_reports(NIC2);
+	machine_reports_no(NIC0);
+	assert_int_equal(machine_run("status", "eth9", NULL), EXIT_USAGE);
 	assert_true(machine_said("no device 'eth9'"));
-	assert_int_equal(machine_run(NULL, "status", "../../etc", NULL), EXIT_USAGE);
+	assert_int_equal(machine_run("status", "../../etc", NULL), EXIT_USAGE);
 }
 
 static void json(void **state)
@@ -217,8 +203,8 @@ static void json(void **state)
 	struct json_object *report, *dev, *group, *members;
 
 	(void)state;
-	REPORT("status", "--json", NIC1);
-	report = json_tokener_parse(out);
+	machine_report(EXIT_DONE, "status", "--json", NIC1, NULL);
+	report = json_tokener_parse(machine_output());
 	assert_int_equal(json_object_array_length(report), 1);
 	dev = json_object_array_get_idx(report, 0);
 	assert_string_equal(json_object_get_string(json_object_object_get(dev, "address")), NIC1);
@@ -243,14 +229,14 @@ static void every_call_failing(void **state)
 	machine_address(3, "192.0.2.7", 24);
 	machine_disk(NVME0, "nvme0n1", NULL, "259:0\n");
 	pci_sysfs_fail(0, 0);
-	REPORT("status", "--all");
+	machine_report(EXIT_DONE, "status", "--all", NULL);
 	calls = pci_sysfs_calls();
 	for (nth = 1; nth <= calls; nth++)
 		for (i = 0; i < 3; i++) {
 			enum exit_code code;
 
 			pci_sysfs_fail(nth, errs[i]);
-			code = machine_run(NULL, "status", "--all", NULL);
+			code = machine_run("status", "--all", NULL);
 			assert_true(code == EXIT_DONE || code == EXIT_FAILED || code == EXIT_USAGE);
 			assert_true(code == EXIT_DONE || machine_said("\n"));
 		}
@@ -275,8 +261,6 @@ int main(void)
 		TEST(json),
 		TEST(every_call_failing),
 	};
-	int failed = cmocka_run_group_tests_name("devbind_status", tests, NULL, NULL);
 
-	free(out);
-	return failed;
+	return cmocka_run_group_tests_name("devbind_status", tests, NULL, NULL);
 }

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/capability.h>
+
+#include <pollux/log.h>
+
+#include "machine.h"
+#include "noiommu.h"
+#include "sys.h"
+
+/* Intel VT-d, 11.4.3 Extended Capability Register: bit 3, interrupt remapping. */
+#define VTD_ECAP_IR (1u << 3)
+
+static int read_boot_words(struct machine *machine)
+{
+	static const char *const interesting[] = { "iommu",    "vfio",	   "hugepage",
+						   "lockdown", "modprobe", "module_blacklist" };
+	char line[4096], *rest = line, *word;
+	int err = 0;
+	size_t i;
+
+	if (plx_sys_read_text("/proc/cmdline", line, sizeof(line)) < 0)
+		return 0;
+	while (!err && (word = strsep(&rest, " ")))
+		for (i = 0; i < sizeof(interesting) / sizeof(interesting[0]); i++)
+			if (strstr(word, interesting[i])) {
+				err = texts_add(&machine->boot_words, "%s", word);
+				break;
+			}
+	return err;
+}
+
+/* Calls fn for every name in a folder; one that isn't there is empty. */
+static int each_name(struct machine *machine, const char *path,
+		     int (*fn)(struct machine *machine, const char *name))
+{
+	DIR *dir = plx_sys->opendir(path);
+	struct dirent *entry;
+	int err = 0;
+
+	if (!dir)
+		return 0;
+	while (!err && (entry = plx_sys->readdir(dir)))
+		if (entry->d_name[0] != '.')
+			err = fn(machine, entry->d_name);
+	plx_sys->closedir(dir);
+	return err;
+}
+
+static int add_iommu(struct machine *machine, const char *name)
+{
+	static const struct {
+		const char *prefix, *kind;
+	} kinds[] = { { "dmar", "Intel VT-d" },
+		      { "ivhd", "AMD-Vi" },
+		      { "smmu", "ARM SMMU" },
+		      { "arm-smmu", "ARM SMMU" },
+		      { "virtio", "virtio-iommu" } };
+	char path[400], text[32];
+	size_t i;
+
+	machine->iommu = "of a kind not known here";
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (!strncmp(name, kinds[i].prefix, strlen(kinds[i].prefix)))
+			machine->iommu = kinds[i].kind;
+	snprintf(path, sizeof(path), "/sys/class/iommu/%s/intel-iommu/ecap", name);
+	if (plx_sys_read_text(path, text, sizeof(text)) > 0 &&
+	    !(strtoull(text, NULL, 16) & VTD_ECAP_IR))
+		machine->no_remapping = true;
+	return texts_add(&machine->iommus, "%s", name);
+}
+
+/* VFIO's own groups, for devices without an IOMMU, have a name. */
+static int count_group(struct machine *machine, const char *name)
+{
+	char path[400], text[32];
+
+	snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%s/name", name);
+	machine->groups += plx_sys_read_text(path, text, sizeof(text)) < 0 ||
+			   strcmp(text, "vfio-noiommu") != 0;
+	return 0;
+}
+
+static const char *firmware_table(void)
+{
+	static const char *const tables[] = { "DMAR", "IVRS", "IORT", "VIOT" };
+	char path[80];
+	size_t i;
+
+	for (i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		snprintf(path, sizeof(path), "/sys/firmware/acpi/tables/%s", tables[i]);
+		if (!plx_sys->access(path, F_OK))
+			return tables[i];
+	}
+	return NULL;
+}
+
+static void read_options(struct machine *machine)
+{
+	static const char *const names[MACHINE_OPTIONS] = {
+		[OPTION_VFIO_PCI] = "VFIO_PCI",	       [OPTION_GROUP] = "VFIO_GROUP",
+		[OPTION_CONTAINER] = "VFIO_CONTAINER", [OPTION_TYPE1] = "VFIO_IOMMU_TYPE1",
+		[OPTION_CDEV] = "VFIO_DEVICE_CDEV",    [OPTION_IOMMUFD] = "IOMMUFD",
+		[OPTION_NOIOMMU] = "VFIO_NOIOMMU",     [OPTION_IOMMUFD_NOIOMMU] = "IOMMUFD_NOIOMMU",
+	};
+	struct kconfig config;
+	unsigned i;
+
+	kconfig_read(&config, machine->release);
+	for (i = 0; i < MACHINE_OPTIONS; i++) {
+		machine->option[i].name = names[i];
+		machine->option[i].state = kconfig_get(&config, names[i]);
+	}
+	kconfig_free(&config);
+}
+
+static void read_modules(struct machine *machine)
+{
+	static const char *const names[MACHINE_MODULES] = {
+		[MODULE_VFIO] = "vfio",
+		[MODULE_VFIO_PCI] = "vfio_pci",
+		[MODULE_TYPE1] = "vfio_iommu_type1",
+		[MODULE_IOMMUFD] = "iommufd",
+		[MODULE_VIRTIO_IOMMU] = "virtio_iommu",
+	};
+	struct modules *modules = modules_open();
+	char path[80];
+	unsigned i;
+
+	for (i = 0; i < MACHINE_MODULES; i++) {
+		machine->module[i].name = names[i];
+		machine->module[i].state = modules_state(modules, names[i]);
+		/* What is built into a kernel that came without a list of it shows by its
+		 * parameters. */
+		snprintf(path, sizeof(path), "/sys/module/%s", names[i]);
+		if (machine->module[i].state == MODULE_MISSING && !plx_sys->access(path, F_OK))
+			machine->module[i].state = MODULE_BUILTIN;
+	}
+	modules_close(modules);
+}
+
+static void read_node(struct node_state *node, const char *path)
+{
+	struct stat st;
+
+	*node = (struct node_state){ .path = path };
+	if (plx_sys->stat(path, &st))
+		return;
+	node->present = true;
+	node->usable = !plx_sys->access(path, R_OK | W_OK);
+	node->mode = st.st_mode & 07777;
+	node->uid = st.st_uid;
+	node->gid = st.st_gid;
+}
+
+static void add_pages(struct machine *machine, size_t size, int node)
+{
+	struct pages_state *pages = &machine->pages[machine->npages];
+
+	if (machine->npages == MACHINE_PAGES || plx_hugepages_query(size, node, &pages->count))
+		return;
+	pages->size = size;
+	pages->node = node;
+	machine->npages++;
+}
+
+/* hugepages-2048kB: counted in all, then by node. */
+static int add_page_size(struct machine *machine, const char *name)
+{
+	unsigned long kilobytes;
+	char path[64];
+	int node;
+
+	if (sscanf(name, "hugepages-%lukB", &kilobytes) != 1)
+		return 0;
+	add_pages(machine, kilobytes << 10, PLX_NODE_ANY);
+	for (node = 0; node < MACHINE_PAGES; node++) {
+		snprintf(path, sizeof(path), "/sys/devices/system/node/node%d", node);
+		if (!plx_sys->access(path, F_OK))
+			add_pages(machine, kilobytes << 10, node);
+	}
+	return 0;
+}
+
+static int read_huge_mounts(struct machine *machine)
+{
+	char text[8192], *rest = text, *line, where[200], type[32], options[200];
+	int fd = plx_sys->open("/proc/mounts", O_RDONLY), err = 0;
+	ssize_t len;
+
+	/* Longer than this only on machines with many file systems, whose first come first. */
+	if (fd < 0)
+		return 0;
+	len = plx_sys->read(fd, text, sizeof(text) - 1);
+	plx_sys->close(fd);
+	text[len > 0 ? len : 0] = '\0';
+	while (!err && (line = strsep(&rest, "\n"))) {
+		const char *size;
+
+		if (sscanf(line, "%*s %199s %31s %199s", where, type, options) != 3 ||
+		    strcmp(type, "hugetlbfs"))
+			continue;
+		size = strstr(options, "pagesize=");
+		err = texts_add(&machine->huge_mounts, "%s (%.*s)", where,
+				size ? (int)strcspn(size, ",") : 0, size ? size : "");
+	}
+	return err;
+}
+
+static void read_process(struct machine *machine)
+{
+	static const struct {
+		const char *name;
+		unsigned number;
+	} caps[MACHINE_CAPS] = {
+		[CAP_RAWIO] = { "CAP_SYS_RAWIO", CAP_SYS_RAWIO },
+		[CAP_ADMIN] = { "CAP_SYS_ADMIN", CAP_SYS_ADMIN },
+		[CAP_LOCK] = { "CAP_IPC_LOCK", CAP_IPC_LOCK },
+		[CAP_NET] = { "CAP_NET_ADMIN", CAP_NET_ADMIN },
+	};
+	struct rlimit limit;
+	unsigned i;
+
+	machine->memlock = UINT64_MAX;
+	if (!plx_sys->getrlimit(RLIMIT_MEMLOCK, &limit) && limit.rlim_cur != RLIM_INFINITY)
+		machine->memlock = limit.rlim_cur;
+	for (i = 0; i < MACHINE_CAPS; i++) {
+		machine->cap[i].name = caps[i].name;
+		machine->cap[i].have = plx_have_capability(caps[i].number);
+	}
+}
+
+/* "none [integrity] confidentiality": the one in brackets. */
+static void read_lockdown(struct machine *machine)
+{
+	char text[64], word[40];
+	const char *open;
+
+	if (plx_sys_read_text("/sys/kernel/security/lockdown", text, sizeof(text)) > 0 &&
+	    (open = strchr(text, '[')) && sscanf(open, "[%39[^]]", word) == 1)
+		strcpy(machine->lockdown, word);
+}
+
+int machine_read(struct machine *machine)
+{
+	int err;
+
+	*machine = (struct machine){ 0 };
+	if (plx_sys_read_text("/proc/sys/kernel/osrelease", machine->release,
+			      sizeof(machine->release)) < 0)
+		strcpy(machine->release, "unknown");
+	err = read_boot_words(machine);
+	err = err ? err : each_name(machine, "/sys/class/iommu", add_iommu);
+	err = err ? err : each_name(machine, "/sys/kernel/iommu_groups", count_group);
+	err = err ? err : each_name(machine, "/sys/kernel/mm/hugepages", add_page_size);
+	err = err ? err : read_huge_mounts(machine);
+	if (err) {
+		plx_err("can't look at the machine: %s", strerror(-err));
+		machine_free(machine);
+		return err;
+	}
+	machine->firmware = firmware_table();
+	read_options(machine);
+	read_modules(machine);
+	read_node(&machine->node[NODE_CONTAINER], "/dev/vfio/vfio");
+	read_node(&machine->node[NODE_IOMMUFD], "/dev/iommu");
+	machine->noiommu_mode = noiommu_mode();
+	read_process(machine);
+	read_lockdown(machine);
+	return 0;
+}
+
+void machine_free(struct machine *machine)
+{
+	texts_free(&machine->boot_words);
+	texts_free(&machine->iommus);
+	texts_free(&machine->huge_mounts);
+}
+
+bool machine_may_pin(const struct machine *machine, uint64_t bytes)
+{
+	return bytes <= machine->memlock || machine->cap[CAP_LOCK].have;
+}

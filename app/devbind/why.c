@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Each access mode of a device, foretold by the code that claims devices: plx_vfio_foresee() is
+ * asked once a mode, as it stops at the first that will do.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "json.h"
+#include "machine.h"
+#include "why.h"
+
+/* Modes of PCI functions; the last, user, is of devices that other processes serve. */
+#define MODES PLX_VFIO_USER
+
+static const char *const verdicts[] = { "refused", "possible", "taken" };
+
+struct answer {
+	enum plx_vfio_mode mode;
+	enum { REFUSED, POSSIBLE, TAKEN } verdict;
+	enum plx_refusal_code code;
+	char text[512];
+};
+
+static void refuse_memory(const struct machine *machine, uint64_t bytes, struct answer *answer)
+{
+	char limit[PLX_MEM_SIZE_LEN], wanted[PLX_MEM_SIZE_LEN];
+
+	answer->verdict = REFUSED;
+	answer->code = PLX_REFUSED_MEMORY;
+	snprintf(answer->text, sizeof(answer->text),
+		 "the memlock limit is %s (ulimit -l), %s are to be mapped",
+		 plx_mem_size_text(machine->memlock, limit), plx_mem_size_text(bytes, wanted));
+}
+
+/* A device that isn't VFIO's is refused by all modes for that reason: what comes after it? */
+static void add_lacks(const struct machine *machine, struct answer *answer)
+{
+	struct lack lacks[LACKS_MAX];
+	unsigned i, count = machine_lacks(machine, answer->mode, lacks);
+	size_t at = strlen(answer->text);
+
+	for (i = 0; i < count && at < sizeof(answer->text); i++)
+		at += snprintf(answer->text + at, sizeof(answer->text) - at, "%s%s (%s)",
+			       i ? ", " : "; besides, ", lacks[i].what, lacks[i].remedy);
+}
+
+static void ask(const struct options *options, const struct machine *machine, const char *bdf,
+		enum plx_vfio_mode mode, struct answer *answer)
+{
+	struct plx_vfio_opts opts = PLX_VFIO_OPTS_INIT;
+	struct plx_refusals refusals;
+	enum plx_vfio_mode foreseen;
+	int err;
+
+	*answer = (struct answer){ .mode = mode };
+	opts.modes = 1u << mode;
+	opts.allow_noiommu = options->allow_noiommu;
+	memset(&refusals, 0, sizeof(refusals));
+	err = plx_vfio_foresee(bdf, &opts, &foreseen, &refusals);
+	if (!err) {
+		answer->verdict = POSSIBLE;
+		if (!machine_may_pin(machine, options->memory))
+			refuse_memory(machine, options->memory, answer);
+		return;
+	}
+	answer->code = refusals.mode[mode].code;
+	snprintf(answer->text, sizeof(answer->text), "%s",
+		 refusals.mode[mode].text[0] ? refusals.mode[mode].text : strerror(-err));
+	if (answer->code == PLX_REFUSED_DRIVER)
+		add_lacks(machine, answer);
+}
+
+/* Whether any mode will do. */
+static bool ask_all(const struct options *options, const struct machine *machine, const char *bdf,
+		    struct answer answers[MODES])
+{
+	bool taken = false;
+	unsigned mode;
+
+	for (mode = 0; mode < MODES; mode++) {
+		ask(options, machine, bdf, mode, &answers[mode]);
+		if (taken || answers[mode].verdict != POSSIBLE)
+			continue;
+		answers[mode].verdict = TAKEN;
+		taken = true;
+	}
+	return taken;
+}
+
+static void print_answers(FILE *out, const struct device *dev, const struct answer answers[MODES])
+{
+	unsigned mode;
+
+	fprintf(out, "%s '%s %04x' drv=%s\n", dev->bdf, dev->device_name, dev->id.device,
+		dev->facts.driver);
+	for (mode = 0; mode < MODES; mode++)
+		fprintf(out, "  %-12s  %s%s%s\n", plx_vfio_mode_name(mode),
+			verdicts[answers[mode].verdict], answers[mode].text[0] ? ": " : "",
+			answers[mode].text);
+}
+
+static struct json_object *answers_object(const struct device *dev,
+					  const struct answer answers[MODES])
+{
+	struct json_object *object = json_object_new_object(), *modes, *one;
+	unsigned mode;
+
+	put_text(object, "address", dev->bdf);
+	put_text(object, "driver", dev->facts.driver);
+	modes = put_inside(object, "modes", json_object_new_array());
+	for (mode = 0; mode < MODES; mode++) {
+		one = json_object_new_object();
+		put_text(one, "mode", plx_vfio_mode_name(mode));
+		put_text(one, "verdict", verdicts[answers[mode].verdict]);
+		put_text(one, "code",
+			 answers[mode].code ? plx_refusal_name(answers[mode].code) : "");
+		put_text(one, "reason", answers[mode].text);
+		json_object_array_add(modes, one);
+	}
+	return object;
+}
+
+static enum exit_code explain(FILE *out, const struct options *options,
+			      const struct machine *machine, const struct selection *selection)
+{
+	struct json_object *array = options->json ? json_object_new_array() : NULL;
+	enum exit_code code = EXIT_DONE;
+	unsigned i;
+
+	for (i = 0; i < selection->count; i++) {
+		const struct device *dev = selection->dev[i];
+		struct answer answers[MODES];
+
+		if (!ask_all(options, machine, dev->bdf, answers))
+			code = EXIT_FAILED;
+		if (array)
+			json_object_array_add(array, answers_object(dev, answers));
+		else
+			print_answers(out, dev, answers);
+	}
+	if (array && put_out(out, array))
+		code = EXIT_FAILED;
+	return code;
+}
+
+enum exit_code why_run(FILE *out, const struct options *options, const struct inventory *inv)
+{
+	struct selection selection;
+	struct machine machine;
+	enum exit_code code;
+
+	code = selection_make(&selection, inv, options->words, options->count);
+	if (code != EXIT_DONE)
+		return code;
+	code = EXIT_FAILED;
+	if (!machine_read(&machine)) {
+		code = explain(out, options, &machine, &selection);
+		machine_free(&machine);
+	}
+	selection_free(&selection);
+	return code;
+}

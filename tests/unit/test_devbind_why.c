@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Each access mode explained: for a device by `why`, for the machine by `doctor`. */
+#include <errno.h>
+#include <stdio.h>
+
+#include <json-c/json.h>
+
+#include "devbind_machine.h"
+
+#define SWITCH	  "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
+#define CONTAINER "/dev/vfio/vfio"
+#define IOMMUFD	  "/dev/iommu"
+
+/* A kernel with everything. */
+static void boot(void)
+{
+	pci_sysfs_file("/proc/sys/kernel/osrelease", "6.12.0\n");
+	pci_sysfs_file("/boot/config-6.12.0",
+		       "# configuration\nCONFIG_VFIO_PCI=y\nCONFIG_VFIO_GROUP=y\n"
+		       "CONFIG_VFIO_CONTAINER=y\nCONFIG_VFIO_IOMMU_TYPE1=y\n"
+		       "CONFIG_VFIO_DEVICE_CDEV=y\nCONFIG_IOMMUFD=y\nCONFIG_VFIO_NOIOMMU=y\n");
+	pci_sysfs_file("/sys/class/iommu/dmar0/intel-iommu/ecap", "f00f5a\n");
+	pci_sysfs_file("/proc/cmdline", "quiet intel_iommu=on root=/dev/vda hugepages=64\n");
+	machine_node(CONTAINER);
+	machine_node(IOMMUFD);
+}
+
+static void the_best_is_taken(void **state)
+{
+	(void)state;
+	boot();
+	machine_give_to_vfio(NIC0, "vfio0");
+	machine_report(EXIT_DONE, "why", "01:00.0", NULL);
+	machine_reports("cdev          taken\n");
+	machine_reports("type1v2       possible\n");
+	machine_reports("compat        possible\n");
+	machine_reports("noiommu       refused: the device is behind an IOMMU");
+}
+
+static void a_node_is_missing(void **state)
+{
+	(void)state;
+	boot();
+	machine_give_to_vfio(NIC0, NULL);
+	pci_sysfs_remove(IOMMUFD);
+	machine_report(EXIT_DONE, "why", NIC0, NULL);
+	machine_reports("cdev          refused: the device has no cdev: use a kernel with "
+			"CONFIG_VFIO_DEVICE_CDEV");
+	machine_reports("type1v2       taken");
+	machine_reports("compat        refused: /dev/iommu does not exist");
+}
+
+static void permission(void **state)
+{
+	(void)state;
+	boot();
+	machine_give_to_vfio(NIC0, "vfio0");
+	machine_deny(IOMMUFD);
+	machine_report(EXIT_DONE, "why", NIC0, NULL);
+	machine_reports("cdev          refused: /dev/iommu: permission denied (owner ");
+	machine_report(EXIT_DONE, "doctor", NULL);
+	machine_reports("/dev/iommu: permission denied (mode ");
+	machine_reports("-> plx-devbind grant USER DEVICE");
+}
+
+static void not_viable(void **state)
+{
+	(void)state;
+	boot();
+	machine_give_to_vfio(NIC1, "vfio1");
+	machine_report(EXIT_FAILED, "why", NIC1, NULL);
+	machine_reports("cdev          refused: group 11 is not viable: " NIC2 " is held by igb");
+}
+
+static void not_bound(void **state)
+{
+	(void)state;
+	boot();
+	pci_sysfs_remove(IOMMUFD);
+	pci_sysfs_file("/boot/config-6.12.0", "#\nCONFIG_VFIO_PCI=y\n");
+	machine_report(EXIT_FAILED, "why", NIC0, NULL);
+	machine_reports("cdev          refused: bound to e1000e: bind it to vfio-pci");
+	machine_reports("the kernel has no CONFIG_VFIO_DEVICE_CDEV");
+}
+
+static void memory(void **state)
+{
+	(void)state;
+	boot();
+	machine_give_to_vfio(NIC0, "vfio0");
+	machine_memlock(8 << 20);
+	machine_report(EXIT_DONE, "why", NIC0, "--memory=8M", NULL);
+	machine_report(EXIT_FAILED, "why", NIC0, "--memory=1G", NULL);
+	machine_reports("cdev          refused: the memlock limit is 8 MiB (ulimit -l), 1 GiB");
+	/* CAP_IPC_LOCK is bit 14. */
+	pci_sysfs_file("/proc/self/status", "Name:\tx\nCapEff:\t0000000000004000\n");
+	machine_report(EXIT_DONE, "why", NIC0, "--memory=1G", NULL);
+	machine_report(EXIT_USAGE, "why", NIC0, "--memory=much", NULL);
+	machine_report(EXIT_USAGE, "why", NIC0, "--memory=-1", NULL);
+	machine_report(EXIT_USAGE, "why", NIC0, "--memory=99999999999T", NULL);
+}
+
+static void why_as_json(void **state)
+{
+	struct json_object *report, *dev, *modes, *mode;
+
+	(void)state;
+	boot();
+	machine_give_to_vfio(NIC1, "vfio1");
+	machine_report(EXIT_FAILED, "why", "--json", NIC1, NULL);
+	report = json_tokener_parse(machine_output());
+	dev = json_object_array_get_idx(report, 0);
+	modes = json_object_object_get(dev, "modes");
+	assert_int_equal(json_object_array_length(modes), 6);
+	mode = json_object_array_get_idx(modes, 0);
+	assert_string_equal(json_object_get_string(json_object_object_get(mode, "mode")), "cdev");
+	assert_string_equal(json_object_get_string(json_object_object_get(mode, "code")), "group");
+	json_object_put(report);
+}
+
+static void a_machine_with_everything(void **state)
+{
+	(void)state;
+	boot();
+	pci_sysfs_file("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "64\n");
+	pci_sysfs_file("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "60\n");
+	pci_sysfs_file("/sys/kernel/mm/hugepages/hugepages-2048kB/resv_hugepages", "0\n");
+	pci_sysfs_file("/sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages",
+		       "64\n");
+	pci_sysfs_file("/sys/devices/system/node/node0/hugepages/hugepages-2048kB/free_hugepages",
+		       "60\n");
+	pci_sysfs_file("/proc/mounts", "proc /proc proc rw 0 0\n"
+				       "hugetlbfs /dev/hugepages hugetlbfs rw,pagesize=2M 0 0\n");
+	pci_sysfs_file("/sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
+	machine_memlock(64 << 20);
+	machine_report(EXIT_DONE, "doctor", NULL);
+	machine_reports("boot options   intel_iommu=on hugepages=64\n");
+	machine_reports("IOMMU          Intel VT-d (dmar0), 3 groups\n");
+	machine_reports("lockdown       integrity\n");
+	machine_reports("60 of 64 free, pages of 2 MiB, node 0\n");
+	machine_reports("/dev/hugepages (pagesize=2M)");
+	machine_reports("memlock        64 MiB\n");
+	machine_reports("  cdev: has all it needs\n");
+	machine_reports("  compat: has all it needs\n");
+	machine_report(EXIT_DONE, "doctor", "--json", NULL);
+	machine_reports("\"VFIO_DEVICE_CDEV\":\"y\"");
+	machine_report(EXIT_USAGE, "doctor", NIC0, NULL);
+}
+
+static void remove_groups(void)
+{
+	static const char *const devices[] = { "10/devices/" NIC0, "11/devices/" NIC1,
+					       "11/devices/" NIC2, "12/devices/" NVME0 };
+	static const char *const names[] = { "10/name", "11/name", "12/name" };
+	char path[128];
+	unsigned i;
+
+	for (i = 0; i < 4; i++) {
+		snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%s", devices[i]);
+		pci_sysfs_remove(path);
+	}
+	/* VFIO's own stand for devices without an IOMMU. */
+	for (i = 0; i < 3; i++) {
+		snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%s", names[i]);
+		pci_sysfs_file(path, "vfio-noiommu\n");
+	}
+}
+
+static void without_iommu(void **state)
+{
+	(void)state;
+	boot();
+	remove_groups();
+	machine_report(EXIT_FAILED, "doctor", NULL);
+	machine_reports("there is no IOMMU, or the firmware keeps it off");
+	machine_reports("the unsafe no-IOMMU mode is off");
+	pci_sysfs_file("/sys/firmware/acpi/tables/DMAR", "");
+	machine_report(EXIT_FAILED, "doctor", NULL);
+	machine_reports("-> boot with intel_iommu=on");
+	pci_sysfs_file(SWITCH, "Y\n");
+	machine_report(EXIT_FAILED, "doctor", NULL);
+	machine_reports("no CAP_SYS_RAWIO");
+	/* Bit 17. */
+	pci_sysfs_file("/proc/self/status", "Name:\tx\nCapEff:\t0000000000020000\n");
+	machine_report(EXIT_DONE, "doctor", NULL);
+	machine_reports("noiommu: has all it needs");
+	machine_reports("the kernel has no CONFIG_IOMMUFD_NOIOMMU");
+}
+
+static void without_remapping(void **state)
+{
+	(void)state;
+	boot();
+	pci_sysfs_file("/sys/class/iommu/dmar0/intel-iommu/ecap", "f00f52\n");
+	machine_report(EXIT_FAILED, "doctor", NULL);
+	machine_reports("the IOMMU does not remap interrupts");
+	machine_reports("allow_unsafe_interrupts=1");
+}
+
+static void without_modules(void **state)
+{
+	(void)state;
+	boot();
+	pci_sysfs_file("/boot/config-6.12.0", "#\nCONFIG_VFIO_DEVICE_CDEV=y\n");
+	pci_sysfs_remove(IOMMUFD);
+	machine_report(EXIT_FAILED, "doctor", NULL);
+	machine_reports("there is no module vfio_pci");
+	machine_reports("there is no module iommufd");
+	machine_reports("-> use a kernel with CONFIG_IOMMUFD");
+}
+
+/* Nothing to read anywhere: unknown isn't the same as missing, and nothing breaks. */
+static void an_empty_machine(void **state)
+{
+	(void)state;
+	remove_groups();
+	machine_report(EXIT_FAILED, "doctor", NULL);
+	machine_reports("VFIO_PCI=?");
+	machine_reports_no("the kernel has no CONFIG_");
+}
+
+static void every_call_failing(void **state)
+{
+	unsigned nth, calls;
+
+	(void)state;
+	boot();
+	machine_give_to_vfio(NIC0, "vfio0");
+	pci_sysfs_fail(0, 0);
+	machine_report(EXIT_DONE, "why", NIC0, NULL);
+	calls = pci_sysfs_calls();
+	for (nth = 1; nth <= calls; nth++) {
+		pci_sysfs_fail(nth, EIO);
+		/* Nothing is left open: machine_run() looks. */
+		if (machine_run("why", NIC0, NULL) == EXIT_USAGE)
+			assert_true(machine_said("no device"));
+	}
+	pci_sysfs_fail(0, 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, machine_setup, machine_teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(the_best_is_taken),  TEST(a_node_is_missing),
+		TEST(permission),	  TEST(not_viable),
+		TEST(not_bound),	  TEST(memory),
+		TEST(why_as_json),	  TEST(a_machine_with_everything),
+		TEST(without_iommu),	  TEST(without_remapping),
+		TEST(without_modules),	  TEST(an_empty_machine),
+		TEST(every_call_failing),
+	};
+
+	return cmocka_run_group_tests_name("devbind_why", tests, NULL, NULL);
+}
