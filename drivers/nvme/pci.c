@@ -138,11 +138,14 @@ static const struct plx_pci_id nvme_ids[] = {
 	{ .vendor = 0 },
 };
 
+static const char *const nvme_keys[] = { "sgl", "dbbuf", "queues", "keep-alive", NULL };
+
 static struct plx_pci_driver nvme_driver = {
 	.name = "pollux_nvme",
 	.ids = nvme_ids,
 	.probe = nvme_probe,
 	.remove = nvme_remove,
+	.keys = nvme_keys,
 };
 
 PLX_PCI_DRIVER(nvme_driver)

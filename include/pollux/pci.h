@@ -68,6 +68,8 @@ struct plx_pci_driver {
 	int (*probe)(struct plx_pci *pci);
 	/* Stop DMA, give everything back; the bus lets go of the function afterwards. */
 	void (*remove)(struct plx_pci *pci);
+	/* Those of -a NAME,key=value that it reads; NULL: none. The bus refuses all others. */
+	const char *const *keys;     /* ended by NULL */
 	struct plx_pci_driver *next; /* the bus's */
 };
 
@@ -96,7 +98,7 @@ struct plx_pci_bus;
  *   --vfio-vf-token UUID                         for VFs of a PF that VFIO holds
  *
  * Without -a, the functions used are those bound to vfio-pci that a driver matches. Errors: -EINVAL
- * (bad option, one line logged), -ENODEV (a function named with -a doesn't exist).
+ * (bad option or key, one line logged), -ENODEV (a function named with -a doesn't exist).
  */
 int plx_pci_scan(int *argc, char **argv, struct plx_pci_bus **bus);
 

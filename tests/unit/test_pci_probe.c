@@ -39,14 +39,26 @@ static void take_back(struct plx_pci *pci)
 }
 
 static const struct plx_pci_id ids[] = { PLX_PCI_ID(0x8086, 0x10d3), { 0 } };
+static const char *const keys[] = { "lro", NULL };
 static struct plx_pci_driver driver = {
 	.name = "test",
 	.ids = ids,
+	.keys = keys,
 	.probe = probe,
 	.remove = take_back,
 };
 
 PLX_PCI_DRIVER(driver)
+
+static const struct plx_pci_id other_ids[] = { PLX_PCI_ID(0x8086, 0x4321), { 0 } };
+static const char *const other_keys[] = { "depth", NULL };
+static struct plx_pci_driver other_driver = {
+	.name = "other",
+	.ids = other_ids,
+	.keys = other_keys,
+};
+
+PLX_PCI_DRIVER(other_driver)
 
 static int scan(const char *line)
 {
@@ -226,6 +238,18 @@ static void no_driver_for_a_process(void **state)
 	assert_int_equal(pci_vfio.claimed, 0);
 }
 
+/* Some driver reads the key, but what is there is another's. */
+static void keys_of_a_process(void **state)
+{
+	(void)state;
+	put_ids(0x8086, 0x10d3);
+	assert_int_equal(scan("-a user:/run/a,depth=1"), 0);
+	assert_int_equal(plx_pci_probe(bus, NULL), -EINVAL);
+	assert_non_null(strstr(pci_sysfs_last_error(), "key 'depth' is known neither"));
+	assert_int_equal(probes, 0);
+	assert_int_equal(pci_vfio.claimed, 0);
+}
+
 static void events_are_passed_on(void **state)
 {
 	struct plx_pci *pci;
@@ -255,6 +279,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(no_driver_for_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(functions_of_processes, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_driver_for_a_process, setup, teardown),
+		cmocka_unit_test_setup_teardown(keys_of_a_process, setup, teardown),
 		cmocka_unit_test_setup_teardown(events_are_passed_on, setup, teardown),
 	};
 

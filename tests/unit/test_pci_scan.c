@@ -20,8 +20,10 @@ static const struct plx_pci_id e1000_ids[] = { PLX_PCI_ID(0x8086, 0x10d3),
 					       },
 					       { 0 } };
 static const struct plx_pci_id nvme_ids[] = { PLX_PCI_CLASS(0x010802, 0xffffff), { 0 } };
-static struct plx_pci_driver e1000 = { .name = "e1000", .ids = e1000_ids };
-static struct plx_pci_driver nvme = { .name = "nvme", .ids = nvme_ids };
+static const char *const e1000_keys[] = { "depth", "x", NULL };
+static const char *const nvme_keys[] = { "sgl", NULL };
+static struct plx_pci_driver e1000 = { .name = "e1000", .ids = e1000_ids, .keys = e1000_keys };
+static struct plx_pci_driver nvme = { .name = "nvme", .ids = nvme_ids, .keys = nvme_keys };
 
 static const struct pci_sysfs_fn nic = PCI_SYSFS_82574;
 
@@ -269,6 +271,33 @@ static void named_but_missing(void **state)
 	assert_int_equal(pci_sysfs_left(), 0);
 }
 
+/* A key that nobody reads, say mod= for mode=, would be taken silently. */
+static void keys_are_somebodys(void **state)
+{
+	struct pci_sysfs_fn fn = nic;
+
+	(void)state;
+	pci_sysfs_add("0000:01:00.0", &fn);
+	fn.device = "0x1234\n"; /* no driver of ours */
+	pci_sysfs_add("0000:02:00.0", &fn);
+	assert_int_equal(scan("-a 01:00.0,depth=1,mode=cdev,x="), 0);
+	assert_int_equal(scan("-a 02:00.0,depth=1,sgl=off"), 0);
+	assert_int_equal(scan("-a user:/run/a,depth=1,sgl=off"), 0);
+	assert_int_equal(pci_sysfs_errors(), 0);
+
+	assert_int_equal(scan("-a 01:00.0,depth=1,mod=type1"), -EINVAL);
+	assert_string_equal(pci_sysfs_last_error(),
+			    "-a 0000:01:00.0: key 'mod' is known neither to the bus nor to driver "
+			    "e1000");
+	assert_int_equal(scan("-a 01:00.0,sgl=off"), -EINVAL);
+	assert_int_equal(scan("-a 01:00.0,dept=1"), -EINVAL);
+	assert_int_equal(scan("-a 01:00.0,depths=1"), -EINVAL);
+	assert_int_equal(scan("-a 02:00.0,mod=type1"), -EINVAL);
+	assert_non_null(strstr(pci_sysfs_last_error(), "nor to any driver"));
+	assert_int_equal(scan("-a user:/run/a,mod=type1"), -EINVAL);
+	assert_int_equal(pci_sysfs_errors(), 6);
+}
+
 /* Every call of a scan fails in turn: it says so or goes on without, and leaves nothing behind. */
 static void every_call_fails(void **state)
 {
@@ -312,6 +341,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(uses_what_vfio_holds, setup, teardown),
 		cmocka_unit_test_setup_teardown(options_reach_the_functions, setup, teardown),
 		cmocka_unit_test_setup_teardown(named_but_missing, setup, teardown),
+		cmocka_unit_test_setup_teardown(keys_are_somebodys, setup, teardown),
 		cmocka_unit_test_setup_teardown(every_call_fails, setup, teardown),
 	};
 

@@ -97,6 +97,12 @@ struct pci_fn *plx_pci_find(const struct plx_pci_bus *bus, const char *name);
  */
 int plx_pci_scan_function(struct plx_pci_bus *bus, const char *name);
 
+/*
+ * Whether the driver, or if it is NULL any driver, reads every key in pci->args. -EINVAL, with one
+ * line logged: it doesn't.
+ */
+int plx_pci_check_keys(const struct plx_pci *pci, const struct plx_pci_driver *driver);
+
 /* Turns memory decoding and bus mastering on or off. */
 int plx_pci_set_command(struct plx_pci *pci, bool memory, bool master);
 

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The drivers of this program, and which one takes a function. */
+/* The drivers of this program, which one takes a function, and which keys it reads. */
+#include <errno.h>
+#include <string.h>
+
+#include <pollux/log.h>
+
 #include "bus.h"
 
 static struct plx_pci_driver *first, **last = &first;
@@ -36,4 +41,41 @@ const struct plx_pci_driver *plx_pci_match(const struct plx_pci *pci)
 		}
 	}
 	return NULL;
+}
+
+static bool reads_key(const struct plx_pci_driver *driver, const char *key, size_t len)
+{
+	const char *const *known = driver->keys;
+
+	for (; known && *known; known++) {
+		if (strlen(*known) == len && !memcmp(*known, key, len))
+			return true;
+	}
+	return false;
+}
+
+static bool any_reads_key(const char *key, size_t len)
+{
+	const struct plx_pci_driver *driver = first;
+
+	while (driver && !reads_key(driver, key, len))
+		driver = driver->next;
+	return driver;
+}
+
+int plx_pci_check_keys(const struct plx_pci *pci, const struct plx_pci_driver *driver)
+{
+	const char *text = pci->args;
+	size_t len;
+
+	for (; *text; text += strcspn(text, ","), text += *text == ',') {
+		len = strcspn(text, "=");
+		if (driver ? reads_key(driver, text, len) : any_reads_key(text, len))
+			continue;
+		plx_err("-a %s: key '%.*s' is known neither to the bus nor to %s%s", pci->name,
+			(int)len, text, driver ? "driver " : "any driver",
+			driver ? driver->name : "");
+		return -EINVAL;
+	}
+	return 0;
 }

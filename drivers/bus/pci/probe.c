@@ -65,14 +65,14 @@ static void let_go(struct pci_fn *fn)
 	pci->driver = NULL;
 }
 
-static const struct plx_pci_driver *find_driver(const struct plx_pci *pci)
+static int find_driver(const struct plx_pci *pci, const struct plx_pci_driver **driver)
 {
-	const struct plx_pci_driver *driver = plx_pci_match(pci);
-
-	if (!driver)
-		plx_err("%s: no driver of this program takes %04x:%04x (class %06x)", pci->name,
-			pci->id.vendor, pci->id.device, pci->id.class_code);
-	return driver;
+	*driver = plx_pci_match(pci);
+	if (*driver)
+		return plx_pci_check_keys(pci, *driver);
+	plx_err("%s: no driver of this program takes %04x:%04x (class %06x)", pci->name,
+		pci->id.vendor, pci->id.device, pci->id.class_code);
+	return -ENODEV;
 }
 
 /* Of a function that sysfs doesn't know (PCI Local Bus 3.0, 6.2.1 and 6.2.4). */
@@ -95,9 +95,9 @@ static int probe_function(struct pci_fn *fn, struct plx_ioas *ioas)
 	int err;
 
 	if (!user) {
-		driver = find_driver(pci);
-		if (!driver)
-			return -ENODEV;
+		err = find_driver(pci, &driver);
+		if (err)
+			return err;
 	}
 	err = plx_vfio_open(ioas, pci->name, &fn->opts, &pci->vfio, NULL);
 	if (err)
@@ -105,10 +105,10 @@ static int probe_function(struct pci_fn *fn, struct plx_ioas *ioas)
 	pci->ioas = ioas;
 	if (user) {
 		read_id(pci);
-		driver = find_driver(pci);
-		if (!driver) {
+		err = find_driver(pci, &driver);
+		if (err) {
 			let_go(fn);
-			return -ENODEV;
+			return err;
 		}
 	}
 	err = plx_pci_set_command(pci, true, false);

@@ -256,16 +256,20 @@ static int scan_sysfs(struct plx_pci_bus *bus)
 	return err;
 }
 
-/* Everything named with -a must have been found. */
+/* Everything named with -a must have been found, and every key is somebody's. */
 static int check_named(const struct plx_pci_bus *bus)
 {
 	const struct pci_named *named;
+	const struct pci_fn *fn;
 
 	TAILQ_FOREACH(named, &bus->options.allow, link) {
-		if (!plx_pci_find(bus, named->name)) {
+		fn = plx_pci_find(bus, named->name);
+		if (!fn) {
 			plx_err("-a %s: no such PCI function in " PCI_DEVICES, named->name);
 			return -ENODEV;
 		}
+		if (plx_pci_check_keys(&fn->pci, plx_pci_match(&fn->pci)))
+			return -EINVAL;
 	}
 	return 0;
 }
