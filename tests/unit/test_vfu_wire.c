@@ -208,35 +208,35 @@ static void questions_are_checked(void **state)
 static void irq_sets_are_checked(void **state)
 {
 	static const struct {
-		struct vfio_irq_set set;
 		size_t body, fds;
 		int err;
+		struct vfio_irq_set set;
 	} cases[] = {
-		{ { 20, NONE | TRIGGER, 0, 0, 5 }, 0, 0, 0 },
-		{ { 20, NONE | TRIGGER, 0, 0, 0 }, 0, 0, 0 },
-		{ { 20, NONE | MASK, 0, 4, 1 }, 0, 0, 0 },
-		{ { 25, BOOL | TRIGGER, 0, 0, 5 }, 5, 0, 0 },
-		{ { 20, EVENT | TRIGGER, 0, 1, 4 }, 0, 4, 0 },
-		{ { 20, EVENT | TRIGGER, 0, 1, 4 }, 0, 0, 0 },
-		{ { 19, NONE | TRIGGER, 0, 0, 5 }, 0, 0, -EINVAL },
-		{ { 20, NONE | TRIGGER, 0, 0, 6 }, 0, 0, -EINVAL },
-		{ { 20, NONE | TRIGGER, 0, 5, 1 }, 0, 0, -EINVAL },
-		{ { 20, NONE | TRIGGER, 0, 1, 5 }, 0, 0, -EINVAL },
-		{ { 20, NONE | TRIGGER, 0, 1, UINT32_MAX }, 0, 0, -EINVAL },
-		{ { 20, NONE | TRIGGER, 0, UINT32_MAX, 1 }, 0, 0, -EINVAL },
-		{ { 20, NONE | TRIGGER, 0, 1, 0 }, 0, 0, -EINVAL },
-		{ { 20, NONE | MASK, 0, 0, 0 }, 0, 0, -EINVAL },
-		{ { 20, EVENT | TRIGGER, 0, 0, 0 }, 0, 0, -EINVAL },
-		{ { 24, BOOL | TRIGGER, 0, 0, 5 }, 4, 0, -EINVAL },
-		{ { 25, BOOL | TRIGGER, 0, 0, 5 }, 5, 1, -EINVAL },
-		{ { 20, NONE | TRIGGER, 0, 0, 1 }, 0, 1, -EINVAL },
-		{ { 20, EVENT | TRIGGER, 0, 0, 4 }, 0, 3, -EINVAL },
-		{ { 20, EVENT | TRIGGER, 0, 0, 4 }, 0, 5, -EINVAL },
-		{ { 20, NONE, 0, 0, 1 }, 0, 0, -EINVAL },
-		{ { 20, TRIGGER, 0, 0, 1 }, 0, 0, -EINVAL },
-		{ { 20, NONE | BOOL | TRIGGER, 0, 0, 1 }, 1, 0, -EINVAL },
-		{ { 20, NONE | TRIGGER | MASK, 0, 0, 1 }, 0, 0, -EINVAL },
-		{ { 20, NONE | TRIGGER | 0x40, 0, 0, 1 }, 0, 0, -EINVAL },
+		{ 0, 0, 0, { 20, NONE | TRIGGER, 0, 0, 5 } },
+		{ 0, 0, 0, { 20, NONE | TRIGGER, 0, 0, 0 } },
+		{ 0, 0, 0, { 20, NONE | MASK, 0, 4, 1 } },
+		{ 5, 0, 0, { 25, BOOL | TRIGGER, 0, 0, 5 } },
+		{ 0, 4, 0, { 20, EVENT | TRIGGER, 0, 1, 4 } },
+		{ 0, 0, 0, { 20, EVENT | TRIGGER, 0, 1, 4 } },
+		{ 0, 0, -EINVAL, { 19, NONE | TRIGGER, 0, 0, 5 } },
+		{ 0, 0, -EINVAL, { 20, NONE | TRIGGER, 0, 0, 6 } },
+		{ 0, 0, -EINVAL, { 20, NONE | TRIGGER, 0, 5, 1 } },
+		{ 0, 0, -EINVAL, { 20, NONE | TRIGGER, 0, 1, 5 } },
+		{ 0, 0, -EINVAL, { 20, NONE | TRIGGER, 0, 1, UINT32_MAX } },
+		{ 0, 0, -EINVAL, { 20, NONE | TRIGGER, 0, UINT32_MAX, 1 } },
+		{ 0, 0, -EINVAL, { 20, NONE | TRIGGER, 0, 1, 0 } },
+		{ 0, 0, -EINVAL, { 20, NONE | MASK, 0, 0, 0 } },
+		{ 0, 0, -EINVAL, { 20, EVENT | TRIGGER, 0, 0, 0 } },
+		{ 4, 0, -EINVAL, { 24, BOOL | TRIGGER, 0, 0, 5 } },
+		{ 5, 1, -EINVAL, { 25, BOOL | TRIGGER, 0, 0, 5 } },
+		{ 0, 1, -EINVAL, { 20, NONE | TRIGGER, 0, 0, 1 } },
+		{ 0, 3, -EINVAL, { 20, EVENT | TRIGGER, 0, 0, 4 } },
+		{ 0, 5, -EINVAL, { 20, EVENT | TRIGGER, 0, 0, 4 } },
+		{ 0, 0, -EINVAL, { 20, NONE, 0, 0, 1 } },
+		{ 0, 0, -EINVAL, { 20, TRIGGER, 0, 0, 1 } },
+		{ 1, 0, -EINVAL, { 20, NONE | BOOL | TRIGGER, 0, 0, 1 } },
+		{ 0, 0, -EINVAL, { 20, NONE | TRIGGER | MASK, 0, 0, 1 } },
+		{ 0, 0, -EINVAL, { 20, NONE | TRIGGER | 0x40, 0, 0, 1 } },
 	};
 	size_t i;
 
