@@ -97,6 +97,8 @@ static const char options[] =
 	"  plx-testpmd -a 0000:01:00.0 -- --forward-mode=icmpecho --ip=0,192.0.2.1\n"
 	"  plx-testpmd -- --forward-mode=verify,io --port-topology=loop --packets=100000\n"
 	"      --txpkts=64-9000 --max-pkt-len=9018      (two ports wired to each other)\n"
+	"  plx-testpmd -a user:/tmp/a -a user:/tmp/b -- --seconds=10    (served by "
+	"plx-softdev)\n"
 	"\n"
 	"EXIT CODES\n"
 	"  0  all well\n"

@@ -186,8 +186,9 @@ int plx_eth_dev_alloc(const char *name, const char *driver_name, int node,
 	struct plx_eth_dev *new;
 	int err;
 
+	/* A socket's path may be longer than names of ports are: its end tells most. */
 	if (strlen(name) >= sizeof(new->name))
-		return -EINVAL;
+		name += strlen(name) - (sizeof(new->name) - 1);
 	new = calloc(1, sizeof(*new));
 	if (!new)
 		return -ENOMEM;

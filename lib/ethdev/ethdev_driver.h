@@ -147,7 +147,8 @@ struct plx_eth_dev {
 
 /*
  * Makes a port that nobody sees yet. The driver sets mac[0] and flags, then calls
- * plx_eth_dev_ready(). -ENOSPC: no port number left; -EEXIST: a port of that name.
+ * plx_eth_dev_ready(). Of a name that is longer than a port's may be, its end is the port's.
+ * -ENOSPC: no port number left; -EEXIST: a port of that name.
  */
 int plx_eth_dev_alloc(const char *name, const char *driver_name, int node,
 		      const struct plx_eth_ops *ops, void *priv, struct plx_eth_dev **dev);
