@@ -146,6 +146,8 @@ static void rest(struct loop *loop)
 		loop->nap = loop->nap * 2 < NAP_MAX_NS ? loop->nap * 2 : NAP_MAX_NS;
 	} else {
 		loop->nap = NAP_MIN_NS;
+		/* The driver that we wait for may be waiting for this CPU. */
+		sched_yield();
 	}
 }
 

@@ -134,17 +134,16 @@ static int setup_queues(struct port *port, const struct options *opts,
 
 static int start(struct port *port)
 {
-	int ret = plx_eth_dev_start(port->id);
+	/* Before the start: the first packets count, too. */
+	int ret = plx_eth_promiscuous_enable(port->id);
 
-	if (ret) {
-		plx_err("port %u doesn't start: %s", port->id, strerror(-ret));
-		return ret;
-	}
-	ret = plx_eth_promiscuous_enable(port->id);
 	if (ret && ret != -ENOTSUP)
 		plx_warn("port %u receives what is addressed to it only: promiscuous mode: %s",
 			 port->id, strerror(-ret));
-	return 0;
+	ret = plx_eth_dev_start(port->id);
+	if (ret)
+		plx_err("port %u doesn't start: %s", port->id, strerror(-ret));
+	return ret;
 }
 
 static int configure(struct port *port, const struct options *opts, bool one_pool)

@@ -187,14 +187,11 @@ static int serve(struct soft_nic *nic, const char *path)
 	uint8_t *bar;
 	int err = plx_vfu_create(&desc, nic, path, &nic->vfu);
 
-	if (err == -EADDRINUSE) {
-		plx_err("%s: there is a server on this socket already, or it is no socket", path);
-		return err;
-	}
-	if (err) {
+	/* About a path that is taken it has been more precise. */
+	if (err && err != -EADDRINUSE)
 		plx_err("%s: no socket can be made here: %s", path, strerror(-err));
+	if (err)
 		return err;
-	}
 	bar = plx_vfu_region_mem(nic->vfu, VFIO_PCI_BAR0_REGION_INDEX);
 	nic->shared = bar + NIC_SHARED;
 	return 0;

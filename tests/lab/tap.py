@@ -73,7 +73,7 @@ def main(path, guests, cases):
     options = parser.parse_args()
     settings = Settings(os.path.abspath(options.program), options.packets)
     if options.guest:
-        sys.exit(_run_cases(cases(options.guest, settings)))
+        sys.exit(run_cases(cases(options.guest, settings)))
     stream = _Stream()
     for name in options.only or guests:
         _boot(stream, path, name, guests[name], settings)
@@ -81,7 +81,7 @@ def main(path, guests, cases):
     sys.exit(stream.failed != 0)
 
 
-def _run_cases(cases):
+def run_cases(cases):
     """In the guest: one line for each case, prefaced by their number."""
     cases = list(cases)
     print(f"1..{len(cases)}", flush=True)

@@ -1,0 +1,79 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Either end is killed while packets fly, over and over: the other one says so and goes on, and
+nothing is left behind.
+"""
+
+import functools
+import os
+import tempfile
+import time
+
+import soft
+import tap
+import testpmd
+
+FORWARD = ["--forward-mode=io", "--tx-first=4"]
+VERIFY = ["--forward-mode=verify,io", "--port-topology=loop", "--packets=1000"]
+SMALL = ("-l", "0", "-m", "64", "--in-memory")
+
+
+def memory():
+    """EAL options: hugepages, so that it shows when some are left behind."""
+    if soft.free_hugepages() < soft.NEEDED:
+        raise tap.Skip(f"{soft.NEEDED} free hugepages of 2 MiB are wanted")
+    return SMALL
+
+
+def settle(condition, what):
+    """Until it holds: the kernel takes its time after a kill."""
+    deadline = time.monotonic() + soft.PATIENCE
+    while not condition():
+        tap.check(time.monotonic() < deadline, what)
+        time.sleep(0.01)
+
+
+def client_dies(programs):
+    """The server lives through all of it, and serves the last client as the first."""
+    eal, free = memory(), soft.free_hugepages()
+    with soft.wired(programs) as served:
+        before = served.descriptors()
+        for number in range(1, programs.kills + 1):
+            with testpmd.forwarding(programs.testpmd, served.bus(), FORWARD, eal) as running:
+                running.process.kill()
+                running.process.wait()
+            served.wait_for(lambda: served.descriptors() == before,
+                            f"after kill {number}: {before} descriptors")
+            settle(lambda: soft.free_hugepages() >= free, f"hugepages are lost, kill {number}")
+        run = testpmd.run(programs.testpmd, served.bus(), VERIFY, eal)
+        tap.check_equal(run.code, 0, f"{run}; exit code")
+        cards = served.end()
+    tap.check_equal([card["clients"] for card in cards], [programs.kills + 1] * 2, "clients")
+
+
+def server_dies(programs):
+    """The client says that its devices are lost, lives on, and ends when it is asked."""
+    eal, free = memory(), soft.free_hugepages()
+    with tempfile.TemporaryDirectory() as directory:
+        for number in range(1, programs.kills + 1):
+            with soft.serving(programs, directory, "--wire", cards=2) as served, \
+                    testpmd.forwarding(programs.testpmd, served.bus(), FORWARD, eal) as running:
+                served.process.kill()
+                served.process.wait()
+                run = running.end()
+            tap.check_equal(run.err.count("the device is lost"), 2, f"{run}; lines about it")
+            settle(lambda: soft.free_hugepages() >= free, f"hugepages are lost, kill {number}")
+        # What the last one left is no hindrance
+        tap.check_equal(sorted(os.listdir(directory)), ["nic0", "nic1"], "files left")
+        with soft.serving(programs, directory, "--wire", cards=2) as served:
+            served.end()
+
+
+def cases(programs):
+    """The test."""
+    yield f"{programs.kills} clients are killed", functools.partial(client_dies, programs)
+    yield f"{programs.kills} servers are killed", functools.partial(server_dies, programs)
+
+
+if __name__ == "__main__":
+    soft.main(cases)
