@@ -5,6 +5,7 @@
 #include <pollux/log.h>
 
 #include "bind.h"
+#include "grant.h"
 #include "plan.h"
 #include "record.h"
 #include "sys.h"
@@ -31,6 +32,7 @@ static enum exit_code run_selection(const struct options *options, const struct 
 enum exit_code bind_run(const struct options *options, const struct inventory *inv)
 {
 	struct selection selection;
+	struct grantee grantee;
 	enum exit_code code;
 
 	if (!driver_name_valid(options->driver)) {
@@ -41,10 +43,14 @@ enum exit_code bind_run(const struct options *options, const struct inventory *i
 		plx_err("'%s' is a device: name the driver before the devices", options->driver);
 		return EXIT_USAGE;
 	}
+	if (grant_find(options, &grantee))
+		return EXIT_USAGE;
 	code = selection_make(&selection, inv, options->words, options->count);
 	if (code != EXIT_DONE)
 		return code;
 	code = run_selection(options, inv, &selection, options->driver);
+	if (code == EXIT_DONE && (options->user || options->group))
+		code = grant_give(options, &selection, &grantee);
 	selection_free(&selection);
 	return code;
 }

@@ -1,32 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <zlib.h>
 
+#include "files.h"
 #include "kconfig.h"
 #include "sys.h"
-
-#define CONFIG_MAX (1 << 20) /* a distribution's is a quarter of that */
-
-/* As much of a file as fits. Returns its length; 0: it isn't there. */
-static size_t read_file(const char *path, char *buf, size_t len)
-{
-	int fd = plx_sys->open(path, O_RDONLY);
-	ssize_t got = 1;
-	size_t have = 0;
-
-	if (fd < 0)
-		return 0;
-	while (got > 0 && have < len) {
-		got = plx_sys->read(fd, buf + have, len - have);
-		if (got > 0)
-			have += (size_t)got;
-	}
-	plx_sys->close(fd);
-	return have;
-}
 
 /* From gzip's format (RFC 1952), which zlib is told to expect by 16 more window bits. */
 static size_t unpack(const char *packed, size_t len, char *buf, size_t room)
@@ -46,28 +26,33 @@ static size_t unpack(const char *packed, size_t len, char *buf, size_t room)
 	return err == Z_STREAM_END ? stream.total_out : 0;
 }
 
+/* The contents of /proc/config.gz, or NULL. */
+static char *read_packed(void)
+{
+	size_t len = 0, unpacked = 0;
+	char *packed = file_read("/proc/config.gz", &len), *text;
+
+	if (!packed)
+		return NULL;
+	text = plx_sys->alloc(FILE_MAX + 1);
+	if (text)
+		unpacked = unpack(packed, len, text, FILE_MAX);
+	plx_sys->free(packed);
+	if (unpacked)
+		return text;
+	plx_sys->free(text);
+	return NULL;
+}
+
 void kconfig_read(struct kconfig *config, const char *release)
 {
-	char *packed = plx_sys->alloc(CONFIG_MAX), path[160];
-	size_t len;
+	char path[160];
 
-	config->text = plx_sys->alloc(CONFIG_MAX);
-	if (!packed || !config->text)
-		goto unknown;
-	len = read_file("/proc/config.gz", packed, CONFIG_MAX);
-	len = unpack(packed, len, config->text, CONFIG_MAX - 1);
-	if (!len) {
-		snprintf(path, sizeof(path), "/boot/config-%s", release);
-		len = read_file(path, config->text, CONFIG_MAX - 1);
-	}
-	if (!len)
-		goto unknown;
-	config->text[len] = '\0';
-	plx_sys->free(packed);
-	return;
-unknown:
-	plx_sys->free(packed);
-	kconfig_free(config);
+	config->text = read_packed();
+	if (config->text)
+		return;
+	snprintf(path, sizeof(path), "/boot/config-%s", release);
+	config->text = file_read(path, NULL);
 }
 
 void kconfig_free(struct kconfig *config)

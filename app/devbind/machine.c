@@ -10,6 +10,7 @@
 
 #include <pollux/log.h>
 
+#include "files.h"
 #include "machine.h"
 #include "noiommu.h"
 #include "sys.h"
@@ -188,29 +189,11 @@ static int add_page_size(struct machine *machine, const char *name)
 	return 0;
 }
 
-static int read_huge_mounts(struct machine *machine)
+static int add_huge_mount(void *ctx, const char *where, const char *size)
 {
-	char text[8192], *rest = text, *line, where[200], type[32], options[200];
-	int fd = plx_sys->open("/proc/mounts", O_RDONLY), err = 0;
-	ssize_t len;
+	struct machine *machine = ctx;
 
-	/* Longer than this only on machines with many file systems, whose first come first. */
-	if (fd < 0)
-		return 0;
-	len = plx_sys->read(fd, text, sizeof(text) - 1);
-	plx_sys->close(fd);
-	text[len > 0 ? len : 0] = '\0';
-	while (!err && (line = strsep(&rest, "\n"))) {
-		const char *size;
-
-		if (sscanf(line, "%*s %199s %31s %199s", where, type, options) != 3 ||
-		    strcmp(type, "hugetlbfs"))
-			continue;
-		size = strstr(options, "pagesize=");
-		err = texts_add(&machine->huge_mounts, "%s (%.*s)", where,
-				size ? (int)strcspn(size, ",") : 0, size ? size : "");
-	}
-	return err;
+	return texts_add(&machine->huge_mounts, "%s (%s)", where, size);
 }
 
 static void read_process(struct machine *machine)
@@ -259,7 +242,7 @@ int machine_read(struct machine *machine)
 	err = err ? err : each_name(machine, "/sys/class/iommu", add_iommu);
 	err = err ? err : each_name(machine, "/sys/kernel/iommu_groups", count_group);
 	err = err ? err : each_name(machine, "/sys/kernel/mm/hugepages", add_page_size);
-	err = err ? err : read_huge_mounts(machine);
+	err = err ? err : each_hugetlbfs(add_huge_mount, machine);
 	if (err) {
 		plx_err("can't look at the machine: %s", strerror(-err));
 		machine_free(machine);

@@ -9,6 +9,7 @@
 #include <pollux/log.h>
 
 #include "bind.h"
+#include "grant.h"
 #include "status.h"
 #include "why.h"
 
@@ -37,7 +38,7 @@ typedef enum exit_code run_fn(const struct options *options, const struct invent
 
 static run_fn *const runs[] = {
 	[COMMAND_STATUS] = status_run,	 [COMMAND_BIND] = bind_run, [COMMAND_UNBIND] = unbind_run,
-	[COMMAND_RESTORE] = restore_run, [COMMAND_WHY] = print_why,
+	[COMMAND_RESTORE] = restore_run, [COMMAND_WHY] = print_why, [COMMAND_GRANT] = grant_run,
 };
 
 /* dpdk-devbind.py's -s beside -b: the report of what has become of it. */

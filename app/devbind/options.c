@@ -50,7 +50,7 @@ static const struct {
 } commands[] = {
 	{ "status", COMMAND_STATUS },	{ "bind", COMMAND_BIND }, { "unbind", COMMAND_UNBIND },
 	{ "restore", COMMAND_RESTORE }, { "why", COMMAND_WHY },	  { "doctor", COMMAND_DOCTOR },
-	{ "help", COMMAND_HELP },
+	{ "grant", COMMAND_GRANT },	{ "help", COMMAND_HELP },
 };
 
 /* Bytes: a number and K, M, G or T. */

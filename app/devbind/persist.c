@@ -7,8 +7,8 @@
 #include <pollux/log.h>
 
 #include "change.h"
+#include "files.h"
 #include "persist.h"
-#include "record.h"
 #include "sys.h"
 
 #define PATH_LEN 160
@@ -66,24 +66,15 @@ int persist_write(const char *bdf, const char *driver)
 	return have_driverctl() ? write_driverctl(bdf, driver) : write_rule(bdf, driver);
 }
 
-static int remove_file(const char *path)
-{
-	int err = plx_sys->unlink(path) && errno != ENOENT ? -errno : 0;
-
-	if (err)
-		plx_err("%s can't be removed: %s", path, strerror(-err));
-	return err;
-}
-
 int persist_undo(const char *bdf, const char *before)
 {
 	char path[PATH_LEN];
 	int err;
 
 	rule_path(path, bdf);
-	err = remove_file(path);
+	err = file_remove(path);
 	if (err || *before)
 		return err ? err : write_driverctl(bdf, before);
 	driverctl_path(path, bdf);
-	return remove_file(path);
+	return file_remove(path);
 }

@@ -8,41 +8,13 @@
 
 #include <pollux/log.h>
 
+#include "files.h"
 #include "record.h"
 #include "sys.h"
 
 #define PATH_LEN 160
 
 static const char *const folders[] = { "/run/pollux/devbind", "/var/lib/pollux/devbind" };
-
-static int make_folders(const char *path)
-{
-	char folder[PATH_LEN];
-	const char *slash = path;
-
-	while ((slash = strchr(slash + 1, '/'))) {
-		snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path), path);
-		if (plx_sys->mkdir(folder, 0755) && errno != EEXIST)
-			return -errno;
-	}
-	return 0;
-}
-
-int file_make(const char *path, const char *text)
-{
-	int err = make_folders(path), fd;
-
-	if (!err) {
-		fd = plx_sys->open(path, O_WRONLY | O_CREAT);
-		err = fd < 0 ? -errno : 0;
-		if (fd >= 0)
-			plx_sys->close(fd);
-	}
-	err = err ? err : plx_sys_write_text(path, text);
-	if (err)
-		plx_err("%s can't be written: %s", path, strerror(-err));
-	return err;
-}
 
 static void record_path(char path[PATH_LEN], bool persistent, const char *bdf)
 {
@@ -123,8 +95,7 @@ void record_remove(const char *bdf, bool persistent)
 	char path[PATH_LEN];
 
 	record_path(path, persistent, bdf);
-	if (plx_sys->unlink(path) && errno != ENOENT)
-		plx_warn("%s can't be removed: %s", path, strerror(errno));
+	file_remove(path);
 }
 
 int record_list(struct texts *bdfs)
@@ -148,7 +119,7 @@ int record_list(struct texts *bdfs)
 int record_lock(void)
 {
 	static const char path[] = "/run/pollux/devbind.lock";
-	int err = make_folders(path), fd = -1;
+	int err = file_make_folders(path), fd = -1;
 
 	if (!err) {
 		fd = plx_sys->open(path, O_RDWR | O_CREAT);

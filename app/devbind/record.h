@@ -32,8 +32,4 @@ int record_list(struct texts *bdfs);
  */
 int record_lock(void);
 
-/* Makes a file with these contents, and the directories above it. 0 or -errno with a line logged.
- */
-int file_make(const char *path, const char *text);
-
 #endif

@@ -5,6 +5,7 @@
 #include <pollux/log.h>
 
 #include "bind.h"
+#include "grant.h"
 #include "persist.h"
 #include "plan.h"
 
@@ -60,7 +61,8 @@ static enum exit_code use_up(const struct plan *plan)
 		const struct record *record = &plan->record[i];
 		const char *bdf = plan->change[i].dev->bdf;
 
-		if (record->persistent && persist_undo(bdf, record->persisted)) {
+		if (grant_undo(bdf) ||
+		    (record->persistent && persist_undo(bdf, record->persisted))) {
 			code = EXIT_FAILED;
 			continue;
 		}

@@ -9,25 +9,24 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "device.h"
+#include "files.h"
 #include "sys.h"
 
-#define TABLE_MAX (256 << 10) /* of mounts or swaps: more than that is cut off */
-
 struct block {
-	char mounts[TABLE_MAX], swaps[TABLE_MAX];
+	char *mounts, *swaps; /* the kernel's tables; NULL: can't be read */
 };
 
 /* A whole line at a time; the table stays as it is. Returns the next line or NULL. */
 static const char *next_line(const char *at, char *line, size_t len)
 {
-	size_t used = strcspn(at, "\n");
+	size_t used;
 
-	if (!*at)
+	if (!at || !*at)
 		return NULL;
+	used = strcspn(at, "\n");
 	snprintf(line, len, "%.*s", (int)used, at);
 	return at + used + (at[used] == '\n');
 }
@@ -164,11 +163,6 @@ static int add_block(const struct block *block, struct device *dev, const char *
 }
 
 /* Partitions and disks alike. A disk with several ways to it has its name at none of them. */
-struct found {
-	struct inventory *inv;
-	struct block block;
-};
-
 static bool is_partition(const char *name)
 {
 	char path[400];
@@ -177,15 +171,15 @@ static bool is_partition(const char *name)
 	return !plx_sys->access(path, F_OK);
 }
 
-static int add_named(struct found *found, struct device *dev, const char *name)
+static int add_named(const struct block *block, struct device *dev, const char *name)
 {
 	int err = is_partition(name) ? 0 : texts_add(&dev->disks, "%s", name);
 
-	return err ? err : add_block(&found->block, dev, name, 0);
+	return err ? err : add_block(block, dev, name, 0);
 }
 
 /* The partitions of a disk that isn't below its function in sysfs. */
-static int add_partitions(struct found *found, struct device *dev, const char *disk)
+static int add_partitions(const struct block *block, struct device *dev, const char *disk)
 {
 	char path[400];
 	struct dirent *entry;
@@ -198,7 +192,7 @@ static int add_partitions(struct found *found, struct device *dev, const char *d
 		return 0;
 	while (!err && (entry = plx_sys->readdir(dir)))
 		if (!strncmp(entry->d_name, disk, strlen(disk)) && is_partition(entry->d_name))
-			err = add_named(found, dev, entry->d_name);
+			err = add_named(block, dev, entry->d_name);
 	plx_sys->closedir(dir);
 	return err;
 }
@@ -217,34 +211,15 @@ static int add_found(void *ctx, struct device *dev, const char *name)
 	return err ? err : add_partitions(ctx, dev, disk);
 }
 
-/* A table that is longer than we have room for is read as far as it goes. */
-static void read_table(const char *path, char *buf)
-{
-	size_t have = 0;
-	ssize_t got;
-	int fd = plx_sys->open(path, O_RDONLY);
-
-	while (fd >= 0 && have < TABLE_MAX - 1) {
-		got = plx_sys->read(fd, buf + have, TABLE_MAX - 1 - have);
-		if (got <= 0)
-			break;
-		have += got;
-	}
-	if (fd >= 0)
-		plx_sys->close(fd);
-	buf[have] = '\0';
-}
-
 int inventory_block(struct inventory *inv)
 {
-	struct found *found = plx_sys->alloc(sizeof(*found));
+	struct block block;
 	int err;
 
-	if (!found)
-		return -ENOMEM;
-	read_table("/proc/self/mountinfo", found->block.mounts);
-	read_table("/proc/swaps", found->block.swaps);
-	err = inventory_each(inv, "block", add_found, found);
-	plx_sys->free(found);
+	block.mounts = file_read("/proc/self/mountinfo", NULL);
+	block.swaps = file_read("/proc/swaps", NULL);
+	err = inventory_each(inv, "block", add_found, &block);
+	plx_sys->free(block.mounts);
+	plx_sys->free(block.swaps);
 	return err;
 }

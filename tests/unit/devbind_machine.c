@@ -13,6 +13,7 @@
 
 #include "bind.h"
 #include "devbind_machine.h"
+#include "grant.h"
 #include "status.h"
 #include "sys.h"
 #include "why.h"
@@ -364,6 +365,7 @@ static enum exit_code run(FILE *out, const struct options *options)
 	case COMMAND_BIND: code = bind_run(options, &inv); break;
 	case COMMAND_UNBIND: code = unbind_run(options, &inv); break;
 	case COMMAND_RESTORE: code = restore_run(options, &inv); break;
+	case COMMAND_GRANT: code = grant_run(options, &inv); break;
 	case COMMAND_WHY: code = why_run(out, options, &inv); break;
 	case COMMAND_DOCTOR: code = doctor_run(out, options); break;
 	default:

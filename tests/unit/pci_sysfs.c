@@ -109,6 +109,20 @@ static int fake_unlink(const char *path)
 	return fails() ? -1 : unlink(moved(path, buf));
 }
 
+static int fake_chown(const char *path, uid_t uid, gid_t gid)
+{
+	char buf[MOVED_MAX];
+
+	return fails() ? -1 : chown(moved(path, buf), uid, gid);
+}
+
+static int fake_chmod(const char *path, mode_t mode)
+{
+	char buf[MOVED_MAX];
+
+	return fails() ? -1 : chmod(moved(path, buf), mode);
+}
+
 static int fake_flock(int fd, int operation)
 {
 	return fails() ? -1 : plx_sys_kernel.flock(fd, operation);
@@ -213,6 +227,8 @@ static const struct plx_sys fake = {
 	.access = fake_access,
 	.mkdir = fake_mkdir,
 	.unlink = fake_unlink,
+	.chown = fake_chown,
+	.chmod = fake_chmod,
 	.flock = fake_flock,
 	.socket = fake_socket,
 	.recvmsg = fake_recvmsg,
@@ -356,6 +372,13 @@ void pci_sysfs_remove(const char *path)
 	char buf[MOVED_MAX];
 
 	unlink(moved(path, buf));
+}
+
+void pci_sysfs_stat(const char *path, struct stat *st)
+{
+	char buf[MOVED_MAX];
+
+	assert_int_equal(lstat(moved(path, buf), st), 0);
 }
 
 bool pci_sysfs_exists(const char *path)

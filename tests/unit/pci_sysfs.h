@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <cmocka.h>
@@ -44,6 +45,8 @@ void pci_sysfs_file(const char *path, const char *text);
 void pci_sysfs_link(const char *path, const char *target);
 void pci_sysfs_remove(const char *path); /* a file or a link, if it is there */
 bool pci_sysfs_exists(const char *path); /* links are not followed */
+
+void pci_sysfs_stat(const char *path, struct stat *st);
 
 /* What a file holds, without the last newline; "" if there is none. Good until the next call. */
 const char *pci_sysfs_text(const char *path);

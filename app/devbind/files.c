@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <pollux/log.h>
+
+#include "files.h"
+#include "sys.h"
+
+#define PATH_LEN 160
+
+char *file_read(const char *path, size_t *len)
+{
+	int fd = plx_sys->open(path, O_RDONLY);
+	size_t have = 0;
+	ssize_t got = 1;
+	char *text;
+
+	if (fd < 0)
+		return NULL;
+	text = plx_sys->alloc(FILE_MAX + 1);
+	while (text && got > 0 && have < FILE_MAX) {
+		got = plx_sys->read(fd, text + have, FILE_MAX - have);
+		if (got > 0)
+			have += (size_t)got;
+	}
+	plx_sys->close(fd);
+	if (text && len)
+		*len = have;
+	return text;
+}
+
+int file_make_folders(const char *path)
+{
+	char folder[PATH_LEN];
+	const char *slash = path;
+
+	while ((slash = strchr(slash + 1, '/'))) {
+		snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path), path);
+		if (plx_sys->mkdir(folder, 0755) && errno != EEXIST)
+			return -errno;
+	}
+	return 0;
+}
+
+int file_make(const char *path, const char *text)
+{
+	int err = file_make_folders(path), fd;
+
+	if (!err) {
+		fd = plx_sys->open(path, O_WRONLY | O_CREAT);
+		err = fd < 0 ? -errno : 0;
+		if (fd >= 0)
+			plx_sys->close(fd);
+	}
+	err = err ? err : plx_sys_write_text(path, text);
+	if (err)
+		plx_err("%s can't be written: %s", path, strerror(-err));
+	return err;
+}
+
+int file_remove(const char *path)
+{
+	int err = plx_sys->unlink(path) && errno != ENOENT ? -errno : 0;
+
+	if (err)
+		plx_err("%s can't be removed: %s", path, strerror(-err));
+	return err;
+}
+
+int each_hugetlbfs(int (*fn)(void *ctx, const char *where, const char *size), void *ctx)
+{
+	char *text = file_read("/proc/mounts", NULL), *rest = text, *line, *size;
+	char where[160], type[32], options[200];
+	int err = 0;
+
+	while (!err && rest && (line = strsep(&rest, "\n"))) {
+		if (sscanf(line, "%*s %159s %31s %199s", where, type, options) != 3 ||
+		    strcmp(type, "hugetlbfs"))
+			continue;
+		size = strstr(options, "pagesize=");
+		if (size)
+			size[strcspn(size, ",")] = '\0';
+		err = fn(ctx, where, size ? size : "");
+	}
+	plx_sys->free(text);
+	return err;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Files read and written whole, through the seam. */
+#ifndef DEVBIND_FILES_H
+#define DEVBIND_FILES_H
+
+#include <stddef.h>
+
+#define FILE_MAX (1 << 20) /* what is longer is cut off */
+
+/*
+ * The contents, with a NUL behind them; to be given back with plx_sys->free(). NULL: it can't be
+ * read, or there is no memory. len may be NULL.
+ */
+char *file_read(const char *path, size_t *len);
+
+/* Makes a file with these contents, and the folders above it. 0 or -errno with a line logged. */
+int file_make(const char *path, const char *text);
+
+/* The folders above a path. 0 or -errno. */
+int file_make_folders(const char *path);
+
+/* Removes a file if it is there. 0 or -errno with a line logged. */
+int file_remove(const char *path);
+
+/*
+ * Calls fn for every mount of hugetlbfs with where it is and its "pagesize=..." ("" if it has
+ * none). Stops at an error of fn's.
+ */
+int each_hugetlbfs(int (*fn)(void *ctx, const char *where, const char *size), void *ctx);
+
+#endif
