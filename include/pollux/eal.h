@@ -29,7 +29,9 @@ extern "C" {
  * supported: -ENOTSUP.
  *
  * Returns the number of arguments that EAL consumed, as rte_eal_init() does, or -errno with the
- * reason logged. Once a process: -EALREADY.
+ * reason logged: -EINVAL for an option that EAL doesn't have or a value that it refuses. What is no
+ * option is left behind, in front of the program's own. While EAL starts, nothing can be written to
+ * standard output. Once a process: -EALREADY.
  */
 int plx_eal_init(int argc, char **argv, const struct plx_policy *policy, struct plx_ioas **ioas);
 

@@ -25,6 +25,7 @@
 enum option_id {
 	OPT_OTHER = 256, /* above the short options */
 	OPT_DEVICES,
+	OPT_HELP,
 	OPT_HUGE_DIR,
 	OPT_HUGE_UNLINK,
 	OPT_IOVA_MODE,
@@ -34,9 +35,9 @@ enum option_id {
 	OPT_SOCKET_MEM,
 };
 
-#define SHORT_OPTIONS "a:b:c:s:d:hl:S:m:n:r:v"
+#define SHORT_OPTIONS ":a:b:c:s:d:hl:S:m:n:r:v"
 
-/* Those that matter here, and those with a value: it must not be taken for an option. */
+/* All that EAL has, for what it doesn't know it answers with a page of its own. */
 static const struct option long_options[] = {
 	{ "allow", required_argument, NULL, OPT_DEVICES },
 	{ "base-virtaddr", required_argument, NULL, OPT_OTHER },
@@ -44,20 +45,29 @@ static const struct option long_options[] = {
 	{ "create-uio-dev", no_argument, NULL, OPT_DEVICES },
 	{ "file-prefix", required_argument, NULL, OPT_OTHER },
 	{ "force-max-simd-bitwidth", required_argument, NULL, OPT_OTHER },
+	{ "help", no_argument, NULL, OPT_HELP },
 	{ "huge-dir", required_argument, NULL, OPT_HUGE_DIR },
 	{ "huge-unlink", optional_argument, NULL, OPT_HUGE_UNLINK },
 	{ "huge-worker-stack", optional_argument, NULL, OPT_OTHER },
+	{ "in-memory", no_argument, NULL, OPT_OTHER },
 	{ "iova-mode", required_argument, NULL, OPT_IOVA_MODE },
 	{ "lcores", required_argument, NULL, OPT_OTHER },
 	{ "legacy-mem", no_argument, NULL, OPT_LEGACY_MEM },
 	{ "log-level", required_argument, NULL, OPT_OTHER },
 	{ "main-lcore", required_argument, NULL, OPT_OTHER },
+	{ "match-allocations", no_argument, NULL, OPT_OTHER },
 	{ "mbuf-pool-ops-name", required_argument, NULL, OPT_OTHER },
+	{ "no-hpet", no_argument, NULL, OPT_OTHER },
 	{ "no-huge", no_argument, NULL, OPT_NO_HUGE },
+	{ "no-pci", no_argument, NULL, OPT_OTHER },
+	{ "no-shconf", no_argument, NULL, OPT_OTHER },
+	{ "no-telemetry", no_argument, NULL, OPT_OTHER },
 	{ "proc-type", required_argument, NULL, OPT_PROC_TYPE },
+	{ "single-file-segments", no_argument, NULL, OPT_OTHER },
 	{ "socket-limit", required_argument, NULL, OPT_OTHER },
 	{ "socket-mem", required_argument, NULL, OPT_SOCKET_MEM },
 	{ "syslog", required_argument, NULL, OPT_OTHER },
+	{ "telemetry", no_argument, NULL, OPT_OTHER },
 	{ "trace", required_argument, NULL, OPT_OTHER },
 	{ "trace-bufsz", required_argument, NULL, OPT_OTHER },
 	{ "trace-dir", required_argument, NULL, OPT_OTHER },
@@ -65,6 +75,7 @@ static const struct option long_options[] = {
 	{ "vdev", required_argument, NULL, OPT_OTHER },
 	{ "vfio-intr", required_argument, NULL, OPT_DEVICES },
 	{ "vfio-vf-token", required_argument, NULL, OPT_DEVICES },
+	{ "vmware-tsc-map", no_argument, NULL, OPT_OTHER },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -88,6 +99,12 @@ static int look_at(int opt, const char *name, const char *value, enum plx_addr_p
 		plx_err("EAL option %s: devices are not EAL's: -a, -b and --vfio-vf-token belong "
 			"to "
 			"the PCI bus (plx_pci_scan())",
+			name);
+		return -EINVAL;
+	case 'h':
+	case OPT_HELP:
+		plx_err("EAL option %s: EAL's help is about devices, too, and would mislead: see "
+			"the program's own",
 			name);
 		return -EINVAL;
 	case OPT_IOVA_MODE:
@@ -118,8 +135,27 @@ static int look_at(int opt, const char *name, const char *value, enum plx_addr_p
 	case OPT_HUGE_DIR: asked->huge_dir = true; return 0;
 	case OPT_HUGE_UNLINK: asked->huge_unlink = true; return 0;
 	case OPT_LEGACY_MEM: asked->legacy_mem = true; return 0;
-	default: return 0; /* also what EAL will refuse, in its own words */
+	default: return 0;
 	}
+}
+
+/* getopt_long() stumbled: at what, optopt tells. */
+static int refuse(int opt, const char *arg)
+{
+	char letter[] = { '-', (char)optopt, '\0' };
+
+	/* A bundle of letters is still being read when one of it is wrong. */
+	if (optopt > 0 && optopt < OPT_OTHER)
+		arg = letter;
+	if (opt == ':')
+		plx_err("EAL option '%s' wants a value", arg);
+	else if (optopt >= OPT_OTHER)
+		plx_err("EAL option '%s' takes no value", arg);
+	else
+		plx_err("'%s' is no option of EAL's, or short for several; a program's own go "
+			"after --",
+			arg);
+	return -EINVAL;
 }
 
 /* Reads a copy of the arguments: getopt_long() sorts them as it goes. */
@@ -137,7 +173,8 @@ static int read_user(int argc, char **argv, enum plx_addr_policy addr, struct as
 			snprintf(name, sizeof(name), "-%c", opt);
 		else
 			snprintf(name, sizeof(name), "--%s", long_options[at].name);
-		err = look_at(opt, name, optarg, addr, asked);
+		err = opt == ':' || opt == '?' ? refuse(opt, argv[optind - 1])
+					       : look_at(opt, name, optarg, addr, asked);
 	}
 	optind = old_optind;
 	opterr = old_opterr;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Start-up and clean-up of EAL around an address space. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -40,14 +42,43 @@ static bool hugepages_free(void)
 	return false;
 }
 
-/* EAL's most common reason to fail, in words that help. */
+/*
+ * A value that EAL refuses it answers with its usage on standard output, which is the program's,
+ * and with options in it that are not for here. So that goes nowhere; its log lines go to stderr.
+ */
+static int quiet_begin(void)
+{
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC), saved;
+
+	fflush(stdout);
+	saved = null < 0 ? -1 : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (saved >= 0)
+		dup2(null, STDOUT_FILENO);
+	if (null >= 0)
+		close(null);
+	return saved;
+}
+
+static void quiet_end(int saved)
+{
+	if (saved < 0)
+		return;
+	fflush(stdout);
+	dup2(saved, STDOUT_FILENO);
+	close(saved);
+}
+
+/* EAL's most common reasons to fail, in words that help. */
 static void explain_failure(const struct plx_eal_args *args, int err)
 {
 	size_t size = plx_hugepage_size();
 	struct plx_hugepages pages;
 
-	if (!args->no_huge && size && !plx_hugepages_query(size, PLX_NODE_ANY, &pages) &&
-	    !pages.free)
+	if (err == -EINVAL)
+		plx_err("EAL didn't start: it refuses the value of an option, its own line above "
+			"says which");
+	else if (!args->no_huge && size && !plx_hugepages_query(size, PLX_NODE_ANY, &pages) &&
+		 !pages.free)
 		plx_err("EAL didn't start: it needs hugepages, and none of %llu of %zu KiB is "
 			"free: "
 			"echo %llu > /sys/kernel/mm/hugepages/hugepages-%zukB/nr_hugepages",
@@ -61,7 +92,7 @@ static void explain_failure(const struct plx_eal_args *args, int err)
 static int start_eal(int argc, char **argv, const struct plx_policy *policy, bool *static_memory)
 {
 	struct plx_eal_args args;
-	int consumed, err;
+	int consumed, saved, err;
 
 	err = plx_eal_args_build(argc, argv, policy->addr, policy->any_pages && !hugepages_free(),
 				 &args);
@@ -73,7 +104,9 @@ static int start_eal(int argc, char **argv, const struct plx_policy *policy, boo
 	*static_memory = args.static_memory;
 	state = EAL_OVER; /* EAL doesn't read arguments a second time, whatever comes of it */
 	rte_errno = 0;
+	saved = quiet_begin();
 	consumed = rte_eal_init(args.argc, args.argv);
+	quiet_end(saved);
 	if (consumed < 0) {
 		err = rte_errno ? -rte_errno : -EINVAL;
 		explain_failure(&args, err);

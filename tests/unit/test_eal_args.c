@@ -150,16 +150,51 @@ static void devices_are_the_bus(void **state)
 	refused(PLX_ADDR_VA, "prog --vfio-intr msi", -EINVAL, "EAL option --vfio-intr");
 }
 
-/* A value that looks like an option is a value, and what isn't known is left to EAL. */
+/* A value that looks like an option is a value. */
 static void values(void **state)
 {
 	(void)state;
 	assert_built(PLX_ADDR_VA, "prog --file-prefix -a -l --no-huge --syslog --allow",
 		     "prog --no-pci --iova-mode=va --match-allocations --single-file-segments "
 		     "--in-memory --file-prefix -a -l --no-huge --syslog --allow");
-	assert_built(PLX_ADDR_VA, "prog --what-is-this -Z",
-		     "prog --no-pci --iova-mode=va --match-allocations --single-file-segments "
-		     "--in-memory --what-is-this -Z");
+}
+
+/* Every option that EAL 22.11 has (lib/eal/common/eal_options.h) and that isn't refused here. */
+static void known(void **state)
+{
+	(void)state;
+	assert_int_equal(build(PLX_ADDR_VA,
+			       "prog -c 1 -s 1 -d x -l 0 -S x -m 1 -n 1 -r 1 -v "
+			       "--base-virtaddr=x --file-prefix=x --force-max-simd-bitwidth=x "
+			       "--huge-dir=x --huge-unlink --huge-worker-stack --in-memory "
+			       "--iova-mode=va --lcores=x --legacy-mem --log-level=x "),
+			 0);
+	plx_eal_args_free(&args);
+	assert_int_equal(
+		build(PLX_ADDR_VA,
+		      "prog --main-lcore=x --match-allocations --mbuf-pool-ops-name=x --no-hpet "
+		      "--no-huge --no-pci --no-shconf --no-telemetry --proc-type=primary "
+		      "--single-file-segments --socket-limit=x --socket-mem=x --syslog=x "
+		      "--telemetry --trace=x --trace-bufsz=x --trace-dir=x --trace-mode=x "
+		      "--vdev=x --vmware-tsc-map"),
+		0);
+	plx_eal_args_free(&args);
+}
+
+/* To each of these EAL would answer with its usage. */
+static void unknown(void **state)
+{
+	(void)state;
+	refused(PLX_ADDR_VA, "prog -l 0 --bogus", -EINVAL, "'--bogus' is no option of EAL's");
+	refused(PLX_ADDR_VA, "prog --forward-mode=io x", -EINVAL, "a program's own go after --");
+	refused(PLX_ADDR_VA, "prog --vfio-mod cdev", -EINVAL, "'--vfio-mod' is no option");
+	refused(PLX_ADDR_VA, "prog --no-h", -EINVAL, "'--no-h' is no option of EAL's, or short");
+	refused(PLX_ADDR_VA, "prog -vZ", -EINVAL, "'-Z' is no option");
+	refused(PLX_ADDR_VA, "prog --no-huge=1", -EINVAL, "'--no-huge=1' takes no value");
+	refused(PLX_ADDR_VA, "prog -v -l", -EINVAL, "'-l' wants a value");
+	refused(PLX_ADDR_VA, "prog --lcores", -EINVAL, "'--lcores' wants a value");
+	refused(PLX_ADDR_VA, "prog -h", -EINVAL, "EAL option -h: EAL's help");
+	refused(PLX_ADDR_VA, "prog --hel", -EINVAL, "EAL option --help: EAL's help");
 }
 
 static void nothing_to_go_by(void **state)
@@ -221,6 +256,8 @@ int main(void)
 		cmocka_unit_test_setup(contradictions, keep_log),
 		cmocka_unit_test_setup(devices_are_the_bus, keep_log),
 		cmocka_unit_test_setup(values, keep_log),
+		cmocka_unit_test_setup(known, keep_log),
+		cmocka_unit_test_setup(unknown, keep_log),
 		cmocka_unit_test_setup(nothing_to_go_by, keep_log),
 		cmocka_unit_test_setup(getopt_state, keep_log),
 		cmocka_unit_test_setup(returned, keep_log),

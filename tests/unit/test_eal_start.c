@@ -92,8 +92,16 @@ static int bad_arguments_body(void)
 	struct plx_ioas *ioas;
 
 	CHECK(start(PLX_ADDR_VA, "-a 0000:01:00.0", &ioas) == -EINVAL);
-	/* That was not the one start of the process; this is. */
-	CHECK(start(PLX_ADDR_VA, "--no-huge --no-such-option", &ioas) == -EINVAL);
+	CHECK(start(PLX_ADDR_VA, "--no-such-option", &ioas) == -EINVAL);
+	/* Those were not the one start of the process; this is. The cause named is the one. */
+	CHECK(start(PLX_ADDR_VA, "--log-level=none:such", &ioas) == -EINVAL);
+	CHECK(said("EAL didn't start: it refuses the value of an option"));
+	CHECK(!said("needs hugepages"));
+	/* EAL's usage went nowhere, and standard output is back. */
+	CHECK(!said("Usage: "));
+	puts("after EAL");
+	fflush(stdout);
+	CHECK(said("after EAL"));
 	CHECK(start(PLX_ADDR_VA, no_huge, &ioas) == -EALREADY);
 	return 0;
 }
