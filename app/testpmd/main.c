@@ -151,7 +151,20 @@ static enum exit_code with_ports(const struct options *opts, struct plx_pci_bus 
 	return code;
 }
 
-static enum exit_code with_bus(int argc, char **argv, const struct options *opts,
+/*
+ * EAL leaves what it didn't take in front of our own options: an argument without an option, say
+ * one of ours before the "--".
+ */
+static bool astray(int count, char **argv, int own)
+{
+	if (count <= own)
+		return false;
+	plx_err("'%s' is no option; program options go after --", argv[1]);
+	return true;
+}
+
+/* own: how many arguments there are after "--". */
+static enum exit_code with_bus(int argc, char **argv, int own, const struct options *opts,
 			       struct plx_pci_bus *bus)
 {
 	enum exit_code code = EXIT_NO_PORT;
@@ -168,11 +181,16 @@ static enum exit_code with_bus(int argc, char **argv, const struct options *opts
 		plx_pci_cleanup(bus);
 		return ret == -EINVAL ? EXIT_USAGE : EXIT_RUNTIME;
 	}
+	if (astray(argc - 1 - ret, argv + ret, own)) {
+		code = EXIT_USAGE;
+		goto cleanup;
+	}
 	ret = plx_pci_probe(bus, ioas);
 	if (ret == 0)
 		plx_err("no port: no network card that a driver knows is bound to vfio-pci");
 	else if (ret > 0)
 		code = with_ports(opts, bus, &policy);
+cleanup:
 	plx_pci_cleanup(bus);
 	if (plx_eal_cleanup() && code == EXIT_OK)
 		code = EXIT_RUNTIME;
@@ -188,21 +206,21 @@ static int index_of(int argc, char **argv, const char *what)
 	return i;
 }
 
-int main(int argc, char **argv)
+static enum exit_code testpmd(int argc, char **argv)
 {
 	struct plx_pci_bus *bus;
 	struct options opts;
 	enum exit_code code;
-	int own, ret;
+	int at, own, ret;
 
 	if (index_of(argc, argv, "--help") < argc || index_of(argc, argv, "-h") < argc) {
 		usage(stdout);
 		return EXIT_OK;
 	}
 	/* Ours are read first: a typing error shouldn't cost a start of EAL. */
-	own = index_of(argc, argv, "--");
-	ret = own < argc ? options_parse(argc - own, argv + own, &opts)
-			 : options_parse(1, argv, &opts);
+	at = index_of(argc, argv, "--");
+	own = at < argc ? argc - at - 1 : 0;
+	ret = options_parse(own + 1, argv + argc - own - 1, &opts);
 	if (ret)
 		return EXIT_USAGE;
 	ret = plx_pci_scan(&argc, argv, &bus);
@@ -212,7 +230,23 @@ int main(int argc, char **argv)
 		plx_pci_cleanup(bus);
 		return EXIT_RUNTIME;
 	}
-	code = with_bus(argc, argv, &opts, bus);
+	code = with_bus(argc, argv, own, &opts, bus);
 	control_cleanup();
 	return code;
+}
+
+/* Writes fail when the disk is full, some of them only now: results that are lost are no success. */
+static bool output_lost(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return false;
+	plx_err("standard output could not be written to: the report is not complete");
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	enum exit_code code = testpmd(argc, argv);
+
+	return output_lost() && code == EXIT_OK ? EXIT_RUNTIME : code;
 }
