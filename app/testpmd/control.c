@@ -12,30 +12,28 @@
 #include "control.h"
 
 int control_stop_wanted;
-static int failed;
-static int wake_fd = -1;
+static int wake_fd = -1, watched_fd = -1;
 
-void control_stop(void)
+void control_wake(void)
 {
 	int err = errno;
 	uint64_t one = 1;
 
-	__atomic_store_n(&control_stop_wanted, 1, __ATOMIC_RELAXED);
 	/* The counter can only be full if it has been rung before. */
 	if (write(wake_fd, &one, sizeof(one)) < 0)
 		errno = err;
 	errno = err;
 }
 
-void control_fail(void)
+void control_stop(void)
 {
-	__atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
-	control_stop();
+	__atomic_store_n(&control_stop_wanted, 1, __ATOMIC_RELAXED);
+	control_wake();
 }
 
-bool control_failed(void)
+void control_watch(int fd)
 {
-	return __atomic_load_n(&failed, __ATOMIC_RELAXED);
+	watched_fd = fd;
 }
 
 static void on_signal(int signum)
@@ -69,10 +67,14 @@ void control_cleanup(void)
 
 bool control_sleep(int milliseconds)
 {
-	struct pollfd wake = { .fd = wake_fd, .events = POLLIN };
+	struct pollfd fds[] = { { .fd = wake_fd, .events = POLLIN },
+				{ .fd = watched_fd, .events = POLLIN } };
+	uint64_t count;
 
 	/* A signal that asks for the end makes the descriptor readable: poll again says so. */
-	while (!control_stopping() && poll(&wake, 1, milliseconds) < 0 && errno == EINTR)
+	while (!control_stopping() && poll(fds, 2, milliseconds) < 0 && errno == EINTR)
 		continue;
+	if (fds[0].revents && read(wake_fd, &count, sizeof(count)) < 0)
+		plx_debug("woken by nobody");
 	return control_stopping();
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Ending: by a signal, a limit reached, or something that went wrong while forwarding. */
+/* Ending, by a signal or a limit reached, and being woken for what happens meanwhile. */
 #ifndef TESTPMD_CONTROL_H
 #define TESTPMD_CONTROL_H
 
@@ -14,17 +14,18 @@ void control_cleanup(void);
 /* Asks for the end. Any thread, signal handlers too. */
 void control_stop(void);
 
-/* The same, and the process is to exit with EXIT_RUNTIME. */
-void control_fail(void);
-bool control_failed(void);
+/* Ends a control_sleep() early. Any thread. */
+void control_wake(void);
+
+/* The same whenever the descriptor is readable; -1: no descriptor. */
+void control_watch(int fd);
 
 static inline bool control_stopping(void)
 {
 	return __atomic_load_n(&control_stop_wanted, __ATOMIC_RELAXED);
 }
 
-/* Sleeps until the end is asked for or the time is over. Returns which: true, the end.
- */
+/* Sleeps until woken, or the time is over. Returns whether the end is asked for. One thread. */
 bool control_sleep(int milliseconds);
 
 #endif

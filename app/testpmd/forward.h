@@ -30,14 +30,16 @@ enum engine_kind {
 	ENGINE_VERIFIES, /* makes packets and checks that they come back */
 };
 
+typedef void stream_fn(struct stream *s);
+
 struct engine {
 	const char *name;
 	enum engine_kind kind;
 	bool own_port; /* sends on the port it receives on, whatever the topology */
 	int (*begin)(struct stream *s, const struct options *opts); /* may be NULL */
-	void (*burst)(struct stream *s);
-	void (*burst_captured)(struct stream *s);
-	void (*end)(struct stream *s); /* may be NULL; undoes begin */
+	stream_fn *burst;
+	stream_fn *burst_captured;
+	stream_fn *end; /* may be NULL; undoes begin */
 };
 
 extern const struct engine engine_io, engine_mac, engine_macswap, engine_rxonly, engine_txonly,
@@ -53,7 +55,7 @@ const struct engine *engine_find(const char *name, size_t len);
 
 struct stream {
 	/* Read by every burst. */
-	void (*run)(struct stream *s); /* the engine's burst function, plain or captured */
+	stream_fn *run; /* the engine's burst function, plain or captured; atomic */
 	uint16_t rx_port, rx_queue;
 	uint16_t tx_port, tx_queue;
 	uint16_t burst;
@@ -79,6 +81,7 @@ struct stream {
 	const uint64_t *counted; /* what --packets goes by; NULL: nothing of this stream */
 	unsigned lcore;
 	struct rte_ether_addr mac; /* of tx_port */
+	bool parked;		   /* atomic: see streams_park() */
 } __rte_cache_aligned;
 
 /* Compiles the inline body NAME twice. */

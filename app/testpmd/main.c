@@ -24,6 +24,7 @@
 #include <pollux/pci.h>
 
 #include "control.h"
+#include "hotplug.h"
 #include "report.h"
 
 static double now(void)
@@ -41,17 +42,19 @@ static int until(double moment)
 }
 
 /* Until a limit is reached or somebody asks for the end. */
-static void control(FILE *out, const struct run *run)
+static void control(FILE *out, const struct run *run, struct hotplug *hotplug)
 {
 	const struct options *opts = run->opts;
 	struct period period = { 0 };
 	double last = now();
 	double end = opts->seconds ? last + (double)opts->seconds : HUGE_VAL;
 	double next = opts->stats_period ? last + opts->stats_period : HUGE_VAL;
+	double again = now() + hotplug_step(hotplug);
 
-	while (now() < end && !control_sleep(until(RTE_MIN(end, next)))) {
+	while (now() < end && !control_sleep(until(RTE_MIN(RTE_MIN(end, next), again)))) {
 		double at = now();
 
+		again = at + hotplug_step(hotplug);
 		if (at < next)
 			continue;
 		report_period(out, run, &period, at - last);
@@ -64,25 +67,28 @@ static void control(FILE *out, const struct run *run)
 struct control_args {
 	FILE *out;
 	const struct run *run;
+	struct hotplug *hotplug;
 };
 
 static void *control_thread(void *arg)
 {
 	const struct control_args *args = arg;
 
-	control(args->out, args->run);
+	control(args->out, args->run, args->hotplug);
 	return NULL;
 }
 
-static int forward(FILE *out, struct run *run, struct ports *ports, struct streams *streams)
+static int forward(FILE *out, struct run *run, struct hotplug *hotplug)
 {
-	struct control_args args = { .out = out, .run = run };
+	struct control_args args = { .out = out, .run = run, .hotplug = hotplug };
+	struct streams *streams = hotplug->streams;
+	struct ports *ports = hotplug->ports;
 	uint64_t sent[PLX_MAX_ETHPORTS];
 	double start = now();
 	pthread_t thread;
 
 	if (streams_launch(streams)) {
-		control(out, run);
+		control(out, run, hotplug);
 	} else {
 		int ret = rte_ctrl_thread_create(&thread, "control", NULL, control_thread, &args);
 
@@ -102,12 +108,13 @@ static int forward(FILE *out, struct run *run, struct ports *ports, struct strea
 }
 
 static enum exit_code run_ports(const struct options *opts, struct ports *ports,
-				const struct plx_policy *policy)
+				struct plx_pci_bus *bus, const struct plx_policy *policy)
 {
 	FILE *out = opts->json ? stderr : stdout;
 	enum exit_code code = EXIT_OK;
 	struct streams streams;
 	struct run run = { .opts = opts, .ports = ports, .streams = &streams, .policy = policy };
+	struct hotplug hotplug = { .bus = bus, .ports = ports, .streams = &streams, .opts = opts };
 	int ret = streams_create(&streams, ports, opts);
 
 	if (ret)
@@ -116,11 +123,12 @@ static enum exit_code run_ports(const struct options *opts, struct ports *ports,
 		streams_destroy(&streams);
 		return EXIT_RUNTIME;
 	}
+	hotplug_begin(&hotplug);
 	ports_wait_for_links(ports, opts);
 	ports_flush(ports, opts);
 	ports_mark(ports);
 	report_start(out, &run);
-	if (forward(out, &run, ports, &streams))
+	if (forward(out, &run, &hotplug))
 		code = EXIT_RUNTIME;
 	else
 		report_end(out, &run);
@@ -128,8 +136,9 @@ static enum exit_code run_ports(const struct options *opts, struct ports *ports,
 		report_json(stdout, &run);
 	if (code == EXIT_OK && report_verify_failed(&streams))
 		code = EXIT_VERIFY;
-	if (capture_close() || control_failed())
+	if (capture_close() || ports_missing(ports))
 		code = EXIT_RUNTIME;
+	hotplug_end(&hotplug);
 	streams_destroy(&streams);
 	return code;
 }
@@ -146,7 +155,7 @@ static enum exit_code with_ports(const struct options *opts, struct plx_pci_bus 
 		return EXIT_NO_PORT;
 	if (ret)
 		return ret == -EINVAL ? EXIT_USAGE : EXIT_RUNTIME;
-	code = run_ports(opts, &ports, policy);
+	code = run_ports(opts, &ports, bus, policy);
 	ports_close(&ports);
 	return code;
 }

@@ -38,18 +38,28 @@ static const char *access_mode(struct plx_pci_bus *bus, const char *name)
 	return "-";
 }
 
-static int on_event(uint16_t id, enum rte_eth_event_type type, void *arg, void *ret)
+static int on_link(uint16_t id, enum rte_eth_event_type type, void *arg, void *ret)
 {
 	struct rte_eth_link link;
 
+	(void)type;
 	(void)arg;
 	(void)ret;
-	if (type == RTE_ETH_EVENT_INTR_RMV) {
-		plx_err("port %u: the device was taken away", id);
-		control_fail();
-	} else if (plx_eth_link_get_nowait(id, &link) == 0) {
+	if (plx_eth_link_get_nowait(id, &link) == 0)
 		plx_notice("port %u: link %s", id, link.link_status ? "up" : "down");
-	}
+	return 0;
+}
+
+/* Whoever is in control lets go of it: it must not be closed from here. */
+static int on_removal(uint16_t id, enum rte_eth_event_type type, void *arg, void *ret)
+{
+	struct port *port = arg;
+
+	(void)id;
+	(void)type;
+	(void)ret;
+	__atomic_store_n(&port->going, true, __ATOMIC_RELEASE);
+	control_wake();
 	return 0;
 }
 
@@ -193,9 +203,9 @@ static int configure(struct port *port, const struct options *opts, bool one_poo
 	if (ret)
 		return ret;
 	if (conf.intr_conf.lsc)
-		plx_eth_dev_callback_register(port->id, RTE_ETH_EVENT_INTR_LSC, on_event, NULL);
+		plx_eth_dev_callback_register(port->id, RTE_ETH_EVENT_INTR_LSC, on_link, NULL);
 	if (conf.intr_conf.rmv)
-		plx_eth_dev_callback_register(port->id, RTE_ETH_EVENT_INTR_RMV, on_event, NULL);
+		plx_eth_dev_callback_register(port->id, RTE_ETH_EVENT_INTR_RMV, on_removal, port);
 	ret = start(port);
 	if (ret == 0)
 		plx_eth_dev_get_mtu(port->id, &port->mtu);
@@ -302,22 +312,78 @@ int ports_open(struct ports *ports, struct plx_pci_bus *bus, const struct option
 		return -ENODEV;
 	}
 	ret = make_pools(ports, opts, &pools);
+	ports->one_pool = pools == 1;
 	for (unsigned i = 0; i < ports->count && ret == 0; i++)
-		ret = configure(&ports->port[i], opts, pools == 1);
+		ret = configure(&ports->port[i], opts, ports->one_pool);
 	if (ret)
 		ports_close(ports);
 	return ret;
 }
 
+static void close_port(const struct port *port)
+{
+	plx_eth_dev_stop(port->id);
+	plx_eth_dev_close(port->id);
+}
+
+void port_leave(struct port *port)
+{
+	struct rte_eth_stats counted;
+
+	port_stats(port, &counted);
+	port->kept = counted;
+	memset(&port->before, 0, sizeof(port->before));
+	close_port(port);
+	port->away = true;
+	port->removals++;
+}
+
+int port_return(struct port *port, const struct ports *ports, struct plx_pci_bus *bus,
+		const struct options *opts)
+{
+	struct rte_ether_addr mac;
+	uint16_t id;
+	int ret = plx_eth_dev_get_port_by_name(port->name, &id);
+
+	/* Numbers are kept for those who come back: streams and options go by them. */
+	if (ret || id != port->id) {
+		plx_err("port %u: %s is back, but not as that port", port->id, port->name);
+		return ret ? ret : -EEXIST;
+	}
+	__atomic_store_n(&port->going, false, __ATOMIC_RELEASE);
+	/* Another card in the same slot takes the address that peers know. */
+	if (plx_eth_macaddr_get(id, &mac) == 0 && !rte_is_same_ether_addr(&mac, &port->mac))
+		plx_eth_dev_default_mac_addr_set(id, &port->mac);
+	ret = configure(port, opts, ports->one_pool);
+	if (ret) {
+		close_port(port);
+		return ret;
+	}
+	port->access_mode = access_mode(bus, port->name);
+	port->away = false;
+	return 0;
+}
+
+bool ports_missing(const struct ports *ports)
+{
+	bool missing = false;
+
+	for (unsigned i = 0; i < ports->count; i++) {
+		const struct port *port = &ports->port[i];
+
+		if (!port->away)
+			continue;
+		plx_err("port %u: %s was taken away and is not back", port->id, port->name);
+		missing = true;
+	}
+	return missing;
+}
+
 void ports_close(struct ports *ports)
 {
 	for (unsigned i = 0; i < ports->count; i++) {
-		uint16_t id = ports->port[i].id;
-
-		plx_eth_dev_callback_unregister(id, RTE_ETH_EVENT_INTR_LSC, on_event, NULL);
-		plx_eth_dev_callback_unregister(id, RTE_ETH_EVENT_INTR_RMV, on_event, NULL);
-		plx_eth_dev_stop(id);
-		plx_eth_dev_close(id);
+		if (!ports->port[i].away)
+			close_port(&ports->port[i]);
 	}
 	/* Every port's rings may hold buffers of every pool. */
 	free_pools(ports);
@@ -370,19 +436,20 @@ void ports_mark(struct ports *ports)
 
 void port_stats(const struct port *port, struct rte_eth_stats *stats)
 {
-	const struct rte_eth_stats *before = &port->before;
+	const struct rte_eth_stats *before = &port->before, *kept = &port->kept;
 
-	memset(stats, 0, sizeof(*stats));
-	if (plx_eth_stats_get(port->id, stats))
+	if (port->away || plx_eth_stats_get(port->id, stats)) {
+		*stats = *kept;
 		return;
-	stats->ipackets -= before->ipackets;
-	stats->opackets -= before->opackets;
-	stats->ibytes -= before->ibytes;
-	stats->obytes -= before->obytes;
-	stats->imissed -= before->imissed;
-	stats->ierrors -= before->ierrors;
-	stats->oerrors -= before->oerrors;
-	stats->rx_nombuf -= before->rx_nombuf;
+	}
+	stats->ipackets += kept->ipackets - before->ipackets;
+	stats->opackets += kept->opackets - before->opackets;
+	stats->ibytes += kept->ibytes - before->ibytes;
+	stats->obytes += kept->obytes - before->obytes;
+	stats->imissed += kept->imissed - before->imissed;
+	stats->ierrors += kept->ierrors - before->ierrors;
+	stats->oerrors += kept->oerrors - before->oerrors;
+	stats->rx_nombuf += kept->rx_nombuf - before->rx_nombuf;
 }
 
 void ports_settle(const struct ports *ports, const uint64_t *sent)

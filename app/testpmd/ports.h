@@ -22,10 +22,16 @@ struct port {
 	uint16_t mtu;
 	struct rte_mempool *pool;    /* receives into it, packets made for it come from it */
 	struct rte_eth_stats before; /* when forwarding began */
+
+	bool going;		   /* atomic: the device is gone, or asked back */
+	bool away;		   /* closed until the device is back */
+	unsigned removals;	   /* how often it was taken away */
+	struct rte_eth_stats kept; /* what it had counted then */
 };
 
 struct ports {
 	unsigned count;
+	bool one_pool; /* for all of them */
 	struct port port[PLX_MAX_ETHPORTS];
 };
 
@@ -35,6 +41,17 @@ struct ports {
  */
 int ports_open(struct ports *ports, struct plx_pci_bus *bus, const struct options *opts);
 void ports_close(struct ports *ports);
+
+/*
+ * Closes one port, a stopped one, and keeps what it counted; sets it up as it was and starts it,
+ * when its device has been taken back. 0 or -errno, logged.
+ */
+void port_leave(struct port *port);
+int port_return(struct port *port, const struct ports *ports, struct plx_pci_bus *bus,
+		const struct options *opts);
+
+/* Whether a port is missing. Logged, a line for each. */
+bool ports_missing(const struct ports *ports);
 
 /* Waits up to 9 s for links, then looks at each. */
 void ports_wait_for_links(struct ports *ports, const struct options *opts);
@@ -48,7 +65,7 @@ void ports_mark(struct ports *ports);
 /* Gives the devices up to 100 ms to send what the queues took since ports_mark(). */
 void ports_settle(const struct ports *ports, const uint64_t *sent);
 
-/* The counters since ports_mark(). A port that doesn't answer counts nothing. */
+/* The counters since ports_mark(). A port that doesn't answer counts no more than it had. */
 void port_stats(const struct port *port, struct rte_eth_stats *stats);
 
 /* NULL if it isn't in use. */

@@ -191,7 +191,11 @@ void report_end(FILE *out, const struct run *run)
 			"\n  ---------------------- Forward statistics for port %-2u "
 			"----------------------\n",
 			port->id);
-		fprintf(out, "  %s, access mode %s\n", port->name, port->access_mode);
+		fprintf(out, "  %s, access mode %s", port->name, port->access_mode);
+		if (port->removals)
+			fprintf(out, ", taken away %u times%s", port->removals,
+				port->away ? ", not back" : "");
+		fprintf(out, "\n");
 		print_side(out, "RX", stats.ipackets, stats.imissed);
 		if (stats.ierrors || stats.rx_nombuf)
 			fprintf(out, "  RX-error: %-14" PRIu64 "   RX-nombufs: %-14" PRIu64 "\n",

@@ -34,6 +34,8 @@ static struct json_object *port_object(const struct run *run, const struct port 
 	add_count(link, "mbps", port->link.link_status ? port->link.link_speed : 0);
 	json_object_object_add(obj, "link", link);
 	add_count(obj, "mtu", port->mtu);
+	add_count(obj, "removals", port->removals);
+	json_object_object_add(obj, "present", json_object_new_boolean(!port->away));
 	add_count(obj, "rx_packets", stats.ipackets);
 	add_count(obj, "rx_bytes", stats.ibytes);
 	add_count(obj, "rx_missed", stats.imissed);

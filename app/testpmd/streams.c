@@ -33,6 +33,11 @@ static const struct port *peer_of(const struct ports *ports, unsigned index,
 	return &ports->port[peer];
 }
 
+static stream_fn *engine_run(const struct stream *s, const struct options *opts)
+{
+	return opts->pcap ? s->engine->burst_captured : s->engine->burst;
+}
+
 static struct stream *make_stream(const struct port *rx, const struct port *tx, uint16_t queue,
 				  const struct options *opts)
 {
@@ -42,7 +47,7 @@ static struct stream *make_stream(const struct port *rx, const struct port *tx, 
 	if (!s)
 		return NULL;
 	s->engine = engine;
-	s->run = opts->pcap ? engine->burst_captured : engine->burst;
+	s->run = engine_run(s, opts);
 	s->rx_port = rx->id;
 	s->tx_port = tx->id;
 	s->rx_queue = s->tx_queue = queue;
@@ -247,6 +252,11 @@ static void send_first(struct lcore *lcore)
 	}
 }
 
+static inline void run(struct stream *s)
+{
+	__atomic_load_n(&s->run, __ATOMIC_RELAXED)(s);
+}
+
 static void loop(struct lcore *lcore)
 {
 	struct stream **stream = &lcore->all->stream[lcore->first];
@@ -254,7 +264,7 @@ static void loop(struct lcore *lcore)
 
 	while (!control_stopping())
 		for (unsigned i = 0; i < count; i++)
-			stream[i]->run(stream[i]);
+			run(stream[i]);
 }
 
 /* With --packets each lcore publishes its count after a round and looks at the sum of all. */
@@ -267,7 +277,7 @@ static void loop_limited(struct lcore *lcore)
 		uint64_t done = 0;
 
 		for (unsigned i = 0; i < lcore->count; i++) {
-			stream[i]->run(stream[i]);
+			run(stream[i]);
 			if (stream[i]->counted)
 				done += *stream[i]->counted;
 		}
@@ -305,6 +315,50 @@ bool streams_launch(struct streams *streams)
 void streams_forward_here(struct streams *streams)
 {
 	forward(&streams->lcore[0]);
+}
+
+/* In the place of an engine's burst function: that one has returned. */
+static void park(struct stream *s)
+{
+	__atomic_store_n(&s->parked, true, __ATOMIC_RELEASE);
+	rte_pause();
+}
+
+static bool uses(const struct stream *s, uint16_t port)
+{
+	return s->rx_port == port || s->tx_port == port;
+}
+
+bool streams_park(struct streams *streams, uint16_t port)
+{
+	for (unsigned i = 0; i < streams->count; i++) {
+		struct stream *s = streams->stream[i];
+
+		if (!uses(s, port))
+			continue;
+		__atomic_store_n(&s->parked, false, __ATOMIC_RELAXED);
+		__atomic_store_n(&s->run, park, __ATOMIC_RELEASE);
+	}
+	for (unsigned i = 0; i < streams->count; i++) {
+		struct stream *s = streams->stream[i];
+
+		while (uses(s, port) && !__atomic_load_n(&s->parked, __ATOMIC_ACQUIRE)) {
+			if (control_stopping())
+				return false;
+			rte_delay_us_sleep(50);
+		}
+	}
+	return true;
+}
+
+void streams_unpark(struct streams *streams, uint16_t port)
+{
+	for (unsigned i = 0; i < streams->count; i++) {
+		struct stream *s = streams->stream[i];
+
+		if (uses(s, port))
+			__atomic_store_n(&s->run, engine_run(s, streams->opts), __ATOMIC_RELEASE);
+	}
 }
 
 void streams_join(void)

@@ -41,6 +41,14 @@ bool streams_launch(struct streams *streams);
 /* Forwards on the calling lcore, until control_stopping(). */
 void streams_forward_here(struct streams *streams);
 
+/*
+ * Keeps the streams that use a port, either way, from its queues: when it returns true none is in a
+ * burst, and none will be until streams_unpark(). False: forwarding ends, streams may be anywhere
+ * until streams_join().
+ */
+bool streams_park(struct streams *streams, uint16_t port);
+void streams_unpark(struct streams *streams, uint16_t port);
+
 /* Waits for the lcores after control_stop(). */
 void streams_join(void);
 

@@ -7,8 +7,8 @@
  * names. What a port can't do is -ENOTSUP, never ignored.
  *
  * Control calls may come from any thread: those of one port wait for each other. A queue belongs to
- * one thread at a time, and the burst functions take no lock: a port must not be stopped while
- * somebody is in one of its bursts.
+ * one thread at a time, and the burst functions take no lock: a port may be started while bursts
+ * are tried, but not stopped while somebody is in one.
  */
 #ifndef POLLUX_ETHDEV_H
 #define POLLUX_ETHDEV_H
@@ -28,7 +28,8 @@ extern "C" {
 
 /*
  * The burst functions of one port, read by every burst: one cache line for both ways, never
- * written while the port runs. Stopped ports have functions that move nothing.
+ * written while the port runs. Stopped ports have functions that move nothing. Functions are read
+ * before queues, and written after them, so that none meets queues that aren't its own.
  */
 struct plx_eth_burst_ops {
 	uint16_t (*rx)(void *rxq, struct rte_mbuf **pkts, uint16_t count);
@@ -47,7 +48,7 @@ static inline uint16_t plx_eth_rx_burst(uint16_t port, uint16_t queue, struct rt
 {
 	const struct plx_eth_burst_ops *ops = &plx_eth_burst[port];
 
-	return ops->rx(ops->rxq[queue], pkts, count);
+	return __atomic_load_n(&ops->rx, __ATOMIC_ACQUIRE)(ops->rxq[queue], pkts, count);
 }
 
 /* Gives up to count packets to a transmit queue, which frees those it took when they are sent. */
@@ -56,7 +57,7 @@ static inline uint16_t plx_eth_tx_burst(uint16_t port, uint16_t queue, struct rt
 {
 	const struct plx_eth_burst_ops *ops = &plx_eth_burst[port];
 
-	return ops->tx(ops->txq[queue], pkts, count);
+	return __atomic_load_n(&ops->tx, __ATOMIC_ACQUIRE)(ops->txq[queue], pkts, count);
 }
 
 /*

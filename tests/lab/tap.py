@@ -12,28 +12,36 @@ A test program has both sides in one file:
 
 Started on the host it boots each guest in turn and starts itself in it; in the guest it runs the
 cases. What a guest doesn't report, because it died or ran out of time, counts as a failure.
+
+With Guest(..., monitor=True) a case may have the host tell QEMU something, by host_qmp().
 """
 
 import argparse
 import dataclasses
+import json
 import os
 import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import traceback
+
+import qmp
 
 LAB = pathlib.Path(__file__).resolve().parent / "lab"
 EXIT_UNAVAILABLE = 77       # of the lab: this machine lacks something
 CASE = re.compile(r"(not )?ok - (.*)")
+QMP = "qmp "                # how a line to be carried out on the host begins
 
 
 class Guest:
     """The options of `lab run` for one guest, and how long it may live."""
 
-    def __init__(self, *options, timeout=300):
+    def __init__(self, *options, timeout=300, monitor=False):
         self.options = options
         self.timeout = timeout
+        self.monitor = monitor
 
 
 class Skip(Exception):
@@ -53,6 +61,11 @@ def check(condition, text):
 def check_equal(found, wanted, what):
     """Fail the case unless `found` is `wanted`."""
     check(found == wanted, f"{what}: {found!r}, wanted {wanted!r}")
+
+
+def host_qmp(command, **arguments):
+    """In a guest: have the host give QEMU a command. There is no answer but what happens."""
+    print(QMP + json.dumps([command, arguments]), flush=True)
 
 
 @dataclasses.dataclass
@@ -120,13 +133,16 @@ class _Stream:
 
 def _boot(stream, path, name, guest, settings):
     """On the host: one guest, its cases passed on as they come."""
+    planned, seen, said = None, 0, []
+    folder = tempfile.TemporaryDirectory(prefix="pollux-qmp-")
+    monitor = os.path.join(folder.name, "socket")
     command = [sys.executable, str(LAB), "run", "--timeout", str(guest.timeout),
+               *(("--qmp", monitor) if guest.monitor else ()),
                "--env", "ASAN_OPTIONS", "--env", "UBSAN_OPTIONS", *guest.options, "--",
                "/usr/bin/python3", os.path.abspath(path), "--guest", name,
                "--packets", str(settings.packets), settings.program]
-    planned, seen, said = None, 0, []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          stdin=subprocess.DEVNULL, text=True, errors="replace") as lab:
+    with folder, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  stdin=subprocess.DEVNULL, text=True, errors="replace") as lab:
         for line in lab.stdout:
             line = line.rstrip()
             case = CASE.fullmatch(line)
@@ -135,6 +151,8 @@ def _boot(stream, path, name, guest, settings):
                 stream.case(f"{name}: {case[2]}", bool(case[1]))
             elif planned is None and re.fullmatch(r"1\.\.\d+", line):
                 planned = int(line[3:])
+            elif guest.monitor and line.startswith(QMP):
+                _execute(monitor, *json.loads(line[len(QMP):]))
             else:
                 said.append(line)
                 print(line if line.startswith("#") else f"# {line}", flush=True)
@@ -143,3 +161,12 @@ def _boot(stream, path, name, guest, settings):
     elif lab.returncode or planned is None or seen != planned:
         stream.case(f"{name}: the guest ran {seen} of {planned or '?'} cases and ended with "
                     f"{lab.returncode}", bad=True)
+
+
+def _execute(path, command, arguments):
+    """What a case wants of QEMU. If it can't be done, the case will miss it."""
+    try:
+        with qmp.Monitor(path) as monitor:
+            monitor.execute(command, **arguments)
+    except (OSError, qmp.Error) as error:
+        print(f"# QEMU: {error}", flush=True)

@@ -85,12 +85,12 @@ class Forwarding:
                       f"'{text}' not said {count} times in {PATIENCE} s; {self.said()[-1000:]}")
             time.sleep(0.05)
 
-    def end(self):
-        """Ask it to end; returns its Run."""
+    def end(self, code=0):
+        """Ask it to end, with that exit code; returns its Run."""
         self.process.send_signal(signal.SIGINT)
         out, _ = self.process.communicate(timeout=PATIENCE)
         run = Run(self.process.returncode, out, self.said())
-        tap.check(run.code == 0, str(run))
+        tap.check(run.code == code, str(run))
         return run
 
 

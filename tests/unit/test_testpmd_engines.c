@@ -3,6 +3,8 @@
  * plx-testpmd's engines and the way streams are made, on ports that are a ring in memory. The ring
  * can lose, damage, repeat and reorder packets: verify must notice.
  */
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -559,6 +561,48 @@ static int finish(void **state)
 
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+static void *forwards(void *arg)
+{
+	streams_forward_here(arg);
+	return NULL;
+}
+
+static uint64_t polls(const struct stream *s)
+{
+	return __atomic_load_n(&s->rx_bursts[0], __ATOMIC_RELAXED);
+}
+
+/* The streams of a port leave its queues alone while they are parked; the others go on. */
+static void test_park(void **state)
+{
+	const struct stream *parked, *other;
+	struct streams streams;
+	struct options opts;
+	struct ports ports;
+	pthread_t thread;
+	uint64_t seen;
+
+	(void)state;
+	assert_int_equal(MAKE(2, "--port-topology=loop"), 0);
+	parked = streams.stream[0];
+	other = streams.stream[1];
+	assert_int_equal(pthread_create(&thread, NULL, forwards, &streams), 0);
+	for (int round = 0; round < 100; round++) {
+		assert_true(streams_park(&streams, 0));
+		seen = polls(other);
+		for (uint64_t before = polls(parked); polls(other) < seen + 100;)
+			assert_int_equal(polls(parked), before);
+		streams_unpark(&streams, 0);
+		for (seen = polls(parked); polls(parked) < seen + 2;)
+			sched_yield();
+	}
+	control_stop_wanted = 1;
+	pthread_join(thread, NULL);
+	/* Nobody answers any more: nobody is waited for. */
+	assert_false(streams_park(&streams, 1));
+	streams_destroy(&streams);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -576,6 +620,7 @@ int main(void)
 		CASE(test_two_streams_never_share_a_queue),
 		CASE(test_limits),
 		CASE(test_lcores),
+		CASE(test_park),
 		CASE(test_tx_first),
 	};
 

@@ -1,0 +1,205 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Cards are taken away under traffic and given back: plx-testpmd lets go, goes on, takes them back.
+
+Three cards on two wires. Port 0 sends; port 1 receives that and sends it on by port 2:
+
+    port 0 (txonly) --- wire 1 --- port 1 (io) ==> port 2 (rxonly) --- wire 2 --- nobody
+"""
+
+import functools
+import os
+import re
+import threading
+import time
+
+import tap
+import testpmd
+
+SECONDS = 20                # for what takes one or two
+PCI = "/sys/bus/pci"
+KERN_WARNING = 4
+MAC = "52:54:00:00:00:02"   # of the second card, as the lab gives it
+COUNTERS = re.compile(r"^ +(\d) +(\d+) +\d+ +\d+ +(\d+) +\d+ +(\d+)$", re.M)
+
+GUESTS = {"kernel a": tap.Guest("--device", "e1000e@1,e1000e@1,e1000e@2", timeout=150,
+                                monitor=True)}
+
+
+def write(path, text):
+    """Write to a file of sysfs. The kernel waits for whoever has the device: we don't, for ever."""
+    errors = []
+
+    def blocking():
+        try:
+            with open(path, "w", encoding="ascii") as handle:
+                handle.write(text)
+        except OSError as error:
+            errors.append(error)
+
+    writer = threading.Thread(target=blocking, daemon=True)
+    writer.start()
+    writer.join(SECONDS)
+    tap.check(not writer.is_alive(), f"writing {text} to {path} takes more than {SECONDS} s")
+    tap.check(not errors, f"writing {text} to {path}: {errors}")
+
+
+def wait(what, condition):
+    """Until `condition()`."""
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        tap.check(time.monotonic() < deadline, f"{what}: not within {SECONDS} s")
+        time.sleep(0.02)
+
+
+def device(address):
+    """The folder of a function."""
+    return f"{PCI}/devices/{address}"
+
+
+def driver(address):
+    """The kernel driver that has a function, or None."""
+    path = f"{device(address)}/driver"
+    return os.path.basename(os.readlink(path)) if os.path.islink(path) else None
+
+
+def bind_to_vfio(address):
+    """A function may be new, and taken by the driver that the kernel has for it."""
+    write(f"{device(address)}/driver_override", "vfio-pci")
+    if driver(address) not in (None, "vfio-pci"):
+        write(f"{device(address)}/driver/unbind", address)
+    if driver(address) != "vfio-pci":
+        write(f"{PCI}/drivers_probe", address)
+    tap.check_equal(driver(address), "vfio-pci", f"driver of {address}")
+
+
+# Ways to take a card away, and to bring it back, by its address and number
+
+def unbound(address, _):
+    write(f"{device(address)}/driver/unbind", address)
+    tap.check_equal(driver(address), None, "driver")
+
+
+def removed(address, _):
+    write(f"{device(address)}/remove", "1")
+    tap.check(not os.path.exists(device(address)), f"{address} is still there")
+
+
+def rescanned(address):
+    write(f"{PCI}/rescan", "1")
+    wait(f"{address} is found again", lambda: os.path.exists(device(address)))
+
+
+def pulled(address, index):
+    tap.host_qmp("device_del", id=f"dev{index}")
+    wait(f"{address} is gone", lambda: not os.path.exists(device(address)))
+
+
+def plugged(address, index):
+    tap.host_qmp("device_add", driver="e1000e", romfile="", id=f"dev{index}", bus=f"port{index}",
+                 addr="0.0", netdev=f"net{index}", mac=MAC)
+    wait(f"{address} is back", lambda: os.path.exists(device(address)))
+
+
+class Watched:
+    """A testpmd that forwards, and what it says of its ports."""
+
+    def __init__(self, run):
+        self.run = run
+
+    def periods(self):
+        """The tables so far: for each port (received, sent, dropped)."""
+        rows = [tuple(map(int, row)) for row in COUNTERS.findall(self.run.said())]
+        return [dict((row[0], row[1:]) for row in rows[at:at + 3])
+                for at in range(0, len(rows) - 2, 3)]
+
+    def go_on(self, what, *moves):
+        """Until each (port, column) has grown in the tables to come."""
+        before = len(self.periods())
+
+        def grown():
+            periods = self.periods()
+            return len(periods) > before + 1 and all(
+                periods[-1][port][column] > periods[before][port][column]
+                for port, column in moves)
+        wait(what, grown)
+
+
+RECEIVED, SENT, DROPPED = range(3)
+
+
+def unplug(watched, address, port, away, back, moves):
+    """One removal and return; `moves` are the counters that grow meanwhile."""
+    said = f"port {port}: {address} was taken away"
+    before = watched.run.said().count(said)
+    began = time.monotonic()
+    away(address, port)
+    let_go = time.monotonic() - began
+    watched.run.wait_for(before + 1, said)
+    watched.go_on(f"the others, without port {port}", *moves)
+    back(address)
+    bind_to_vfio(address)
+    watched.run.wait_for(before + 1, f"port {port}: {address} is back")
+    watched.go_on("all of them", (0, SENT), (1, RECEIVED), (2, SENT))
+    print(f"# {away.__name__}: let go of within {let_go:.2f} s, back and forwarding after "
+          f"{time.monotonic() - began:.1f} s", flush=True)
+
+
+def warnings():
+    """What the kernel has to complain about so far."""
+    found = []
+    handle = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        while True:
+            head, _, text = os.read(handle, 8192).decode(errors="replace").partition(";")
+            if int(head.split(",")[0]) & 7 <= KERN_WARNING:
+                found.append(text.splitlines()[0])
+    except BlockingIOError:
+        return found
+    finally:
+        os.close(handle)
+
+
+def session(program, mode):
+    """All ways to take a card away, in one run."""
+    cards = os.environ["LAB_PCI"].split()
+    complaints = warnings()
+    with testpmd.forwarding(program, testpmd.allow(*cards, mode=mode), [
+            "--forward-mode=txonly,io,rxonly", "--port-topology=chained",
+            "--stats-period=1"]) as run:
+        watched = Watched(run)
+        watched.go_on("all of them at first", (0, SENT), (1, RECEIVED), (2, SENT))
+        unplug(watched, cards[2], 2, unbound, lambda address: None,
+               ((0, SENT), (1, RECEIVED), (2, DROPPED)))
+        unplug(watched, cards[1], 1, removed, rescanned, ((0, SENT),))
+        unplug(watched, cards[1], 1, pulled, functools.partial(plugged, index=1), ((0, SENT),))
+        report = run.end().report
+    tap.check_equal([port["removals"] for port in report["ports"]], [0, 2, 1], "removals")
+    tap.check_equal([port["present"] for port in report["ports"]], [True] * 3, "ports present")
+    tap.check_equal([port["access_mode"] for port in report["ports"]], [mode] * 3, "access modes")
+    tap.check(report["ports"][2]["tx_dropped"] > 0, "nothing was dropped")
+    tap.check_equal(warnings()[len(complaints):], [], "what the kernel complains about")
+
+
+def ends_without(program):
+    """A card that isn't back when testpmd ends: the exit code says so."""
+    cards = os.environ["LAB_PCI"].split()
+    with testpmd.forwarding(program, testpmd.allow(*cards[:2]), [
+            "--forward-mode=txonly,rxonly"]) as run:
+        unbound(cards[1], 1)
+        run.wait_for(1, f"{cards[1]} was taken away")
+        ended = run.end(code=1)
+    tap.check(f"{cards[1]} was taken away and is not back" in ended.err, str(ended))
+    bind_to_vfio(cards[1])
+
+
+def cases(_, settings):
+    """By the device's own file, and by its group."""
+    for mode in "cdev", "type1v2":
+        yield f"{mode}: unbound and bound, removed and found, pulled out and plugged in", \
+            functools.partial(session, settings.program, mode)
+    yield "a card that stays away", functools.partial(ends_without, settings.program)
+
+
+if __name__ == "__main__":
+    tap.main(__file__, GUESTS, cases)
