@@ -83,7 +83,7 @@ struct plx_irq_state {
 };
 
 struct plx_events {
-	int fd;	      /* for the application to poll, or -1; dev->fd or one to be closed */
+	int fd;	      /* an epoll file for the application to poll, or -1 */
 	int req, err; /* eventfds of the kernel's signals, or -1 */
 	bool gone;    /* the last event there is; atomic */
 };

@@ -201,12 +201,10 @@ static int user_feature(struct plx_vfio_dev *dev, struct vfio_device_feature *fe
 	return plx_user_call(dev->user, &call);
 }
 
-/* The claim is complete: there is somebody to tell. */
 static int user_watch(struct plx_vfio_dev *dev)
 {
-	dev->user->claimed = true;
-	dev->events.fd = dev->fd;
-	return 0;
+	dev->events.fd = plx_user_watch(dev->user);
+	return dev->events.fd < 0 ? dev->events.fd : 0;
 }
 
 static enum plx_vfio_event user_event(struct plx_vfio_dev *dev)

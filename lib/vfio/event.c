@@ -83,8 +83,8 @@ void plx_event_init(struct plx_vfio_dev *dev)
 	err = dev->ops->watch(dev);
 	if (!err)
 		return;
-	plx_warn("%s: its events can't be listened to: %s; unbinding or unplugging it will wait "
-		 "until it is let go of",
+	plx_warn("%s: its events can't be listened to: %s; nobody will hear when it is asked back "
+		 "or goes away",
 		 dev->name, strerror(-err));
 	if (dev->events.req >= 0)
 		plx_vfio_irq_off(dev, VFIO_PCI_REQ_IRQ_INDEX);
@@ -102,7 +102,7 @@ void plx_event_fini(struct plx_vfio_dev *dev)
 		plx_sys->close(events->req);
 	if (events->err >= 0)
 		plx_sys->close(events->err);
-	if (events->fd >= 0 && events->fd != dev->fd)
+	if (events->fd >= 0)
 		plx_sys->close(events->fd);
 	events->req = events->err = events->fd = -1;
 }

@@ -30,9 +30,14 @@ static bool is_moot(const struct plx_user *user)
 	return user->claimed && plx_user_is_lost(user);
 }
 
+static bool can_share(const struct plx_user *user, const struct plx_iommu_map *map)
+{
+	return map->fd >= 0 && user->peer.max_msg_fds;
+}
+
 static int send_map(struct plx_user *user, const struct plx_iommu_map *map)
 {
-	bool shared = map->fd >= 0 && user->peer.max_msg_fds;
+	bool shared = can_share(user, map);
 	struct vfu_dma_map arg = {
 		.argsz = sizeof(arg),
 		.offset = shared ? map->fd_offset : 0,
@@ -69,7 +74,13 @@ static int user_map(struct plx_iommu *iommu, const struct plx_iommu_map *map,
 		    struct plx_refusal *why)
 {
 	struct plx_user *user = peer(iommu);
-	const struct plx_user_map entry = { map->key, map->len, map->va, map->access };
+	const struct plx_user_map entry = {
+		.iova = map->key,
+		.len = map->len,
+		.va = map->va,
+		.access = map->access,
+		.shared = can_share(user, map),
+	};
 	/* The smallest page that it knows. */
 	uint64_t page = user->peer.pgsizes & -user->peer.pgsizes;
 	int err;

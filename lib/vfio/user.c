@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #include <pollux/log.h>
 
@@ -65,6 +66,42 @@ static int lose_socket(struct plx_user *user, unsigned int cmd, int err)
 /*
  * Requests of the peer's.
  */
+static uint32_t wanted_events(const struct plx_user *user)
+{
+	return EPOLLRDHUP | (user->asks ? EPOLLIN : 0);
+}
+
+/* The peer has reason to ask for memory, or did. */
+static void expect_requests(struct plx_user *user)
+{
+	struct epoll_event event;
+
+	if (user->asks)
+		return;
+	user->asks = true;
+	event = (struct epoll_event){ .events = wanted_events(user) };
+	if (user->events >= 0)
+		plx_sys->epoll_ctl(user->events, EPOLL_CTL_MOD, user->fd, &event);
+}
+
+int plx_user_watch(struct plx_user *user)
+{
+	struct epoll_event event = { .events = wanted_events(user) };
+	int fd = plx_sys->epoll_create(EPOLL_CLOEXEC);
+
+	user->claimed = true;
+	if (fd < 0)
+		return -errno;
+	if (plx_sys->epoll_ctl(fd, EPOLL_CTL_ADD, user->fd, &event)) {
+		int err = -errno;
+
+		plx_sys->close(fd);
+		return err;
+	}
+	user->events = fd;
+	return fd;
+}
+
 static const struct plx_user_map *find_map(const struct plx_user *user, uint64_t iova)
 {
 	unsigned int i;
@@ -122,6 +159,7 @@ static int serve(struct plx_user *user, const struct vfu_msg *msg)
 	void *data = NULL;
 	int err = -ENOTSUP;
 
+	expect_requests(user);
 	if (header.cmd == VFU_DMA_READ || header.cmd == VFU_DMA_WRITE)
 		err = serve_dma(user, msg, &access, &data);
 	header.flags = VFU_F_REPLY;
@@ -276,6 +314,8 @@ int plx_user_map_add(struct plx_user *user, const struct plx_user_map *map)
 		user->room = room;
 	}
 	user->map[user->nmaps++] = *map;
+	if (!map->shared)
+		expect_requests(user);
 unlock:
 	pthread_mutex_unlock(&user->lock);
 	return err;
@@ -357,6 +397,7 @@ int plx_user_connect(const char *name, const char *path, struct plx_user **out,
 		return plx_refuse(why, PLX_REFUSED_KERNEL, -ENOMEM, "out of memory");
 	pthread_mutex_init(&user->lock, NULL);
 	snprintf(user->name, sizeof(user->name), "%s", name);
+	user->events = -1;
 	user->fd = plx_vfu_connect(path);
 	err = user->fd < 0 ? refuse_connect(path, user->fd, why) : 0;
 	if (!err && plx_vfu_rx_init(&user->rx, user->fd))

@@ -25,6 +25,7 @@
 struct plx_user_map {
 	uint64_t iova, len, va;
 	unsigned int access; /* PLX_DMA_* */
+	bool shared;	     /* the peer has the file */
 };
 
 struct plx_user {
@@ -37,6 +38,8 @@ struct plx_user {
 	struct vfu_rx rx;
 	uint16_t id;
 	bool claimed; /* from then on its loss is told when it happens */
+	int events;   /* an epoll file, for who waits for what the peer does unasked */
+	bool asks;    /* it may ask for memory */
 	bool lost;    /* for good; atomic */
 	char reason[160];
 	struct plx_user_map *map;
@@ -65,6 +68,13 @@ void plx_user_close(struct plx_user *user);
 
 /* 0, the peer's own errno, -ENOMEM before anything was sent, or -EIO: the connection is lost. */
 int plx_user_call(struct plx_user *user, struct plx_user_call *call);
+
+/*
+ * The claim is complete. The file returned, or -errno, is readable when the connection ends and,
+ * once the peer has reason to ask for memory, when there may be a request: not for every answer,
+ * which would wake its reader for nothing. Who closes it does so before the connection.
+ */
+int plx_user_watch(struct plx_user *user);
 
 /* Serves the peer's requests that are waiting. Whether the connection stands. */
 bool plx_user_poll(struct plx_user *user);

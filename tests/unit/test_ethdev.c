@@ -307,6 +307,26 @@ static void test_table(void **state)
 		plx_eth_dev_free(more[p]);
 }
 
+/* Names of devices may be longer than those of ports: paths of sockets are told apart by their end. */
+static void test_long_names(void **state)
+{
+	char name[RTE_ETH_NAME_MAX_LEN], path[100];
+	struct plx_eth_dev *d[2], *twin;
+
+	(void)state;
+	memset(path, '/', sizeof(path));
+	strcpy(path + sizeof(path) - 2, "a");
+	assert_int_equal(plx_eth_dev_alloc(path, "books", -1, &ops, NULL, &d[0]), 0);
+	assert_int_equal(plx_eth_dev_alloc(path, "books", -1, &ops, NULL, &twin), -EEXIST);
+	strcpy(path + sizeof(path) - 2, "b");
+	assert_int_equal(plx_eth_dev_alloc(path, "books", -1, &ops, NULL, &d[1]), 0);
+	plx_eth_dev_ready(d[1]);
+	assert_int_equal(plx_eth_dev_get_name_by_port(d[1]->port, name), 0);
+	assert_string_equal(name, path + strlen(path) - (RTE_ETH_NAME_MAX_LEN - 1));
+	plx_eth_dev_free(d[1]);
+	plx_eth_dev_free(d[0]);
+}
+
 /* A device that comes back finds its number, as long as there are others for others. */
 static void test_numbers(void **state)
 {
@@ -870,7 +890,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_numbers), /* first: numbers that nobody had are left */
-		CASE(test_table),	CASE(test_states),
+		CASE(test_table),	CASE(test_long_names),
+		CASE(test_states),
 		CASE(test_refusals),	CASE(test_queue_again),
 		CASE(test_conf_checks), CASE(test_offloads),
 		CASE(test_descriptors), CASE(test_pools),

@@ -653,6 +653,23 @@ static void memory_while_waiting(void **state)
 	assert_false(readable(plx_vfio_event_fd(dev)));
 }
 
+/* Answers to calls wake nobody who waits for events, and requests do once they are to be expected.
+ */
+static void who_is_woken(void **state)
+{
+	struct vfu_header header = { .id = 1, .cmd = VFU_RESET, .size = sizeof(header) };
+
+	(void)state;
+	claim();
+	fake_user_send(&header, sizeof(header), NULL, 0);
+	assert_false(readable(plx_vfio_event_fd(dev)));
+	assert_int_equal(plx_vfio_event(dev), PLX_VFIO_EVENT_NONE);
+	fake_user_send(&header, sizeof(header), NULL, 0);
+	assert_true(readable(plx_vfio_event_fd(dev)));
+	assert_int_equal(plx_vfio_event(dev), PLX_VFIO_EVENT_NONE);
+	assert_false(readable(plx_vfio_event_fd(dev)));
+}
+
 /*
  * Losing it.
  */
@@ -786,6 +803,7 @@ int main(void)
 		CASE(memory_by_request),
 		CASE(memory_it_may_not_have),
 		CASE(memory_while_waiting),
+		CASE(who_is_woken),
 		CASE(a_process_that_ends),
 		CASE(every_call_fails),
 	};
