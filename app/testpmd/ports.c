@@ -371,7 +371,8 @@ bool ports_missing(const struct ports *ports)
 	for (unsigned i = 0; i < ports->count; i++) {
 		const struct port *port = &ports->port[i];
 
-		if (!port->away)
+		/* One that vanished just now has told nobody yet. */
+		if (!port->away && !plx_eth_dev_is_removed(port->id))
 			continue;
 		plx_err("port %u: %s was taken away and is not back", port->id, port->name);
 		missing = true;

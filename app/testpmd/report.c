@@ -193,7 +193,7 @@ void report_end(FILE *out, const struct run *run)
 			port->id);
 		fprintf(out, "  %s, access mode %s", port->name, port->access_mode);
 		if (port->removals)
-			fprintf(out, ", taken away %u times%s", port->removals,
+			fprintf(out, ", removals %u%s", port->removals,
 				port->away ? ", not back" : "");
 		fprintf(out, "\n");
 		print_side(out, "RX", stats.ipackets, stats.imissed);

@@ -3,6 +3,7 @@
 
 import contextlib
 import json
+import re
 import signal
 import subprocess
 import tempfile
@@ -15,6 +16,11 @@ EXIT_NO_PORT = 3
 PATIENCE = 60               # seconds for what takes one or two
 # Tables and rings are small here, so one NUMA node and 128 MiB are plenty
 EAL = ("-l", "0", "-m", "128", "--in-memory")
+
+
+# A row of --stats-period, and its columns
+COUNTERS = re.compile(r"^ +(\d+) +(\d+) +\d+ +\d+ +(\d+) +\d+ +(\d+)$", re.M)
+RECEIVED, SENT, DROPPED = 1, 2, 3
 
 
 class Run:
@@ -84,6 +90,20 @@ class Forwarding:
             tap.check(time.monotonic() < deadline,
                       f"'{text}' not said {count} times in {PATIENCE} s; {self.said()[-1000:]}")
             time.sleep(0.05)
+
+    def counted(self, port, column):
+        """One column of a port's rows so far, which --stats-period prints."""
+        rows = [[int(word) for word in row] for row in COUNTERS.findall(self.said())]
+        return [row[column] for row in rows if row[0] == port]
+
+    def go_on(self, *moves):
+        """Until each (port, column) has grown between two rows that are yet to come."""
+        deadline = time.monotonic() + PATIENCE
+        for move, first in [(move, len(self.counted(*move))) for move in moves]:
+            while len(set(self.counted(*move)[first:])) < 2:
+                tap.check(time.monotonic() < deadline, f"port {move[0]}'s column {move[1]} has "
+                          f"not grown in {PATIENCE} s: {self.said()[-1000:]}")
+                time.sleep(0.05)
 
     def end(self, code=0):
         """Ask it to end, with that exit code; returns its Run."""

@@ -4,6 +4,7 @@
 nothing is left behind.
 """
 
+import contextlib
 import functools
 import os
 import tempfile
@@ -15,6 +16,7 @@ import testpmd
 
 FORWARD = ["--forward-mode=io", "--tx-first=4"]
 VERIFY = ["--forward-mode=verify,io", "--port-topology=loop", "--packets=1000"]
+RETURNS = 3
 SMALL = ("-l", "0", "-m", "64", "--in-memory")
 
 
@@ -60,7 +62,7 @@ def server_dies(programs):
                     testpmd.forwarding(programs.testpmd, served.bus(), FORWARD, eal) as running:
                 served.process.kill()
                 served.process.wait()
-                run = running.end()
+                run = running.end(code=1)
             tap.check_equal(run.err.count("the device is lost"), 2, f"{run}; lines about it")
             settle(lambda: soft.free_hugepages() >= free, f"hugepages are lost, kill {number}")
         # What the last one left is no hindrance
@@ -69,10 +71,34 @@ def server_dies(programs):
             served.end()
 
 
+def server_returns(programs):
+    """The client takes its devices back, and forwarding goes on."""
+    with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as stack:
+        served = stack.enter_context(soft.serving(programs, directory, "--wire", cards=2))
+        running = stack.enter_context(testpmd.forwarding(
+            programs.testpmd, served.bus(),
+            ["--forward-mode=txonly,rxonly", "--stats-period=1"], soft.eal()))
+        for number in range(1, RETURNS + 1):
+            running.go_on((0, testpmd.SENT), (1, testpmd.RECEIVED))
+            served.process.kill()
+            served.process.wait()
+            running.wait_for(2 * number, "was taken away")
+            running.go_on((0, testpmd.DROPPED))
+            served = stack.enter_context(soft.serving(programs, directory, "--wire", cards=2))
+            running.wait_for(2 * number, "is back")
+        running.go_on((0, testpmd.SENT), (1, testpmd.RECEIVED))
+        report = running.end().report
+        served.end()
+    tap.check_equal([port["removals"] for port in report["ports"]], [RETURNS] * 2, "removals")
+    tap.check_equal([port["present"] for port in report["ports"]], [True] * 2, "ports present")
+
+
 def cases(programs):
     """The test."""
     yield f"{programs.kills} clients are killed", functools.partial(client_dies, programs)
     yield f"{programs.kills} servers are killed", functools.partial(server_dies, programs)
+    yield f"a server that is killed comes back, {RETURNS} times", functools.partial(
+        server_returns, programs)
 
 
 if __name__ == "__main__":
