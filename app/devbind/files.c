@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <pollux/log.h>
 
@@ -63,8 +64,12 @@ int file_make(const char *path, const char *text)
 
 int file_remove(const char *path)
 {
-	int err = plx_sys->unlink(path) && errno != ENOENT ? -errno : 0;
+	int err;
 
+	/* On a file system that can't be written, unlink() doesn't say that there is nothing. */
+	if (plx_sys->access(path, F_OK) && errno == ENOENT)
+		return 0;
+	err = plx_sys->unlink(path) ? -errno : 0;
 	if (err)
 		plx_err("%s can't be removed: %s", path, strerror(-err));
 	return err;

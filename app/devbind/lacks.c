@@ -160,6 +160,7 @@ static bool lacks_rawio(const struct machine *machine, struct lack *lack)
 	       set(lack, "run as root, or with that capability", "no CAP_SYS_RAWIO");
 }
 
+/* Unprotected access is for devices without an IOMMU only: then nothing else matters. */
 static bool has_iommu(const struct machine *machine, struct lack *lack)
 {
 	return machine->groups && set(lack, "nothing: the modes above are better",
@@ -177,10 +178,10 @@ static check_fn *const needs[PLX_VFIO_MODES][LACKS_MAX] = {
 			     lacks_container, lacks_type1 },
 	[PLX_VFIO_COMPAT] = { lacks_iommu, lacks_remapping, lacks_vfio_pci, lacks_group,
 			      lacks_iommufd },
-	[PLX_VFIO_NOIOMMU_CDEV] = { has_iommu, lacks_vfio_pci, lacks_cdev, lacks_noiommu_cdev,
-				    lacks_iommufd, lacks_unsafe_mode, lacks_rawio },
-	[PLX_VFIO_NOIOMMU] = { has_iommu, lacks_vfio_pci, lacks_group, lacks_noiommu,
-			       lacks_container, lacks_unsafe_mode, lacks_rawio },
+	[PLX_VFIO_NOIOMMU_CDEV] = { lacks_vfio_pci, lacks_cdev, lacks_noiommu_cdev, lacks_iommufd,
+				    lacks_unsafe_mode, lacks_rawio },
+	[PLX_VFIO_NOIOMMU] = { lacks_vfio_pci, lacks_group, lacks_noiommu, lacks_container,
+			       lacks_unsafe_mode, lacks_rawio },
 };
 
 unsigned machine_lacks(const struct machine *machine, enum plx_vfio_mode mode,
@@ -188,6 +189,8 @@ unsigned machine_lacks(const struct machine *machine, enum plx_vfio_mode mode,
 {
 	unsigned i, count = 0;
 
+	if (plx_vfio_mode_unsafe(mode) && has_iommu(machine, &lacks[0]))
+		return 1;
 	for (i = 0; i < LACKS_MAX && needs[mode][i]; i++)
 		count += needs[mode][i](machine, &lacks[count]);
 	return count;

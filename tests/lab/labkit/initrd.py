@@ -76,7 +76,7 @@ def base(image):
     box = busybox()
     stamp = pathlib.Path(box).stat()
     key = cache.digest(RECIPE, INIT.read_bytes(), stamp.st_size, stamp.st_mtime_ns,
-                       image.release if image and image.modules else "")
+                       str(image.modules) if image and image.modules else "")
     name = "initrd-stock" if image and image.modules else "initrd"
 
     def fill(into):

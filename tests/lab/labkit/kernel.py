@@ -29,7 +29,7 @@ RECIPE = "4"                # change it when the way of building changes
 CONFIG_TIMEOUT = 120
 BUILD_TIMEOUT = 40 * 60
 STOCK = "stock"
-STOCK_RECIPE = "5"
+STOCK_RECIPE = "6"
 STOCK_SUITE = "bookworm"    # on a machine that is not Debian
 
 # Parts of the source tree that no x86 configuration compiles: 40 % of the

@@ -2,6 +2,7 @@
 """The modules of Debian's own kernel that a guest loads; the lab's own kernels
 have none. A module that is built in or absent is passed over."""
 
+import itertools
 import pathlib
 import shutil
 
@@ -12,9 +13,11 @@ from .run import run
 # Always loaded, in this order
 SYSTEM = ("virtio_pci", "virtio_console", "9pnet_virtio", "9p", "vfio_iommu_type1", "vfio_pci",
           "virtio_iommu")
-# Loaded when a device of this model is there
-DRIVERS = {"e1000e": "e1000e", "igb": "igb", "vmxnet3": "vmxnet3", "virtio": "virtio_net",
-           "nvme": "nvme", "nvme2": "nvme"}
+# Loaded when a device of this model is there; disks come with a file system (and the checksum that it
+# would ask for by itself)
+DISK = ("nvme", "crc32c_generic", "ext4")
+DRIVERS = {"e1000e": ("e1000e",), "igb": ("igb",), "vmxnet3": ("vmxnet3",),
+           "virtio": ("virtio_net",), "nvme": DISK, "nvme2": DISK}
 
 
 def pick(root, release, into):
@@ -30,7 +33,7 @@ def pick(root, release, into):
         needs[path] = rest.split()
     by_name = {pathlib.Path(path).name.split(".")[0].replace("-", "_"): path for path in needs}
     wanted = set()
-    for name in {*SYSTEM, *DRIVERS.values()} & by_name.keys():
+    for name in {*SYSTEM, *itertools.chain(*DRIVERS.values())} & by_name.keys():
         wanted.update([by_name[name], *needs[by_name[name]]])
     into.mkdir()
     lines = []
@@ -43,4 +46,5 @@ def pick(root, release, into):
 
 def to_load(models):
     """The modules to load for some device models, in order."""
-    return [*SYSTEM, *dict.fromkeys(DRIVERS[model] for model in models)]
+    drivers = itertools.chain(*(DRIVERS[model] for model in models))
+    return [*SYSTEM, *dict.fromkeys(drivers)]
