@@ -5,11 +5,15 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <time.h>
 
 #include "server.h"
 
-/* A client that owes an answer for longer is dropped: a model waits for it once. */
-#define ANSWER_MS 1000
+/*
+ * All the waiting between two polls, whatever a model asks for: a client that is slower than that
+ * is dropped, and one client can't stop a process that serves several.
+ */
+#define PATIENCE_US 1000000
 
 void *plx_vfu_dma(struct plx_vfu *vfu, uint64_t iova, size_t len, unsigned access)
 {
@@ -35,15 +39,20 @@ static int flush_wait(struct plx_vfu *vfu, int64_t deadline)
 	}
 }
 
+static int time_left(int64_t deadline)
+{
+	int64_t left = deadline - plx_vfu_deadline(0);
+
+	return left > 0 ? (int)left : 0;
+}
+
 /* The reply to ours; requests that come before it are kept for later. */
 static int await(struct plx_vfu *vfu, struct vfu_msg *msg, int64_t deadline)
 {
-	int64_t left;
 	int err;
 
 	for (;;) {
-		left = deadline - plx_vfu_deadline(0);
-		err = plx_vfu_recv(&vfu->rx, msg, left > 0 ? (int)left : 0);
+		err = plx_vfu_recv(&vfu->rx, msg, time_left(deadline));
 		if (err || (msg->header.flags & VFU_F_TYPE) == VFU_F_REPLY)
 			return err;
 		err = plx_vfu_enqueue(vfu, msg);
@@ -53,44 +62,73 @@ static int await(struct plx_vfu *vfu, struct vfu_msg *msg, int64_t deadline)
 	}
 }
 
+/* What a DMA_READ or DMA_WRITE was answered. */
+static int take_answer(const struct vfu_dma_access *req, const struct vfu_msg *msg, void *buf,
+		       bool write)
+{
+	struct vfu_dma_access got;
+
+	if (write)
+		return 0;
+	memcpy(&got, msg->body, sizeof(got));
+	if (got.addr != req->addr || got.count != req->count)
+		return -EPROTO;
+	memcpy(buf, (const char *)msg->body + sizeof(got), req->count);
+	return 0;
+}
+
 /*
  * One DMA_READ or DMA_WRITE. *refused: the client answered with an error. Any other error means
  * that the stream is out of step.
  */
 static int exchange(struct plx_vfu *vfu, struct vfu_dma_access *req, void *buf, bool write,
-		    bool *refused)
+		    int64_t deadline, bool *refused)
 {
-	int64_t deadline = plx_vfu_deadline(ANSWER_MS);
 	struct vfu_header header = {
 		.id = vfu->client.next_id++,
 		.cmd = write ? VFU_DMA_WRITE : VFU_DMA_READ,
 	};
 	const struct iovec body[] = { { req, sizeof(*req) }, { buf, req->count } };
-	struct vfu_dma_access got;
 	struct vfu_msg msg;
 	int err;
 
 	err = flush_wait(vfu, deadline);
 	if (!err)
 		err = plx_vfu_send(vfu->client.fd, &header, body, write ? 2 : 1, NULL, 0,
-				   ANSWER_MS);
+				   time_left(deadline));
 	if (!err)
 		err = await(vfu, &msg, deadline);
 	if (err)
 		return err;
 	/* A write's count was 4 bytes in some revisions: what counts is that it was done. */
 	err = plx_vfu_check_reply(&header, &msg.header,
-				  write ? sizeof(uint64_t) : sizeof(got) + req->count);
+				  write ? sizeof(uint64_t) : sizeof(*req) + req->count);
 	*refused = msg.header.flags & VFU_F_ERROR && msg.header.id == header.id &&
 		   msg.header.cmd == header.cmd;
-	if (!err && !write) {
-		memcpy(&got, msg.body, sizeof(got));
-		if (got.addr == req->addr && got.count == req->count)
-			memcpy(buf, (const char *)msg.body + sizeof(got), req->count);
-		else
-			err = -EPROTO;
-	}
+	if (!err)
+		err = take_answer(req, &msg, buf, write);
 	plx_vfu_msg_done(&msg);
+	return err;
+}
+
+static int64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
+}
+
+static int patient_exchange(struct plx_vfu *vfu, struct vfu_dma_access *req, void *buf, bool write,
+			    bool *refused)
+{
+	int64_t left = PATIENCE_US - vfu->client.waited_us, start = now_us();
+	int err;
+
+	if (left <= 0)
+		return -ETIMEDOUT;
+	err = exchange(vfu, req, buf, write, plx_vfu_deadline(left / 1000 + 1), refused);
+	vfu->client.waited_us += now_us() - start;
 	return err;
 }
 
@@ -108,7 +146,7 @@ static int by_messages(struct plx_vfu *vfu, uint64_t iova, char *buf, size_t len
 
 		if (client->broken)
 			return -ENOTCONN;
-		err = exchange(vfu, &req, buf, write, &refused);
+		err = patient_exchange(vfu, &req, buf, write, &refused);
 		iova += req.count;
 		buf += req.count;
 		len -= req.count;

@@ -341,6 +341,7 @@ int plx_vfu_poll(struct plx_vfu *vfu)
 		return vfu->err;
 	if (vfu->client.fd < 0)
 		return welcome(vfu);
+	vfu->client.waited_us = 0;
 	handled = serve(vfu);
 	err = handled < 0 ? handled : plx_vfu_set_events(vfu);
 	if (!err)

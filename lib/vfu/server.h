@@ -44,7 +44,8 @@ struct vfu_client {
 	bool ready; /* VERSION is done */
 	int broken; /* why it must go, -errno */
 	struct vfu_caps caps;
-	uint16_t next_id; /* of our commands */
+	uint16_t next_id;  /* of our commands */
+	int64_t waited_us; /* for answers to them, since the last poll */
 	struct vfu_queued *queue, **queue_end;
 	size_t queued; /* bytes */
 	/* A reply that didn't fit into the socket: sent..tx_len of tx, and its descriptor. */

@@ -30,6 +30,7 @@
 #include <pollux/log.h>
 #include <pollux/vfu.h>
 
+#include "must.h"
 #include "sock.h"
 #include "sys.h"
 
@@ -41,14 +42,6 @@ enum { MESSAGE, RAW, POLL, READ, SHRINK, GROW, DMA, LOOK, RAISE, HELLO, OPS };
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define must(holds)                                                         \
-	do {                                                                \
-		if (!(holds)) {                                             \
-			fprintf(stderr, "line %d: %s\n", __LINE__, #holds); \
-			abort();                                            \
-		}                                                           \
-	} while (0)
 
 static struct plx_vfu *vfu;
 static char path[64];

@@ -4,21 +4,12 @@
  * a check lets pass must hold what the code behind it relies on.
  */
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "must.h"
 #include "wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define must(holds)                                                         \
-	do {                                                                \
-		if (!(holds)) {                                             \
-			fprintf(stderr, "line %d: %s\n", __LINE__, #holds); \
-			abort();                                            \
-		}                                                           \
-	} while (0)
 
 static void try_version(const uint8_t *data, size_t size)
 {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -433,7 +434,8 @@ struct answer {
 	char data[64];
 };
 
-static void answer(uint16_t id, uint16_t cmd, uint64_t addr, size_t count, const char *data)
+static struct answer make_answer(uint16_t id, uint16_t cmd, uint64_t addr, size_t count,
+				 const char *data)
 {
 	size_t len = cmd == VFU_DMA_READ ? count : 0;
 	struct answer msg = {
@@ -443,6 +445,13 @@ static void answer(uint16_t id, uint16_t cmd, uint64_t addr, size_t count, const
 
 	if (data)
 		memcpy(msg.data, data, len);
+	return msg;
+}
+
+static void answer(uint16_t id, uint16_t cmd, uint64_t addr, size_t count, const char *data)
+{
+	const struct answer msg = make_answer(id, cmd, addr, count, data);
+
 	rig_raw(&msg, msg.header.size, NULL, 0);
 }
 
@@ -553,6 +562,43 @@ static void a_silent_client_is_waited_for_once(void **state)
 	rig_poll();
 	assert_true(rig_dropped());
 	assert_int_equal(rig.gone, 1);
+}
+
+static void *answer_slowly(void *arg)
+{
+	struct vfu_dma_access access;
+	struct answer late;
+	struct vfu_msg msg;
+
+	(void)arg;
+	while (!plx_vfu_recv(&rig.rx, &msg, 5000) &&
+	       !plx_vfu_msg_get(&msg, &access, sizeof(access))) {
+		const struct iovec iov = { &late, offsetof(struct answer, data) + access.count };
+
+		usleep(250000);
+		late = make_answer(msg.header.id, VFU_DMA_READ, access.addr, access.count, "x");
+		plx_vfu_tx(rig.rx.fd, &iov, 1, NULL, 0);
+	}
+	return NULL;
+}
+
+/* Each answer in time, all of them too late: without a poll in between there's no new patience. */
+static void a_slow_client_is_waited_for_once(void **state)
+{
+	pthread_t thread;
+	int err = 0, i;
+	char byte;
+
+	(void)state;
+	assert_int_equal(rig_map(0x10000, PAGE, 0, RW, -1), 0);
+	assert_int_equal(pthread_create(&thread, NULL, answer_slowly, NULL), 0);
+	for (i = 0; i < 20 && !err; i++)
+		err = plx_vfu_dma_read(rig.vfu, 0x10000, &byte, 1);
+	assert_int_equal(err, -ETIMEDOUT);
+	assert_true(i <= 5);
+	assert_true(plx_vfu_poll(rig.vfu) > 0);
+	assert_int_equal(rig.gone, 1);
+	pthread_join(thread, NULL);
 }
 
 static void requests_in_between_are_served_afterwards(void **state)
@@ -690,6 +736,7 @@ int main(void)
 		CONNECTED(a_refusal_is_an_error_and_no_more),
 		LISTENING(answers_out_of_step_end_the_connection),
 		CONNECTED(a_silent_client_is_waited_for_once),
+		CONNECTED(a_slow_client_is_waited_for_once),
 		CONNECTED(requests_in_between_are_served_afterwards),
 		CONNECTED(flooding_instead_of_answering_ends_the_connection),
 		CONNECTED(a_model_may_read_memory_while_it_is_accessed),
