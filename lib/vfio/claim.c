@@ -209,9 +209,12 @@ int plx_claim_read_name(struct plx_claim *claim, const char *name)
 	return *claim->socket ? 0 : -EINVAL;
 }
 
-static void log_bad_name(const char *name, int err)
+/* What went wrong before any access mode was looked at. */
+static void log_early_failure(const char *name, int err)
 {
-	if (err == -ENAMETOOLONG)
+	if (err == -ENOMEM)
+		plx_err("%s can't be claimed: out of memory", name);
+	else if (err == -ENAMETOOLONG)
 		plx_err("\"%.32s...\" is no socket: paths of sockets have at most %zu bytes", name,
 			PLX_VFIO_NAME_LEN - sizeof("user:"));
 	else
@@ -220,10 +223,9 @@ static void log_bad_name(const char *name, int err)
 			name);
 }
 
-int plx_vfio_open(struct plx_ioas *ioas, const char *name, const struct plx_vfio_opts *opts,
-		  struct plx_vfio_dev **out, struct plx_refusals *refusals)
+int plx_claim_device(struct plx_ioas *ioas, const char *name, const struct plx_vfio_opts *opts,
+		     struct plx_vfio_dev **out, struct plx_refusals *refusals)
 {
-	struct plx_refusals own;
 	unsigned int retries = OPEN_RETRIES;
 	enum plx_vfio_mode mode;
 	struct plx_facts facts;
@@ -236,21 +238,15 @@ int plx_vfio_open(struct plx_ioas *ioas, const char *name, const struct plx_vfio
 	struct plx_vfio_dev *dev;
 	int err;
 
-	if (!refusals)
-		refusals = &own;
-	memset(refusals, 0, sizeof(*refusals));
 	err = plx_claim_read_name(&claim, name);
-	if (err) {
-		log_bad_name(name, err);
+	if (err)
 		return err;
-	}
 	dev = plx_sys->alloc(sizeof(*dev));
-	if (!dev) {
-		plx_err("%s can't be claimed: out of memory", name);
+	if (!dev)
 		return -ENOMEM;
-	}
 	dev->ioas = ioas;
 	dev->fd = -1;
+	dev->events = (struct plx_events){ .fd = -1, .req = -1, .err = -1 };
 	strcpy(dev->name, name);
 	pthread_mutex_init(&dev->lock, NULL);
 
@@ -265,14 +261,32 @@ int plx_vfio_open(struct plx_ioas *ioas, const char *name, const struct plx_vfio
 	}
 	pthread_mutex_unlock(&ioas->lock);
 	if (err) {
-		log_failure(name, refusals);
 		pthread_mutex_destroy(&dev->lock);
 		plx_sys->free(dev);
 		return err;
 	}
-	log_choice(dev, refusals);
-	plx_event_init(dev);
 	*out = dev;
+	return 0;
+}
+
+int plx_vfio_open(struct plx_ioas *ioas, const char *name, const struct plx_vfio_opts *opts,
+		  struct plx_vfio_dev **out, struct plx_refusals *refusals)
+{
+	struct plx_refusals own;
+	int err;
+
+	if (!refusals)
+		refusals = &own;
+	memset(refusals, 0, sizeof(*refusals));
+	err = plx_claim_device(ioas, name, opts, out, refusals);
+	if (err && !plx_refusals_telling(refusals))
+		log_early_failure(name, err);
+	else if (err)
+		log_failure(name, refusals);
+	if (err)
+		return err;
+	log_choice(*out, refusals);
+	plx_event_init(*out);
 	return 0;
 }
 

@@ -54,6 +54,13 @@ int plx_claim_check_group(const struct plx_claim *claim, struct plx_refusal *why
 /* The usual reason for EPERM with an IOMMU: a device could forge interrupts. */
 int plx_refuse_isolation(struct plx_refusal *why, int err);
 
+/*
+ * plx_vfio_open() without its log lines and its events. A failure without a refusal is about the
+ * name or memory. *refusals is zeroed by the caller.
+ */
+int plx_claim_device(struct plx_ioas *ioas, const char *name, const struct plx_vfio_opts *opts,
+		     struct plx_vfio_dev **dev, struct plx_refusals *refusals);
+
 /* All modes: probe, or probe and open. *taken is the mode that went through. */
 int plx_claim_choose(struct plx_claim *claim, struct plx_vfio_dev *dev,
 		     struct plx_refusals *refusals, enum plx_vfio_mode *taken);

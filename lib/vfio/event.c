@@ -77,10 +77,8 @@ enum plx_vfio_event plx_event_look(struct plx_vfio_dev *dev)
 /* A device whose signals can't be had will do, but nobody will hear when it is asked back. */
 void plx_event_init(struct plx_vfio_dev *dev)
 {
-	int err;
+	int err = dev->ops->watch(dev);
 
-	dev->events = (struct plx_events){ .fd = -1, .req = -1, .err = -1 };
-	err = dev->ops->watch(dev);
 	if (!err)
 		return;
 	plx_warn("%s: its events can't be listened to: %s; nobody will hear when it is asked back "

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Foretelling: which access mode a device would be claimed in, and which address policy suits a
- * set of devices. Only sysfs is read and nodes are looked at, nothing is opened.
+ * set of devices. sysfs is read and nodes are looked at; nothing is opened, unless only the kernel
+ * can say how wide an IOMMU is.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -52,6 +53,41 @@ static bool is_user(const struct plx_vfio_candidate *candidate)
 	       mode == PLX_VFIO_USER;
 }
 
+static bool holds_our_addresses(struct plx_ioas *ioas)
+{
+	bool holds;
+
+	pthread_mutex_lock(&ioas->lock);
+	holds = plx_ranges_contain(&ioas->allowed, VA_FIRST, VA_LAST);
+	pthread_mutex_unlock(&ioas->lock);
+	return holds;
+}
+
+/*
+ * Intel's IOMMUs tell their width in sysfs; of others only the kernel knows, and says it to who has
+ * claimed the device. A descriptor that the caller handed in is not for trials: a cdev can be bound
+ * but once.
+ */
+static bool too_narrow_on_trial(const struct plx_vfio_candidate *candidate)
+{
+	static const struct plx_policy any = { .addr = PLX_ADDR_ALLOC };
+	const struct plx_vfio_opts *opts = candidate->opts;
+	struct plx_refusals refusals = { 0 };
+	struct plx_vfio_dev *dev;
+	struct plx_ioas *ioas;
+	bool narrow = false;
+
+	if (opts->cdev_fd >= 0 || opts->group_fd >= 0 || opts->container_fd >= 0 ||
+	    plx_ioas_create(&any, &ioas))
+		return false;
+	if (!plx_claim_device(ioas, candidate->name, opts, &dev, &refusals)) {
+		narrow = !holds_our_addresses(ioas);
+		plx_vfio_close(dev);
+	}
+	plx_ioas_destroy(ioas);
+	return narrow;
+}
+
 static void consider(const struct plx_vfio_candidate *candidate, struct plx_policy *policy)
 {
 	enum plx_vfio_mode mode;
@@ -77,6 +113,9 @@ static void consider(const struct plx_vfio_candidate *candidate, struct plx_poli
 	} else if (plx_iommu_reserves(&facts, VA_FIRST, VA_LAST)) {
 		demand(policy, PLX_ADDR_ALLOC, candidate->name,
 		       "has reserved addresses among our virtual ones");
+	} else if (!width && policy->addr == PLX_ADDR_VA && too_narrow_on_trial(candidate)) {
+		demand(policy, PLX_ADDR_ALLOC, candidate->name,
+		       "is behind an IOMMU without room for virtual addresses");
 	}
 }
 

@@ -45,6 +45,7 @@ struct fake_kernel fake;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct fake_file *fds[FD_MAX];
 static bool real_fds[REAL_MAX];
+static int bad_closes; /* of what was not open, or not ours */
 static struct fake_file *files;
 static struct vma *vmas;
 static size_t nvmas, vma_room;
@@ -146,13 +147,20 @@ static int sys_open(const char *path, int flags)
 	return result(ret);
 }
 
+static int bad_close(int fd)
+{
+	fprintf(stderr, "# closed, and not open: descriptor %d\n", fd);
+	bad_closes++;
+	return result(-EBADF);
+}
+
 static int sys_close(int fd)
 {
 	struct fake_file *file;
 
 	if (fd < FD_BASE) {
 		if (fd < 0 || fd >= REAL_MAX || !real_fds[fd])
-			return result(-EBADF);
+			return bad_close(fd);
 		real_fds[fd] = false;
 		return close(fd);
 	}
@@ -163,7 +171,7 @@ static int sys_close(int fd)
 		fake_file_put(file);
 	}
 	pthread_mutex_unlock(&lock);
-	return file ? 0 : result(-EBADF);
+	return file ? 0 : bad_close(fd);
 }
 
 static int sys_dup(int fd)
@@ -641,6 +649,7 @@ static void purge(void)
 {
 	int i;
 
+	bad_closes = 0;
 	for (i = 0; i < FD_MAX; i++)
 		if (fds[i])
 			sys_close(FD_BASE + i);
@@ -680,7 +689,7 @@ int fake_leaks(void)
 					     "group", "iommufd",   "device" };
 	struct fake_file *file;
 	struct alloc *alloc;
-	int i, leaks = 0;
+	int i, leaks = bad_closes;
 	size_t v;
 
 	for (i = 0; i < FD_MAX; i++)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fail_nth.h"
 #include "fake_rig.h"
 
 #define NDEVS 3
@@ -65,6 +66,50 @@ static void a_narrow_iommu_means_alloc(void **state)
 	is(1, PLX_ADDR_VA, "every device");
 	is(2, PLX_ADDR_ALLOC, "39 bits");
 	is(2, PLX_ADDR_ALLOC, BDF1);
+	fake_stop();
+}
+
+/* Not told by sysfs, as of AMD's, Arm's and virtio's: the kernel is asked, device by device. */
+static void an_iommu_that_hides_its_width_is_tried(void **state)
+{
+	(void)state;
+	begin(FAKE_A);
+	dev[1]->width = 0;
+	dev[1]->range[1].last = (UINT64_C(1) << 39) - 1;
+	is(1, PLX_ADDR_VA, "every device");
+	is(2, PLX_ADDR_ALLOC, BDF1);
+	is(2, PLX_ADDR_ALLOC, "without room");
+	opts[1].modes = 1u << PLX_VFIO_TYPE1V2;
+	is(2, PLX_ADDR_ALLOC, BDF1);
+	/* A trial would use up what was handed in. */
+	opts[1].modes = PLX_VFIO_ALL_MODES;
+	opts[1].cdev_fd = 99;
+	is(2, PLX_ADDR_VA, "every device");
+	fake_stop();
+}
+
+static int ask(void *arg)
+{
+	const struct plx_vfio_candidate one = { BDF1, &opts[1] };
+
+	return plx_vfio_policy(&one, 1, arg);
+}
+
+/* Whatever fails in the trial, nothing is left of it. */
+static void a_failing_trial_leaves_nothing(void **state)
+{
+	struct fail_nth_result result;
+	struct plx_policy policy;
+
+	(void)state;
+	begin(FAKE_A);
+	dev[1]->width = 0;
+	dev[1]->range[1].last = (UINT64_C(1) << 39) - 1;
+	fake_publish();
+	result = fail_nth("trial", ask, &policy, fake_leaks, NULL);
+	assert_true(result.calls > 20);
+	assert_int_equal(ask(&policy), 0);
+	assert_int_equal(policy.addr, PLX_ADDR_ALLOC);
 	fake_stop();
 }
 
@@ -218,6 +263,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(room_for_virtual_addresses_means_va),
 		cmocka_unit_test(a_narrow_iommu_means_alloc),
+		cmocka_unit_test(an_iommu_that_hides_its_width_is_tried),
+		cmocka_unit_test(a_failing_trial_leaves_nothing),
 		cmocka_unit_test(a_reserved_range_among_ours_means_alloc),
 		cmocka_unit_test(an_unprotected_device_means_pa),
 		cmocka_unit_test(what_can_not_be_claimed_has_no_say),
