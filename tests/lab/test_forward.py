@@ -24,7 +24,11 @@ GUESTS = {
     "kernel a, no IOMMU": tap.Guest("--iommu", "none", *CARDS),
     "kernel c": tap.Guest("--kernel", "c", *CARDS),
     "kernel c, no IOMMU": tap.Guest("--kernel", "c", "--iommu", "none", *CARDS),
+    "an IOMMU of 39 bits": tap.Guest("--aw-bits", "39", *CARDS),
+    "a virtio IOMMU": tap.Guest("--iommu", "virtio", *CARDS),
 }
+# The IOMMU is too narrow for virtual addresses
+ALLOCATED = ("an IOMMU of 39 bits",)
 
 
 def wire_bytes(packets):
@@ -34,10 +38,10 @@ def wire_bytes(packets):
     return rounds * once + sum(range(SMALLEST, SMALLEST + rest))
 
 
-def forward(program, modes, packets):
+def forward(program, modes, packets, addresses="VA"):
     """Verify on port 0, io on port 1, each in its access mode."""
-    addresses = os.environ["LAB_PCI"].split()
-    bus = [word for address, mode in zip(addresses, modes)
+    cards = os.environ["LAB_PCI"].split()
+    bus = [word for address, mode in zip(cards, modes)
            for word in testpmd.allow(address, mode=mode)]
     if any(mode.startswith("noiommu") for mode in modes):
         bus.append("--allow-noiommu")
@@ -48,6 +52,7 @@ def forward(program, modes, packets):
     report = run.report
     ports = report["ports"]
     tap.check_equal([port["access_mode"] for port in ports], list(modes), "access modes")
+    tap.check_equal(report["addresses"], addresses, "addresses")
     verify = report["streams"][0]["verify"]
     tap.check_equal(verify, {"sent": packets, "intact": packets, "lost": 0, "damaged": 0,
                              "duplicated": 0, "reordered": 0, "in_flight": 0}, "verify")
@@ -58,16 +63,16 @@ def forward(program, modes, packets):
             tap.check(port[f"{way}_bytes"] - wire_bytes(packets) in (0, 4 * packets),
                       f"port {port['port']} {way}_bytes: {port[f'{way}_bytes']}, "
                       f"wanted {wire_bytes(packets)}")
-    for line in address_lines(run, addresses):
+    for line in card_lines(run, cards):
         print(f"# {line}")
     print(f"# {packets / report['seconds']:.0f} packets/s each way", flush=True)
 
 
-def address_lines(run, addresses):
-    """The one line for each device."""
-    for address in addresses:
-        lines = run.lines(address)
-        tap.check_equal(len(lines), 1, f"lines about {address} ({lines})")
+def card_lines(run, cards):
+    """The one line for each card."""
+    for card in cards:
+        lines = run.lines(card)
+        tap.check_equal(len(lines), 1, f"lines about {card} ({lines})")
         yield lines[0]
 
 
@@ -112,10 +117,13 @@ def cases(guest, settings):
         "kernel c": {"cdev": few, "type1v2": few},
         "kernel a, no IOMMU": {"noiommu": many},
         "kernel c, no IOMMU": {"noiommu-cdev": many},
+        "an IOMMU of 39 bits": {"cdev": few, "type1v2": few},
+        "a virtio IOMMU": {"cdev": few, "type1v2": few},
     }[guest]
+    addresses = "PA" if "no IOMMU" in guest else "ALLOC" if guest in ALLOCATED else "VA"
     for mode, packets in modes.items():
         yield f"{mode}: {packets} packets each way", functools.partial(
-            forward, program, (mode, mode), packets)
+            forward, program, (mode, mode), packets, addresses)
     if guest == "kernel a":
         for pair, packets in (("cdev", "type1v2"), many), (("type1", "cdev"), few):
             yield f"{pair[0]} and {pair[1]} in one process: {packets} packets each way", \

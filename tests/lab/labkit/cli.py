@@ -96,7 +96,7 @@ def _parser():
     run = commands.add_parser("run", help="run a command in a guest", description=about,
                               formatter_class=argparse.RawDescriptionHelpFormatter)
     _guest_options(run)
-    run.add_argument("--timeout", type=float, default=120, metavar="SECONDS",
+    run.add_argument("--timeout", type=_seconds, default=120, metavar="SECONDS",
                      help="for the whole life of the guest (default 120)")
     run.add_argument("command", nargs="+", metavar="COMMAND")
     run.set_defaults(function=_run)
@@ -104,7 +104,7 @@ def _parser():
     shell = commands.add_parser("shell", help="a shell in a guest", description=about,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     _guest_options(shell)
-    shell.add_argument("--timeout", type=float, default=8 * 3600, metavar="SECONDS",
+    shell.add_argument("--timeout", type=_seconds, default=8 * 3600, metavar="SECONDS",
                        help="for the whole life of the guest (default 8 hours)")
     shell.add_argument("command", nargs="*", metavar="COMMAND",
                        help="what to run on the terminal (default: bash)")
@@ -121,7 +121,7 @@ def _parser():
     form.add_argument("--tap", action="store_true", help="each cell as a case of a TAP stream")
     table.add_argument("--kernel", type=_names(kernel.NAMES), metavar="NAME,...",
                        help="only guests with these kernels")
-    table.add_argument("--iommu", type=_names(("intel", "none")), metavar="KIND,...",
+    table.add_argument("--iommu", type=_names(("intel", "virtio", "none")), metavar="KIND,...",
                        help="only guests with these IOMMUs")
     table.add_argument("--device", type=_names(matrix.DEVICES), metavar="MODEL,...",
                        help=f"only these devices (default {','.join(matrix.DEVICES)})")
@@ -132,7 +132,7 @@ def _parser():
     table.set_defaults(function=matrix.main)
 
     prune = commands.add_parser("prune", help="delete what the cache no longer needs")
-    prune.add_argument("--days", type=float, default=14,
+    prune.add_argument("--days", type=_days, default=14,
                        help="keep what was used in the last DAYS days (default 14)")
     prune.set_defaults(function=_prune)
     return parser
@@ -151,7 +151,7 @@ def _guest_options(parser):
         help="devices under test, see above")
     add("--mem", type=_size, default="1G", help="default 1G")
     add("--cpus", type=int, choices=range(1, 9), default=2, metavar="N", help="default 2")
-    add("--hugepages", type=int, default=128, metavar="N",
+    add("--hugepages", type=_count, default=128, metavar="N",
         help="hugepages of 2 MiB (default 128)")
     add("--icount", action="store_true",
         help="the guest's TSC counts instructions: exact and repeatable, one CPU at a time")
@@ -174,6 +174,28 @@ def _size(text):
     if not re.fullmatch(r"[1-9][0-9]*[MG]", text):
         raise argparse.ArgumentTypeError(f"'{text}' is not a size such as 512M or 4G")
     return text
+
+
+def _number(text, kind, least, what):
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not least <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"'{text}' is not {what}")
+    return value
+
+
+def _seconds(text):
+    return _number(text, float, 0.1, "a number of seconds")
+
+
+def _days(text):
+    return _number(text, float, 0, "a number of days")
+
+
+def _count(text):
+    return _number(text, int, 0, "a count")
 
 
 def _names(known):
