@@ -169,40 +169,41 @@ static void do_unmap(const struct vfu_msg *msg)
 
 static void do_region_info(const struct vfu_msg *msg)
 {
-	struct {
-		struct vfio_region_info info;
-		struct vfio_region_info_cap_sparse_mmap sparse;
-		struct vfio_region_sparse_mmap_area area[24];
-	} out = { 0 };
+	struct vfio_region_info info;
+	struct vfio_region_info_cap_sparse_mmap sparse = {
+		.header = { .id = VFIO_REGION_INFO_CAP_SPARSE_MMAP, .version = 1 },
+	};
+	uint8_t out[sizeof(info) + sizeof(sparse) + 24 * sizeof(sparse.areas[0])];
 	const struct fake_user_region *r;
-	size_t len = sizeof(out.info);
+	size_t len = sizeof(info);
 	uint32_t room;
 
-	memcpy(&out.info, msg->body, sizeof(out.info));
-	if (out.info.index >= fake_user.nregions || out.info.index >= 9) {
+	memcpy(&info, msg->body, sizeof(info));
+	if (info.index >= fake_user.nregions || info.index >= 9) {
 		fake_user_refuse(msg, EINVAL);
 		return;
 	}
-	r = &fake_user.region[out.info.index];
-	room = out.info.argsz;
-	out.info.size = r->size;
-	out.info.offset = r->file_at;
-	out.info.flags = r->size ? VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE : 0;
+	r = &fake_user.region[info.index];
+	room = info.argsz;
+	info.size = r->size;
+	info.offset = r->file_at;
+	info.flags = r->size ? VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE : 0;
 	if (r->mappable)
-		out.info.flags |= VFIO_REGION_INFO_FLAG_MMAP;
+		info.flags |= VFIO_REGION_INFO_FLAG_MMAP;
 	if (r->nareas) {
-		out.sparse.header.id = VFIO_REGION_INFO_CAP_SPARSE_MMAP;
-		out.sparse.header.version = 1;
-		out.sparse.nr_areas = r->nareas;
-		memcpy(out.area, r->area, r->nareas * sizeof(r->area[0]));
-		len += sizeof(out.sparse) + r->nareas * sizeof(r->area[0]);
+		sparse.nr_areas = r->nareas;
+		memcpy(out + len, &sparse, sizeof(sparse));
+		len += sizeof(sparse);
+		memcpy(out + len, r->area, r->nareas * sizeof(r->area[0]));
+		len += r->nareas * sizeof(r->area[0]);
 	}
-	out.info.argsz = len;
+	info.argsz = len;
 	if (len <= room && r->nareas) {
-		out.info.flags |= VFIO_REGION_INFO_FLAG_CAPS;
-		out.info.cap_offset = sizeof(out.info);
+		info.flags |= VFIO_REGION_INFO_FLAG_CAPS;
+		info.cap_offset = sizeof(info);
 	}
-	fake_user_reply(msg, &out, len <= room ? len : room, &fake_user.file[out.info.index],
+	memcpy(out, &info, sizeof(info));
+	fake_user_reply(msg, out, len <= room ? len : room, &fake_user.file[info.index],
 			r->mappable && !r->no_fd);
 }
 

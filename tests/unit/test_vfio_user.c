@@ -460,18 +460,17 @@ static void resets_and_features(void **state)
 
 static bool feature_5(const struct vfu_msg *msg)
 {
-	struct {
-		struct vfio_device_feature head;
-		uint8_t data[16];
-	} arg;
+	struct vfio_device_feature head;
+	uint8_t out[sizeof(head) + 16];
 
 	if (msg->header.cmd != VFU_FEATURE)
 		return false;
-	memcpy(&arg.head, msg->body, sizeof(arg.head));
-	memset(arg.data, 0x5a, sizeof(arg.data));
-	fake_user_reply(msg, &arg,
-			arg.head.flags & VFIO_DEVICE_FEATURE_PROBE ? sizeof(arg.head) : sizeof(arg),
-			NULL, 0);
+	memcpy(&head, msg->body, sizeof(head));
+	memset(out, 0x5a, sizeof(out));
+	memcpy(out, &head, sizeof(head));
+	fake_user_reply(msg, out,
+			head.flags & VFIO_DEVICE_FEATURE_PROBE ? sizeof(head) : sizeof(out), NULL,
+			0);
 	return true;
 }
 
