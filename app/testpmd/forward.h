@@ -78,6 +78,7 @@ struct stream {
 	uint64_t rx_bursts[BURST_MAX + 1] __rte_cache_aligned;
 	uint64_t tx_bursts[BURST_MAX + 1];
 	const struct engine *engine;
+	void *first;		 /* --tx-first: txonly's; NULL if nothing is sent first */
 	const uint64_t *counted; /* what --packets goes by; NULL: nothing of this stream */
 	unsigned lcore;
 	struct rte_ether_addr mac; /* of tx_port */

@@ -90,19 +90,9 @@ ENGINE_BURSTS(txonly)
 
 static int begin(struct stream *s, const struct options *opts)
 {
-	uint32_t room = opts->mbuf_size - RTE_PKTMBUF_HEADROOM;
 	const struct lengths *lengths = &opts->lengths;
-	struct generator *gen;
+	struct generator *gen = rte_zmalloc("generator", sizeof(*gen), RTE_CACHE_LINE_SIZE);
 
-	for (unsigned i = 0; i < lengths->segs; i++) {
-		if (lengths->seg[i] > room) {
-			plx_err("--txpkts: a segment of %u bytes doesn't fit into a buffer, which "
-				"has room for %u: give --mbuf-size=%u or more segments",
-				lengths->seg[i], room, lengths->seg[i] + RTE_PKTMBUF_HEADROOM);
-			return -EINVAL;
-		}
-	}
-	gen = rte_zmalloc("generator", sizeof(*gen), RTE_CACHE_LINE_SIZE);
 	if (!gen) {
 		plx_err("no memory for port %u's packet generator", s->tx_port);
 		return -ENOMEM;

@@ -164,18 +164,8 @@ ENGINE_BURSTS(verify)
 
 static int begin(struct stream *s, const struct options *opts)
 {
-	uint32_t room = opts->mbuf_size - RTE_PKTMBUF_HEADROOM;
-	struct verify *v;
+	struct verify *v = rte_zmalloc("verify", sizeof(*v), RTE_CACHE_LINE_SIZE);
 
-	for (unsigned i = 0; i < opts->lengths.segs; i++) {
-		if (opts->lengths.seg[i] > room) {
-			plx_err("--txpkts: a segment of %u bytes doesn't fit into a buffer, which "
-				"has room for %u",
-				opts->lengths.seg[i], room);
-			return -EINVAL;
-		}
-	}
-	v = rte_zmalloc("verify", sizeof(*v), RTE_CACHE_LINE_SIZE);
 	if (!v) {
 		plx_err("no memory to verify port %u's packets", s->tx_port);
 		return -ENOMEM;

@@ -399,6 +399,32 @@ static void set_defaults(struct options *opts)
 	}
 }
 
+/* What each option allows for itself and not beside another. */
+static int check_together(const struct options *opts)
+{
+	uint32_t room = opts->mbuf_size - RTE_PKTMBUF_HEADROOM;
+
+	for (unsigned i = 0; i < opts->lengths.segs; i++) {
+		if (opts->lengths.seg[i] > room) {
+			plx_err("--txpkts: a segment of %u bytes doesn't fit into a buffer, which "
+				"has room for %u: give --mbuf-size=%u or more segments",
+				opts->lengths.seg[i], room,
+				opts->lengths.seg[i] + RTE_PKTMBUF_HEADROOM);
+			return -EINVAL;
+		}
+	}
+	if (opts->rxq > opts->txq) {
+		plx_err("--rxq=%u --txq=%u: a queue is forwarded to the queue of the same number, "
+			"so what comes in on those without one would be lost: give --txq=%u",
+			opts->rxq, opts->txq, opts->rxq);
+		return -EINVAL;
+	}
+	if (opts->scatter && opts->max_pkt_len == 0)
+		plx_warn(
+			"--enable-scatter without --max-pkt-len: packets will fit into one buffer");
+	return 0;
+}
+
 int options_parse(int argc, char **argv, struct options *opts)
 {
 	int opt, ret;
@@ -430,8 +456,5 @@ int options_parse(int argc, char **argv, struct options *opts)
 		plx_err("'%s' is no option; see --help", argv[optind]);
 		return -EINVAL;
 	}
-	if (opts->scatter && opts->max_pkt_len == 0)
-		plx_warn(
-			"--enable-scatter without --max-pkt-len: packets will fit into one buffer");
-	return 0;
+	return check_together(opts);
 }

@@ -152,9 +152,27 @@ static int choose_lcores(struct streams *streams, const struct options *opts)
 	return 0;
 }
 
+/* --tx-first: makes what a stream that isn't txonly's needs to send as one of its. */
+static int begin_first(struct stream *s, const struct options *opts)
+{
+	int ret;
+
+	if (s->engine->kind != ENGINE_RECEIVES) {
+		if (s->rx_queue == 0)
+			plx_warn("--tx-first: nothing is sent first on port %u, where %s makes "
+				 "packets anyway",
+				 s->tx_port, s->engine->name);
+		return 0;
+	}
+	ret = engine_txonly.begin(s, opts);
+	s->first = s->priv;
+	s->priv = NULL;
+	return ret;
+}
+
 int streams_create(struct streams *streams, const struct ports *ports, const struct options *opts)
 {
-	uint16_t queues = RTE_MIN(opts->rxq, opts->txq);
+	uint16_t queues = opts->rxq;
 	int ret = 0;
 
 	memset(streams, 0, sizeof(*streams));
@@ -168,7 +186,7 @@ int streams_create(struct streams *streams, const struct ports *ports, const str
 			opts->rxq, opts->txq);
 		return -EINVAL;
 	}
-	if (opts->rxq != opts->txq)
+	if (opts->rxq < opts->txq)
 		plx_warn("--rxq=%u --txq=%u: a queue is forwarded to the queue of the same number, "
 			 "so "
 			 "only the first %u are used",
@@ -198,7 +216,9 @@ int streams_create(struct streams *streams, const struct ports *ports, const str
 	for (unsigned i = 0; i < streams->count && ret == 0; i++) {
 		struct stream *s = streams->stream[i];
 
-		if (s->engine->begin)
+		if (opts->tx_first)
+			ret = begin_first(s, opts);
+		if (ret == 0 && s->engine->begin)
 			ret = s->engine->begin(s, opts);
 	}
 	if (ret == 0)
@@ -219,6 +239,8 @@ void streams_destroy(struct streams *streams)
 
 		if (s->engine->end && s->priv)
 			s->engine->end(s);
+		s->priv = s->first;
+		engine_txonly.end(s);
 		rte_free(s);
 	}
 	free(streams->stream);
@@ -226,7 +248,7 @@ void streams_destroy(struct streams *streams)
 	streams->count = 0;
 }
 
-/* --tx-first: bursts of txonly, outside the cycle count, by a stream that isn't that engine's. */
+/* Bursts of txonly, outside the cycle count, by a stream that isn't that engine's. */
 static void send_first(struct lcore *lcore)
 {
 	const struct options *opts = lcore->all->opts;
@@ -237,15 +259,13 @@ static void send_first(struct lcore *lcore)
 		uint64_t quota = s->quota;
 		void *priv = s->priv;
 
-		if (s->engine->kind != ENGINE_RECEIVES || engine_txonly.begin(s, opts)) {
-			s->priv = priv;
+		if (!s->first)
 			continue;
-		}
+		s->priv = s->first;
 		s->record_cycles = false;
 		s->quota = UINT64_MAX;
 		for (uint32_t n = 0; n < opts->tx_first && !control_stopping(); n++)
 			opts->pcap ? engine_txonly.burst_captured(s) : engine_txonly.burst(s);
-		engine_txonly.end(s);
 		s->priv = priv;
 		s->quota = quota;
 		s->record_cycles = record_cycles;

@@ -242,6 +242,26 @@ static void test_refusals(void **state)
 	}
 }
 
+/* The same for options that are right, but not together. */
+static void test_refused_together(void **state)
+{
+	struct options opts;
+
+	(void)state;
+	assert_int_equal(PARSE(&opts, "--txpkts=2049", "--tx-first"), -EINVAL);
+	assert_non_null(strstr(said, "a segment of 2049 bytes doesn't fit"));
+	assert_non_null(strstr(said, "--mbuf-size=2177"));
+	assert_int_equal(PARSE(&opts, "--txpkts=100,2049"), -EINVAL);
+	assert_int_equal(PARSE(&opts, "--rxq=2"), -EINVAL);
+	assert_non_null(strstr(said, "give --txq=2"));
+	assert_int_equal(lines, 3);
+	assert_int_equal(PARSE(&opts, "--txpkts=2049", "--mbuf-size=2177"), 0);
+	assert_int_equal(PARSE(&opts, "--txpkts=2048,2048"), 0);
+	assert_int_equal(PARSE(&opts, "--txpkts=64-9000"), 0);
+	assert_int_equal(PARSE(&opts, "--rxq=2", "--txq=2"), 0);
+	assert_int_equal(lines, 3);
+}
+
 static void test_usage_names_every_option(void **state)
 {
 	static const char *const names[] = {
@@ -303,6 +323,7 @@ int main(void)
 		cmocka_unit_test_setup(test_addresses, setup),
 		cmocka_unit_test_setup(test_lengths, setup),
 		cmocka_unit_test_setup(test_refusals, setup),
+		cmocka_unit_test_setup(test_refused_together, setup),
 		cmocka_unit_test_setup(test_usage_names_every_option, setup),
 	};
 
