@@ -307,7 +307,7 @@ static void test_table(void **state)
 		plx_eth_dev_free(more[p]);
 }
 
-/* Names of devices may be longer than those of ports: paths of sockets are told apart by their end. */
+/* Names of devices may be longer than those of ports: the end of a path tells most. */
 static void test_long_names(void **state)
 {
 	char name[RTE_ETH_NAME_MAX_LEN], path[100];
