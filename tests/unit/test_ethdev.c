@@ -890,16 +890,25 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_numbers), /* first: numbers that nobody had are left */
-		CASE(test_table),	CASE(test_long_names),
+		CASE(test_table),
+		CASE(test_long_names),
 		CASE(test_states),
-		CASE(test_refusals),	CASE(test_queue_again),
-		CASE(test_conf_checks), CASE(test_offloads),
-		CASE(test_descriptors), CASE(test_pools),
-		CASE(test_addresses),	CASE(test_modes),
-		CASE(test_vlan),	CASE(test_mtu),
-		CASE(test_link),	CASE(test_callbacks),
-		CASE(test_interrupt),	CASE(test_callback_meets_stop),
-		CASE(test_reset),	CASE(test_no_stats),
+		CASE(test_refusals),
+		CASE(test_queue_again),
+		CASE(test_conf_checks),
+		CASE(test_offloads),
+		CASE(test_descriptors),
+		CASE(test_pools),
+		CASE(test_addresses),
+		CASE(test_modes),
+		CASE(test_vlan),
+		CASE(test_mtu),
+		CASE(test_link),
+		CASE(test_callbacks),
+		CASE(test_interrupt),
+		CASE(test_callback_meets_stop),
+		CASE(test_reset),
+		CASE(test_no_stats),
 	};
 
 	return cmocka_run_group_tests_name("ethdev", tests, group_setup, NULL);
