@@ -137,6 +137,10 @@ int plx_eth_xstats_reset(uint16_t port);
  * Interrupts. Event callbacks run on EAL's interrupt thread, without a lock. They must not
  * configure, start, stop, reset or close their port, nor set up its queues: that could wait for the
  * callback to return.
+ *
+ * RTE_ETH_EVENT_INTR_RMV: the device is gone, or asked back by somebody who waits. The port still
+ * stops and closes, soon please, and its device has to be let go of (plx_pci_detach()).
+ * RTE_ETH_EVENT_INTR_RESET: a bus error stopped it, the port needs plx_eth_dev_reset().
  */
 int plx_eth_dev_callback_register(uint16_t port, enum rte_eth_event_type event,
 				  rte_eth_dev_cb_fn cb, void *arg);

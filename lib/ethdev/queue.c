@@ -39,54 +39,50 @@ void plx_eth_txqs_release(struct plx_eth_dev *dev, uint16_t first)
 	}
 }
 
-static int check_state(const struct plx_eth_dev *dev, const char *dir, uint16_t queue,
-		       uint16_t count)
+/* Whether the queue ("receive queue 1") may be set up now; and *desc, which 0 leaves to us. */
+static int check_queue(const struct plx_eth_dev *dev, const char *what, uint16_t queue,
+		       uint16_t count, uint16_t *desc, uint16_t preferred,
+		       const struct rte_eth_desc_lim *lim)
 {
 	if (dev->running) {
-		plx_err("%s: stop the port before setting up %s queue %u", dev->name, dir, queue);
+		plx_err("%s: stop the port before setting up %s", dev->name, what);
 		return -EBUSY;
 	}
 	if (queue >= count) {
-		plx_err("%s: no %s queue %u: %u configured", dev->name, dir, queue, count);
+		plx_err("%s: no %s: %u configured", dev->name, what, count);
 		return -EINVAL;
 	}
-	return 0;
-}
-
-static int check_desc(const struct plx_eth_dev *dev, const char *dir, uint16_t queue,
-		      uint16_t *desc, uint16_t preferred, const struct rte_eth_desc_lim *lim)
-{
 	if (!*desc)
 		*desc = preferred ? preferred : DEFAULT_DESC;
 	if (*desc >= lim->nb_min && *desc <= lim->nb_max &&
 	    (!lim->nb_align || *desc % lim->nb_align == 0))
 		return 0;
-	plx_err("%s: %s queue %u: %u descriptors asked for; %u to %u in steps of %u will do",
-		dev->name, dir, queue, *desc, lim->nb_min, lim->nb_max, lim->nb_align);
+	plx_err("%s: %s: %u descriptors asked for; %u to %u in steps of %u will do", dev->name,
+		what, *desc, lim->nb_min, lim->nb_max, lim->nb_align);
 	return -EINVAL;
 }
 
 /* The pool must be one of packet buffers, each with room for what the device writes at least. */
-static int check_pool(const struct plx_eth_dev *dev, uint16_t queue, struct rte_mempool *pool,
+static int check_pool(const struct plx_eth_dev *dev, const char *what, struct rte_mempool *pool,
 		      uint32_t min_bufsize)
 {
 	uint32_t room;
 
 	if (!pool) {
-		plx_err("%s: receive queue %u needs a mempool", dev->name, queue);
+		plx_err("%s: %s needs a mempool", dev->name, what);
 		return -EINVAL;
 	}
 	if (pool->private_data_size < sizeof(struct rte_pktmbuf_pool_private)) {
-		plx_err("%s: receive queue %u: mempool %s holds no packet buffers: make it with "
+		plx_err("%s: %s: mempool %s holds no packet buffers: make it with "
 			"rte_pktmbuf_pool_create()",
-			dev->name, queue, pool->name);
+			dev->name, what, pool->name);
 		return -ENOSPC;
 	}
 	room = rte_pktmbuf_data_room_size(pool);
 	if (room < min_bufsize + RTE_PKTMBUF_HEADROOM) {
-		plx_err("%s: receive queue %u: buffers of mempool %s have %u bytes, %u needed "
+		plx_err("%s: %s: buffers of mempool %s have %u bytes, %u needed "
 			"(%u headroom, %u data)",
-			dev->name, queue, pool->name, room, min_bufsize + RTE_PKTMBUF_HEADROOM,
+			dev->name, what, pool->name, room, min_bufsize + RTE_PKTMBUF_HEADROOM,
 			RTE_PKTMBUF_HEADROOM, min_bufsize);
 		return -EINVAL;
 	}
@@ -105,13 +101,12 @@ int plx_eth_rx_queue_setup(uint16_t port, uint16_t queue, uint16_t desc, unsigne
 
 	if (!dev)
 		return -ENODEV;
+	snprintf(what, sizeof(what), "receive queue %u", queue);
 	plx_eth_info(dev, &info);
-	err = check_state(dev, "receive", queue, dev->nb_rxq);
+	err = check_queue(dev, what, queue, dev->nb_rxq, &desc, info.default_rxportconf.ring_size,
+			  &info.rx_desc_lim);
 	if (!err)
-		err = check_desc(dev, "receive", queue, &desc, info.default_rxportconf.ring_size,
-				 &info.rx_desc_lim);
-	if (!err)
-		err = check_pool(dev, queue, pool, info.min_rx_bufsize);
+		err = check_pool(dev, what, pool, info.min_rx_bufsize);
 	if (err)
 		return err;
 
@@ -121,13 +116,12 @@ int plx_eth_rx_queue_setup(uint16_t port, uint16_t queue, uint16_t desc, unsigne
 	new.conf = conf ? *conf : info.default_rxconf;
 	if (new.conf.rx_deferred_start || new.conf.rx_nseg || new.conf.rx_nmempool ||
 	    new.conf.share_group) {
-		plx_err("%s: receive queue %u: deferred start, buffer split, several mempools and "
-			"shared queues aren't supported",
-			dev->name, queue);
+		plx_err("%s: %s: deferred start, buffer split, several mempools and shared queues "
+			"aren't supported",
+			dev->name, what);
 		return -ENOTSUP;
 	}
 	/* What the whole port has needs no per-queue capability. */
-	snprintf(what, sizeof(what), "receive queue %u", queue);
 	err = plx_eth_rx_offloads_check(dev, what, new.conf.offloads & ~dev->rx_offloads,
 					info.rx_queue_offload_capa);
 	if (err)
@@ -154,11 +148,10 @@ int plx_eth_tx_queue_setup(uint16_t port, uint16_t queue, uint16_t desc, unsigne
 
 	if (!dev)
 		return -ENODEV;
+	snprintf(what, sizeof(what), "transmit queue %u", queue);
 	plx_eth_info(dev, &info);
-	err = check_state(dev, "transmit", queue, dev->nb_txq);
-	if (!err)
-		err = check_desc(dev, "transmit", queue, &desc, info.default_txportconf.ring_size,
-				 &info.tx_desc_lim);
+	err = check_queue(dev, what, queue, dev->nb_txq, &desc, info.default_txportconf.ring_size,
+			  &info.tx_desc_lim);
 	if (err)
 		return err;
 
@@ -166,10 +159,9 @@ int plx_eth_tx_queue_setup(uint16_t port, uint16_t queue, uint16_t desc, unsigne
 	new.node = socket == (unsigned int)SOCKET_ID_ANY ? dev->node : (int)socket;
 	new.conf = conf ? *conf : info.default_txconf;
 	if (new.conf.tx_deferred_start) {
-		plx_err("%s: transmit queue %u: deferred start isn't supported", dev->name, queue);
+		plx_err("%s: %s: deferred start isn't supported", dev->name, what);
 		return -ENOTSUP;
 	}
-	snprintf(what, sizeof(what), "transmit queue %u", queue);
 	err = plx_eth_tx_offloads_check(dev, what, new.conf.offloads & ~dev->tx_offloads,
 					info.tx_queue_offload_capa);
 	if (err)

@@ -135,6 +135,8 @@ def warnings():
 def session(program, mode):
     """All ways to take a card away, in one run."""
     cards = os.environ["LAB_PCI"].split()
+    for card in cards:
+        bind_to_vfio(card)
     complaints = warnings()
     with testpmd.forwarding(program, testpmd.allow(*cards, mode=mode), [
             "--forward-mode=txonly,io,rxonly", "--port-topology=chained",
