@@ -147,7 +147,8 @@ static void rest(struct loop *loop)
 	} else {
 		loop->nap = NAP_MIN_NS;
 		/* The driver that we wait for may be waiting for this CPU. */
-		sched_yield();
+		if (!loop->chatty)
+			sched_yield();
 	}
 }
 

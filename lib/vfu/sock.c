@@ -11,6 +11,8 @@
 
 #define SEND_PIECES 4
 #define RX_CALLS    4 /* a peer that sends byte by byte gets no more of them at once */
+/* A peer that polls answers sooner than a sleeper wakes up: some 20 us of looks before sleeping. */
+#define LOOKS 64
 
 int64_t plx_vfu_deadline(int timeout_ms)
 {
@@ -192,12 +194,15 @@ int plx_vfu_rx(struct vfu_rx *rx, struct vfu_msg *msg)
 int plx_vfu_recv(struct vfu_rx *rx, struct vfu_msg *msg, int timeout_ms)
 {
 	int64_t deadline = plx_vfu_deadline(timeout_ms);
+	unsigned looks = 0;
 	int got, err;
 
 	for (;;) {
 		got = plx_vfu_rx(rx, msg);
 		if (got)
 			return got < 0 ? got : 0;
+		if (++looks < LOOKS)
+			continue;
 		err = plx_vfu_wait(rx->fd, POLLIN, deadline);
 		if (err)
 			return err;

@@ -117,7 +117,7 @@ class Forwarding:
 @contextlib.contextmanager
 def forwarding(program, bus, options, eal=EAL):
     """Start plx-testpmd, wait until it forwards, and yield a Forwarding."""
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as err:
+    with tempfile.TemporaryFile("a+", encoding="utf-8", errors="replace") as err:
         process = subprocess.Popen(command(program, bus, [*options, "--json"], eal),
                                    stdout=subprocess.PIPE, stderr=err, text=True,
                                    stdin=subprocess.DEVNULL)

@@ -101,7 +101,7 @@ def serving(programs, directory, *options, cards=1):
     words = [programs.softdev, "nic", "--json"]
     for path in sockets:
         words += ["--socket", path]
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as err:
+    with tempfile.TemporaryFile("a+", encoding="utf-8") as err:
         process = subprocess.Popen([*words, *options], stdout=subprocess.PIPE, stderr=err,
                                    stdin=subprocess.DEVNULL, text=True)
         try:
