@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -77,6 +78,9 @@ static void what_is_no_socket_is_left_alone(void **state)
 	memset(path, 'x', sizeof(path) - 1);
 	path[sizeof(path) - 1] = '\0';
 	assert_int_equal(plx_vfu_create(&rig_desc, &rig, path, &vfu), -ENAMETOOLONG);
+	path[sizeof(((struct sockaddr_un *)0)->sun_path)] = '\0'; /* no room for the NUL */
+	assert_int_equal(plx_vfu_create(&rig_desc, &rig, path, &vfu), -ENAMETOOLONG);
+	assert_int_equal(plx_vfu_connect(path), -ENAMETOOLONG);
 }
 
 static void another_servers_socket_is_not_unlinked(void **state)
@@ -117,6 +121,9 @@ static void descriptions_that_make_no_sense_are_refused(void **state)
 	desc = rig_desc;
 	desc.irqs[RIG_MSIX] = PLX_VFU_MAX_VECTORS + 1;
 	assert_int_equal(plx_vfu_create(&desc, &rig, path, &vfu), -EINVAL);
+	desc.irqs[RIG_MSIX]--;
+	assert_int_equal(plx_vfu_create(&desc, &rig, path, &vfu), 0);
+	plx_vfu_destroy(vfu);
 }
 
 /*
@@ -527,6 +534,7 @@ static void many_writes_come_in_one_message(void **state)
 	assert_int_equal(rig.config[255], 13);
 	body.write[0].region = PLX_VFU_REGIONS;
 	assert_int_equal(rig_call(VFU_WRITE_MULTI, &body, sizeof(body), NULL, 0), -EINVAL);
+	body.write[0].region = 0; /* nothing wrong but the number */
 	body.count = 4;
 	assert_int_equal(rig_call(VFU_WRITE_MULTI, &body, sizeof(body), NULL, 0), -EINVAL);
 	body.count = UINT64_MAX / sizeof(struct vfu_write) + 2;
@@ -654,6 +662,7 @@ static void vectors_are_connected_raised_and_let_go(void **state)
 	assert_int_equal(set_irqs(FIRE, RIG_MSIX, 1, 2, NULL, 0), 0);
 	assert_int_equal(raised(fds[1]), 1);
 	assert_int_equal(raised(fds[2]), 1);
+	assert_int_equal(raised(fds[3]), 0);
 	assert_int_equal(set_bools(VFIO_IRQ_SET_ACTION_TRIGGER, RIG_MSIX, 0, 3, "\1\0\1", 3), 0);
 	assert_int_equal(raised(fds[0]), 1);
 	assert_int_equal(raised(fds[1]), 0);
