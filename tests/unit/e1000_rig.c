@@ -56,3 +56,30 @@ int teardown(void **state)
 	rte_mempool_free(other);
 	return 0;
 }
+
+static uint64_t bytes_of(uint32_t count)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		bytes += 60 + i % 1400;
+	return bytes;
+}
+
+void check_rx_bytes(uint32_t count)
+{
+	struct rte_eth_stats stats;
+
+	assert_int_equal(plx_eth_stats_get(port, &stats), 0);
+	assert_int_equal(stats.ibytes, bytes_of(count));
+	assert_int_equal(stats.q_ibytes[0], stats.ibytes);
+}
+
+void check_tx_bytes(uint32_t count)
+{
+	struct rte_eth_stats stats;
+
+	assert_int_equal(plx_eth_stats_get(port, &stats), 0);
+	assert_int_equal(stats.obytes, bytes_of(count));
+	assert_int_equal(stats.q_obytes[0], stats.obytes);
+}

@@ -26,6 +26,10 @@ int setup_polled(void **state); /* without interrupt vectors */
 int setup_sparse(void **state); /* as a software device: all but the doorbells is trapped */
 int teardown(void **state);
 
+/* The port's bytes are those of packets 0 to count - 1, each 60 + number % 1400 bytes long. */
+void check_rx_bytes(uint32_t count);
+void check_tx_bytes(uint32_t count);
+
 /* A case that runs with both kinds of device addresses. */
 #define BOTH(f)                                                    \
 	{ #f " (direct)", f, setup_direct, teardown, NULL },       \

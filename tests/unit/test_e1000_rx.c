@@ -87,6 +87,7 @@ static void bursts(uint16_t desc)
 			assert_int_equal(take(burst), 0);
 		}
 	}
+	check_rx_bytes(got);
 	assert_int_equal(plx_eth_dev_stop(port), 0);
 }
 
@@ -170,6 +171,7 @@ static void test_bad_frames(void **state)
 	assert_int_equal(stats.ierrors, errors);
 	assert_int_equal(stats.q_errors[0], errors);
 	assert_int_equal(stats.ipackets, got);
+	check_rx_bytes(got);
 	assert_int_equal(plx_eth_dev_stop(port), 0);
 }
 
@@ -407,7 +409,9 @@ static uint8_t pattern[20000];
 /* Every length round the borders of buffers, whole or bit by bit. */
 static void jumbo(uint64_t offloads, unsigned int crc)
 {
+	struct rte_eth_stats stats;
 	struct rte_mbuf *m;
+	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < sizeof(pattern); i++)
 		pattern[i] = i * 7 + i / 256;
@@ -418,7 +422,10 @@ static void jumbo(uint64_t offloads, unsigned int crc)
 		assert_int_equal(plx_eth_rx_burst(port, 0, &m, 1), 1);
 		check_long(m, pattern, len);
 		rte_pktmbuf_free(m);
+		bytes += len;
 	}
+	assert_int_equal(plx_eth_stats_get(port, &stats), 0);
+	assert_int_equal(stats.ibytes, bytes);
 	/* The first parts are polled before the last has arrived. */
 	for (int i = 0; i < 3; i++) {
 		struct fake_rx rx = { .data = pattern + 2048 * i,

@@ -100,6 +100,7 @@ static void bursts(uint16_t desc, uint64_t offloads)
 			assert_int_equal(got, sent);
 		}
 	}
+	check_tx_bytes(sent);
 	stop();
 }
 
@@ -262,6 +263,7 @@ static void chains(uint64_t offloads)
 			sent += segs;
 		}
 	}
+	check_tx_bytes(sent);
 	stop();
 	/* Segments come back single: a mempool's buffers have no next. */
 	assert_int_equal(rte_mempool_get_bulk(pool, (void **)all, POOL_SIZE), 0);
@@ -338,6 +340,7 @@ static void test_unsendable(void **state)
 			plx_eth_stats_get(port, &stats);
 			assert_int_equal(stats.oerrors, 2);
 			assert_int_equal(stats.opackets, 7);
+			check_tx_bytes(7);
 		} else {
 			rte_pktmbuf_free_bulk(pkts, 4);
 		}
@@ -345,6 +348,7 @@ static void test_unsendable(void **state)
 		plx_eth_stats_get(port, &stats);
 		assert_int_equal(stats.oerrors, 1);
 		assert_int_equal(stats.opackets, 4);
+		check_tx_bytes(4);
 	}
 	stop();
 }

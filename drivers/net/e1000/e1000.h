@@ -50,23 +50,26 @@ struct e1000_rxq {
 	const struct plx_xlate *xlate;
 	uint64_t packets;
 
-	/* below: not touched on the hot path of plain single-buffer packets */
+	/* below: not touched on the hot path of plain single-buffer packets, but for the first two
+	 */
+	uint64_t bytes;		      /* of the packets handed over, as their pkt_len says */
+	bool dropping;		      /* the rest of a frame given up is yet to come */
 	struct rte_mbuf *head, *last; /* a frame of which the end hasn't arrived */
 	uint16_t frame_max;	      /* longest frame */
 	uint8_t crc_len;	      /* bytes of CRC in front of the end, not the application's */
-	bool dropping;		      /* the rest of a frame given up is yet to come */
 	bool checksum, rss;	      /* tell the application */
 	uint64_t errors, nombuf;
 
 	/* below: control path only */
-	uint64_t packets_base, errors_base, nombuf_base; /* at the last reset of statistics */
+	/* at the last reset of statistics */
+	uint64_t packets_base, bytes_base, errors_base, nombuf_base;
 	struct e1000 *hw;
 	struct plx_dma mem;
 	uint16_t index;
 } __rte_cache_aligned;
 
-_Static_assert(offsetof(struct e1000_rxq, head) == RTE_CACHE_LINE_SIZE,
-	       "what a receive burst touches is one cache line");
+_Static_assert(offsetof(struct e1000_rxq, bytes) == RTE_CACHE_LINE_SIZE,
+	       "what a receive burst touches is one cache line and the start of the next");
 
 struct e1000_txq {
 	union e1000_tx_desc *ring;
@@ -83,6 +86,7 @@ struct e1000_txq {
 	volatile void *tail;
 	const struct plx_xlate *xlate;
 	uint64_t packets;
+	uint64_t bytes; /* of the packets taken, as their pkt_len says */
 
 	/* below: not touched on the hot path of plain single-buffer packets, but for the marks */
 	uint64_t ctx[2] __rte_cache_aligned; /* the context that the device has */
@@ -91,7 +95,7 @@ struct e1000_txq {
 	uint64_t errors;		     /* counted in packets, too */
 
 	/* below: control path only */
-	uint64_t packets_base, errors_base; /* at the last reset of statistics */
+	uint64_t packets_base, bytes_base, errors_base; /* at the last reset of statistics */
 	struct e1000 *hw;
 	struct plx_dma mem;
 

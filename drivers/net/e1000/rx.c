@@ -157,13 +157,32 @@ static __rte_always_inline void rx_consts_init(const struct e1000_rxq *q, struct
 #endif
 }
 
+/* The lengths of packets taken four at a time, added up: in lanes, where there are any. */
+#if RX_SSE2
+typedef __m128i rx_bytes;
+
+static __rte_always_inline uint32_t rx_bytes_sum(rx_bytes bytes)
+{
+	bytes = _mm_add_epi32(bytes, _mm_unpackhi_epi64(bytes, bytes));
+	return _mm_cvtsi128_si32(_mm_add_epi32(bytes, _mm_shuffle_epi32(bytes, 1)));
+}
+#else
+typedef uint32_t rx_bytes;
+
+static inline uint32_t rx_bytes_sum(rx_bytes bytes)
+{
+	return bytes;
+}
+#endif
+
 /*
  * Takes the packets of four descriptors, if all four are whole, sound and of a credible length.
  * The last one has been seen done, and the device completes them in order; a device that doesn't
  * is found out by the mask.
  */
 static __rte_always_inline bool rx_four(const struct rx_consts *c, const union e1000_rx_desc *desc,
-					struct rte_mbuf **sw, struct rte_mbuf **pkts)
+					struct rte_mbuf **sw, struct rte_mbuf **pkts,
+					rx_bytes *bytes)
 {
 #if RX_SSE2
 	const __m128i fields = _mm_set_epi32(-1, -1, 0xffff, 0);
@@ -186,9 +205,10 @@ static __rte_always_inline bool rx_four(const struct rx_consts *c, const union e
 	off = _mm_cmpgt_epi32(_mm_add_epi32(length, bias), c->most);
 	if (unlikely(_mm_movemask_ps(_mm_castsi128_ps(_mm_andnot_si128(off, sound))) != 0xf))
 		return false;
+	*bytes = _mm_add_epi32(*bytes, length);
 
-		/* {mrq, rss, status, length:vlan} -> {0, length, length:vlan, rss}: the mbuf's
-		 * order. */
+	/* {mrq, rss, status, length:vlan} -> {0, length, length:vlan, rss}: the mbuf's
+	 * order. */
 #define RX_TAKE(i, d)                                                                             \
 	do {                                                                                      \
 		struct rte_mbuf *m = sw[i];                                                       \
@@ -224,6 +244,7 @@ static __rte_always_inline bool rx_four(const struct rx_consts *c, const union e
 		m->packet_type = 0;
 		m->data_len = rte_le_to_cpu_16(desc[i].wb.length);
 		m->pkt_len = m->data_len;
+		*bytes += m->data_len;
 		m->vlan_tci = rte_le_to_cpu_16(desc[i].wb.vlan);
 		m->hash.rss = rte_le_to_cpu_32(desc[i].wb.rss);
 		pkts[i] = m;
@@ -280,6 +301,7 @@ static __rte_always_inline uint16_t rx_simple(struct e1000_rxq *q, struct rte_mb
 	uint16_t avail = q->size - 1 - q->hold, done = 0;
 	const union e1000_rx_desc *desc;
 	struct rx_consts consts;
+	rx_bytes bytes = { 0 };
 	uint32_t status;
 	uint16_t len;
 
@@ -301,7 +323,7 @@ static __rte_always_inline uint16_t rx_simple(struct e1000_rxq *q, struct rte_mb
 
 		desc = &q->ring[q->next];
 		while (out != end && rx_status(&desc[3]) & E1000_RXD_DD &&
-		       likely(rx_four(&consts, desc, sw, out))) {
+		       likely(rx_four(&consts, desc, sw, out, &bytes))) {
 			desc += 4;
 			sw += 4;
 			out += 4;
@@ -331,10 +353,12 @@ static __rte_always_inline uint16_t rx_simple(struct e1000_rxq *q, struct rte_mb
 		pkts[done] = q->sw[q->next];
 		rx_fresh(q, pkts[done], len);
 		rx_advance(q);
+		q->bytes += len;
 		done++;
 	}
 
 	q->packets += done;
+	q->bytes += rx_bytes_sum(bytes);
 	while (q->hold >= E1000_BATCH && rx_refill(q, xlate))
 		;
 	return done;
@@ -425,6 +449,7 @@ static __rte_always_inline uint16_t rx_full(struct e1000_rxq *q, struct rte_mbuf
 			m->vlan_tci = rte_le_to_cpu_16(desc->wb.vlan);
 			m->hash.rss = rte_le_to_cpu_32(desc->wb.rss);
 			pkts[done++] = m;
+			q->bytes += m->pkt_len;
 			q->head = NULL;
 		} else {
 			q->last = m;

@@ -2,8 +2,12 @@
 /*
  * Statistics [10.2.7]. The registers clear when they are read, and when the device is reset, so
  * they are added up here, before each reset, too: the sums outlast a stop. What the queues count
- * themselves (packets, frames given up) never stops or clears; a reset of the statistics takes note
- * of where they were.
+ * themselves (packets, their bytes, frames given up) never stops or clears; a reset of the
+ * statistics takes note of where they were.
+ *
+ * Packets and bytes are those that queues took and handed over: frames that nobody fetches are in
+ * neither. The bytes are what pkt_len says, so without the CRC, also where the port leaves it on.
+ * What was on the wire, with CRC, is in the extended statistics.
  *
  * In the words of struct rte_eth_stats: imissed are frames for which the device had no room;
  * ierrors are those that came in damaged or of no legal length, and those that the driver gave up
@@ -122,8 +126,6 @@ int e1000_stats(struct plx_eth_dev *eth, struct rte_eth_stats *stats)
 	struct e1000 *hw = eth->priv;
 
 	e1000_stats_collect(hw);
-	stats->ibytes = counter(hw, E1000_GORCL);
-	stats->obytes = counter(hw, E1000_GOTCL);
 	stats->imissed = counter(hw, E1000_MPC);
 	stats->ierrors = counter(hw, E1000_CRCERRS) + counter(hw, E1000_ALGNERRC) +
 			 counter(hw, E1000_RXERRC) + counter(hw, E1000_CEXTERR) + length_errors(hw);
@@ -134,8 +136,10 @@ int e1000_stats(struct plx_eth_dev *eth, struct rte_eth_stats *stats)
 		if (!q)
 			continue;
 		stats->q_ipackets[i] = q->packets - q->packets_base;
+		stats->q_ibytes[i] = q->bytes - q->bytes_base;
 		stats->q_errors[i] = q->errors - q->errors_base;
 		stats->ipackets += stats->q_ipackets[i];
+		stats->ibytes += stats->q_ibytes[i];
 		stats->ierrors += stats->q_errors[i];
 		stats->rx_nombuf += q->nombuf - q->nombuf_base;
 	}
@@ -147,7 +151,9 @@ int e1000_stats(struct plx_eth_dev *eth, struct rte_eth_stats *stats)
 			continue;
 		errors = q->errors - q->errors_base;
 		stats->q_opackets[i] = q->packets - q->packets_base - errors;
+		stats->q_obytes[i] = q->bytes - q->bytes_base;
 		stats->opackets += stats->q_opackets[i];
+		stats->obytes += stats->q_obytes[i];
 		stats->oerrors += errors;
 	}
 	return 0;
@@ -165,6 +171,7 @@ int e1000_stats_reset(struct plx_eth_dev *eth)
 		if (!q)
 			continue;
 		q->packets_base = q->packets;
+		q->bytes_base = q->bytes;
 		q->errors_base = q->errors;
 		q->nombuf_base = q->nombuf;
 	}
@@ -174,6 +181,7 @@ int e1000_stats_reset(struct plx_eth_dev *eth)
 		if (!q)
 			continue;
 		q->packets_base = q->packets;
+		q->bytes_base = q->bytes;
 		q->errors_base = q->errors;
 	}
 	return 0;

@@ -109,7 +109,7 @@ static __rte_always_inline void tx_plain(union e1000_tx_desc *desc, const struct
 /* Descriptors of four plain packets, if they are: one segment each, no offload wanted. */
 static __rte_always_inline bool tx_four(const struct e1000_txq *q, union e1000_tx_desc *desc,
 					struct rte_mbuf **sw, struct rte_mbuf **pkts,
-					const bool xlate)
+					uint64_t *bytes, const bool xlate)
 {
 	struct rte_mbuf *m0 = pkts[0], *m1 = pkts[1], *m2 = pkts[2], *m3 = pkts[3];
 	uint64_t a0, a1, a2, a3;
@@ -147,6 +147,7 @@ static __rte_always_inline bool tx_four(const struct e1000_txq *q, union e1000_t
 	tx_plain(&desc[1], m1, a1);
 	tx_plain(&desc[2], m2, a2);
 	tx_plain(&desc[3], m3, a3);
+	*bytes += m0->data_len + m1->data_len + m2->data_len + m3->data_len;
 	return true;
 }
 
@@ -201,7 +202,7 @@ static inline bool tx_reachable(const struct e1000_txq *q, const struct rte_mbuf
 static __rte_noinline bool tx_one(struct e1000_txq *q, struct rte_mbuf *m, const bool xlate)
 {
 	union e1000_tx_desc ctx, *desc = NULL;
-	uint32_t popts, cmd = 0;
+	uint32_t popts, cmd = 0, len = m->pkt_len;
 	uint64_t upper = 0;
 	uint16_t slot = q->next, slots = m->nb_segs;
 	bool new_ctx = false;
@@ -255,6 +256,7 @@ static __rte_noinline bool tx_one(struct e1000_txq *q, struct rte_mbuf *m, const
 	q->next = slot;
 	q->free -= slots;
 	q->unmarked += slots;
+	q->bytes += len;
 	return true;
 
 discard:
@@ -276,6 +278,7 @@ static __rte_always_inline void tx_mark(struct e1000_txq *q)
 static __rte_always_inline uint16_t tx_burst(struct e1000_txq *q, struct rte_mbuf **pkts,
 					     uint16_t count, const bool xlate)
 {
+	uint64_t bytes = 0;
 	uint16_t done = 0;
 
 	tx_reclaim(q);
@@ -289,7 +292,7 @@ static __rte_always_inline uint16_t tx_burst(struct e1000_txq *q, struct rte_mbu
 		struct rte_mbuf **in = &pkts[done], **end = in + (run & ~3u);
 		unsigned int taken;
 
-		while (in != end && likely(tx_four(q, desc, sw, in, xlate))) {
+		while (in != end && likely(tx_four(q, desc, sw, in, &bytes, xlate))) {
 			desc += 4;
 			sw += 4;
 			in += 4;
@@ -310,6 +313,7 @@ static __rte_always_inline uint16_t tx_burst(struct e1000_txq *q, struct rte_mbu
 	}
 	if (likely(done)) {
 		q->packets += done;
+		q->bytes += bytes;
 		/* Descriptors before the tail: rte_write32() orders them. */
 		rte_write32(q->next, q->tail);
 	}
