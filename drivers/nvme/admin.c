@@ -66,7 +66,7 @@ static void wait_for(struct plx_nvme_ctrl *ctrl, struct answer *answer, uint8_t 
 		plx_err("%s: no answer to admin command %02x after %u ms: turning the controller "
 			"off",
 			ctrl->info.name, opcode, timeout_ms);
-	nvme_ctrl_stop(ctrl, false);
+	nvme_ctrl_stop(ctrl, NVME_OFF);
 }
 
 static int run(struct plx_nvme_ctrl *ctrl, const struct plx_nvme_cmd *cmd, void *buf, size_t len,

@@ -129,7 +129,7 @@ static void __attribute__((noinline, cold)) fail_queue(struct plx_nvme_qpair *q)
 
 	pthread_mutex_lock(&ctrl->lock);
 	if (ctrl->state == NVME_RUNNING && nvme_delete_queues(q))
-		nvme_ctrl_stop(ctrl, false);
+		nvme_ctrl_stop(ctrl, NVME_OFF);
 	q->down = true;
 	pthread_mutex_unlock(&ctrl->lock);
 	nvme_qpair_fail_all(q, PLX_NVME_HOST_PATHING_ERROR);

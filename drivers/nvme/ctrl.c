@@ -24,7 +24,7 @@ bool nvme_ctrl_gone(struct plx_nvme_ctrl *ctrl)
 		return false;
 	if (ctrl->state == NVME_RUNNING)
 		plx_err("%s: the controller is gone", ctrl->info.name);
-	nvme_ctrl_stop(ctrl, false);
+	nvme_ctrl_stop(ctrl, NVME_OFF);
 	return true;
 }
 
@@ -77,15 +77,18 @@ static void shut_down(struct plx_nvme_ctrl *ctrl)
 		plx_warn("%s: orderly shutdown: %s", ctrl->info.name, strerror(-err));
 }
 
-void nvme_ctrl_stop(struct plx_nvme_ctrl *ctrl, bool shutdown)
+void nvme_ctrl_shutdown(struct plx_nvme_ctrl *ctrl)
 {
-	bool was_running = ctrl->state == NVME_RUNNING;
-	struct plx_nvme_qpair *q;
-	int err;
-
-	if (was_running && shutdown && nvme_read32(ctrl, NVME_CSTS) != NVME_GONE)
+	if (ctrl->state == NVME_RUNNING && nvme_read32(ctrl, NVME_CSTS) != NVME_GONE)
 		shut_down(ctrl);
-	err = disable(ctrl);
+	nvme_ctrl_stop(ctrl, NVME_OFF);
+}
+
+void nvme_ctrl_stop(struct plx_nvme_ctrl *ctrl, enum nvme_state off)
+{
+	struct plx_nvme_qpair *q;
+	int err = disable(ctrl);
+
 	if (err && err != -ENODEV) {
 		plx_warn("%s: the controller doesn't stop (%s): resetting the PCI function",
 			 ctrl->info.name, strerror(-err));
@@ -95,7 +98,7 @@ void nvme_ctrl_stop(struct plx_nvme_ctrl *ctrl, bool shutdown)
 	}
 	/* Whatever it thinks of it, there is no DMA from here on. */
 	plx_pci_set_master(ctrl->pci, false);
-	set_state(ctrl, err == -ENODEV ? NVME_REMOVED : NVME_OFF);
+	set_state(ctrl, err == -ENODEV ? NVME_REMOVED : off);
 	if (ctrl->admin) {
 		ctrl->admin->down = true;
 		nvme_qpair_fail_all(ctrl->admin, PLX_NVME_HOST_PATHING_ERROR);
@@ -251,7 +254,7 @@ int nvme_ctrl_start(struct plx_nvme_ctrl *ctrl)
 		set_state(ctrl, NVME_RUNNING);
 		return 0;
 	}
-	nvme_ctrl_stop(ctrl, false);
+	nvme_ctrl_stop(ctrl, NVME_OFF);
 	return err > 0 ? -EIO : err;
 }
 
@@ -259,7 +262,7 @@ int nvme_ctrl_reset(struct plx_nvme_ctrl *ctrl)
 {
 	int err;
 
-	nvme_ctrl_stop(ctrl, false);
+	nvme_ctrl_stop(ctrl, NVME_RESETTING);
 	err = nvme_ctrl_start(ctrl);
 	if (err)
 		plx_err("%s: the controller doesn't come up again: %s", ctrl->info.name,
@@ -282,7 +285,8 @@ int plx_nvme_ctrl_reset(struct plx_nvme_ctrl *ctrl)
 int plx_nvme_ctrl_state(const struct plx_nvme_ctrl *ctrl)
 {
 	switch (__atomic_load_n(&ctrl->state, __ATOMIC_RELAXED)) {
-	case NVME_RUNNING: return 0;
+	case NVME_RUNNING:
+	case NVME_RESETTING: return 0;
 	case NVME_REMOVED: return -ENODEV;
 	default: return -EIO;
 	}

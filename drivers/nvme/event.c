@@ -97,7 +97,7 @@ static bool next_event(struct plx_nvme_ctrl *ctrl, struct plx_nvme_event *event)
 		return false;
 	nvme_process_and_ring(ctrl->admin, 0);
 	if (ctrl->admin->broken) {
-		nvme_ctrl_stop(ctrl, false);
+		nvme_ctrl_stop(ctrl, NVME_OFF);
 		return false;
 	}
 	keep_alive(ctrl);

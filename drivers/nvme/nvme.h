@@ -141,7 +141,8 @@ struct plx_nvme_ns {
 };
 
 enum nvme_state {
-	NVME_OFF, /* bring-up failed, or the controller: no DMA */
+	NVME_OFF,	/* bring-up failed, or the controller: no DMA */
+	NVME_RESETTING, /* off, but will be tried again at once */
 	NVME_RUNNING,
 	NVME_REMOVED, /* registers read as all ones */
 };
@@ -224,10 +225,11 @@ static inline void nvme_write64(const struct plx_nvme_ctrl *ctrl, uint32_t reg, 
 /* ctrl.c; all with the lock held */
 int nvme_ctrl_start(struct plx_nvme_ctrl *ctrl);
 /*
- * Off, and no more DMA: everything in flight on the admin queue is done with status, and the queue
- * pairs are told.
+ * Off, and no more DMA: everything in flight on the admin queue is done with an error, and the
+ * queue pairs are told. The state is off, or resetting, afterwards; or removed, if that is so.
  */
-void nvme_ctrl_stop(struct plx_nvme_ctrl *ctrl, bool shutdown);
+void nvme_ctrl_stop(struct plx_nvme_ctrl *ctrl, enum nvme_state off);
+void nvme_ctrl_shutdown(struct plx_nvme_ctrl *ctrl); /* likewise, in good order */
 int nvme_ctrl_reset(struct plx_nvme_ctrl *ctrl);
 bool nvme_ctrl_gone(struct plx_nvme_ctrl *ctrl);
 

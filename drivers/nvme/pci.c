@@ -124,7 +124,7 @@ static void nvme_remove(struct plx_pci *pci)
 	/* What the application left behind: every callback runs. */
 	while ((q = LIST_FIRST(&ctrl->qpairs)))
 		plx_nvme_qpair_destroy(q);
-	nvme_ctrl_stop(ctrl, true);
+	nvme_ctrl_shutdown(ctrl);
 	free_ctrl(ctrl);
 }
 

@@ -328,7 +328,7 @@ void plx_nvme_qpair_destroy(struct plx_nvme_qpair *q)
 	LIST_REMOVE(q, link);
 	/* Not deleted, it might still be written to: then the controller goes off as a whole. */
 	if (ctrl->state == NVME_RUNNING && !q->down && !q->lost && nvme_delete_queues(q))
-		nvme_ctrl_stop(ctrl, false);
+		nvme_ctrl_stop(ctrl, NVME_OFF);
 	ctrl->qid_used[q->id] = 0;
 	pthread_mutex_unlock(&ctrl->lock);
 	nvme_process(q, 0);

@@ -15,6 +15,7 @@ int nvme_down_error(const struct plx_nvme_qpair *q)
 {
 	switch (__atomic_load_n(&q->ctrl->state, __ATOMIC_RELAXED)) {
 	case NVME_REMOVED: return -ENODEV;
+	case NVME_RESETTING: return -EAGAIN;
 	case NVME_RUNNING:
 		/* It has been brought up again, and this queue pair will notice. */
 		if (__atomic_load_n(&q->lost, __ATOMIC_RELAXED))

@@ -44,7 +44,7 @@ static void reset(struct plx_nvme_qpair *q, const char *why)
 		plx_err("%s: queue %u: %s: %s the controller", ctrl->info.name, q->id, why,
 			fail ? "turning off" : "resetting");
 		if (fail)
-			nvme_ctrl_stop(ctrl, false);
+			nvme_ctrl_stop(ctrl, NVME_OFF);
 		else
 			nvme_ctrl_reset(ctrl);
 	}

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The loop: a completed request is sent again, to another place. */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <pollux/log.h>
+
+#include "worker.h"
+
+#define NAP_MS 100
+
+static void done(void *arg, uint16_t status, uint32_t result);
+
+/* xorshift64*, by Vigna. */
+static inline uint64_t next_random(struct job *job)
+{
+	uint64_t x = job->random;
+
+	x ^= x >> 12;
+	x ^= x << 25;
+	x ^= x >> 27;
+	job->random = x;
+	return x * 0x2545f4914f6cdd1dull;
+}
+
+static inline uint64_t next_slot(struct job *job, uint64_t random)
+{
+	uint64_t slot;
+
+	if (job->random)
+		return (uint64_t)(((unsigned __int128)random * job->slots) >> 64);
+	slot = job->next_slot;
+	job->next_slot = slot + 1 == job->slots ? 0 : slot + 1;
+	return slot;
+}
+
+/* In order whatever -w says, and only once. */
+static uint64_t next_in_stage(struct job *job)
+{
+	return job->next_slot++;
+}
+
+static int send_special(struct job *job, struct request *r)
+{
+	uint64_t lba = job->first_lba + r->slot * job->blocks;
+	const struct plx_nvme_io io = {
+		.opcode = r->write ? PLX_NVME_WRITE : PLX_NVME_READ,
+		.flags = job->io_flags,
+		.lba = lba,
+		.blocks = job->blocks,
+		.buf = r->buf,
+		.meta = r->meta,
+		.ref_tag = (uint32_t)lba,
+	};
+
+	return plx_nvme_submit(job->qpair, job->ns, &io, done, r);
+}
+
+static inline int send_plain(struct job *job, struct request *r, bool write)
+{
+	uint64_t lba = job->first_lba + r->slot * job->blocks;
+
+	return write ? plx_nvme_write(job->qpair, job->ns, r->buf, lba, job->blocks, done, r)
+		     : plx_nvme_read(job->qpair, job->ns, r->buf, lba, job->blocks, done, r);
+}
+
+static void __attribute__((noinline, cold)) not_sent(struct job *job, struct request *r, int err)
+{
+	if (job->version)
+		verify_undo(job, r);
+	r->next_parked = job->parked;
+	job->parked = r;
+	if (err == -EAGAIN || job->dead)
+		return;
+	job->stopping = job->dead = true;
+	job->errors++;
+	plx_err("%s namespace %u: %s", plx_nvme_ctrl_info(job->ctrl)->name, job->info.nsid,
+		strerror(-err));
+}
+
+static void __attribute__((noinline)) send_one_special(struct job *job, struct request *r)
+{
+	uint64_t random = job->random ? next_random(job) : 0;
+	int err;
+
+	if (job->stage == STAGE_RUN) {
+		r->slot = next_slot(job, random);
+		r->write = job->reads != UINT32_MAX && (uint32_t)random >= job->reads;
+	} else {
+		r->slot = next_in_stage(job);
+		r->write = job->stage == STAGE_FILL;
+	}
+	if (job->version) {
+		if (!verify_choose(job, r)) {
+			r->next_parked = job->parked;
+			job->parked = r;
+			return;
+		}
+		verify_prepare(job, r);
+	}
+	err = job->plain ? send_plain(job, r, r->write) : send_special(job, r);
+	if (err) {
+		/* It will be written again, as another version; in order, from the same place. */
+		if (job->stage != STAGE_RUN)
+			job->next_slot--;
+		not_sent(job, r, err);
+		return;
+	}
+	job->left--;
+	job->in_flight++;
+}
+
+/* The short way: reads, writes, or some of each, and nothing else to know. */
+static inline void send_one(struct job *job, struct request *r)
+{
+	uint64_t random = 0;
+	bool write;
+	int err;
+
+	if (unlikely(job->special)) {
+		send_one_special(job, r);
+		return;
+	}
+	if (job->random)
+		random = next_random(job);
+	r->slot = next_slot(job, random);
+	write = job->reads != UINT32_MAX && (uint32_t)random >= job->reads;
+	err = send_plain(job, r, write);
+	if (unlikely(err)) {
+		not_sent(job, r, err);
+		return;
+	}
+	job->left--;
+	job->in_flight++;
+}
+
+static void __attribute__((noinline, cold)) failed(struct job *job, uint16_t status)
+{
+	if (!job->errors++)
+		job->first_status = status;
+}
+
+static void done(void *arg, uint16_t status, uint32_t result)
+{
+	struct request *r = arg;
+	struct job *job = r->job;
+	uint64_t now = ticks();
+
+	(void)result;
+	job->in_flight--;
+	if (likely(job->stage == STAGE_RUN))
+		hist_add(&job->hist, now - r->start);
+	if (unlikely(status))
+		failed(job, status);
+	if (unlikely(job->version != NULL))
+		verify_done(job, r, status);
+	r->start = now;
+	if (likely(job->left && !job->stopping)) {
+		send_one(job, r);
+		return;
+	}
+	r->next_parked = job->parked;
+	job->parked = r;
+}
+
+/* Sends what isn't in flight, as far as it goes. */
+static void send_parked(struct job *job)
+{
+	struct request *r = job->parked, *next;
+
+	job->parked = NULL;
+	for (; r; r = next) {
+		next = r->next_parked;
+		if (job->stopping || !job->left) {
+			r->next_parked = job->parked;
+			job->parked = r;
+			continue;
+		}
+		r->start = ticks();
+		send_one(job, r);
+	}
+}
+
+static bool job_finished(const struct job *job)
+{
+	return !job->in_flight && (job->stopping || !job->left);
+}
+
+/* -EIO and -ENODEV: everything in flight was done with an error. */
+void job_poll(struct job *job)
+{
+	int ret = plx_nvme_poll(job->qpair, 0);
+
+	if (unlikely(job->parked && job->left && !job->stopping && ret >= 0))
+		send_parked(job);
+	if (unlikely(ret < 0) && !job->dead) {
+		job->stopping = job->dead = true;
+		job->errors++;
+		plx_err("%s namespace %u: queue pair %u: %s", plx_nvme_ctrl_info(job->ctrl)->name,
+			job->info.nsid, plx_nvme_qpair_id(job->qpair), strerror(-ret));
+	}
+}
+
+static void sleep_until_interrupt(const struct worker *w)
+{
+	struct pollfd fd[QUEUES_A_WORKER];
+	uint64_t count;
+
+	for (unsigned i = 0; i < w->jobs; i++) {
+		plx_nvme_kick(w->job[i].qpair);
+		fd[i] = (struct pollfd){ .fd = plx_nvme_qpair_fd(w->job[i].qpair),
+					 .events = POLLIN };
+	}
+	if (poll(fd, w->jobs, NAP_MS) <= 0)
+		return;
+	for (unsigned i = 0; i < w->jobs; i++)
+		if (fd[i].revents & POLLIN && read(fd[i].fd, &count, sizeof(count)) < 0)
+			fd[i].revents = 0; /* drained by nobody else: nothing was there */
+}
+
+static int order(const struct run *run)
+{
+	return __atomic_load_n(&run->order, __ATOMIC_RELAXED);
+}
+
+static bool all_finished(const struct worker *w)
+{
+	for (unsigned i = 0; i < w->jobs; i++)
+		if (!job_finished(&w->job[i]))
+			return false;
+	return true;
+}
+
+/* Until all jobs are finished, or the order isn't while_order any more. */
+static void work(struct worker *w, int while_order)
+{
+	while (order(w->run) == while_order && !all_finished(w)) {
+		for (unsigned i = 0; i < w->jobs; i++)
+			job_poll(&w->job[i]);
+		if (w->run->opts->irq)
+			sleep_until_interrupt(w);
+	}
+}
+
+static void drain(struct worker *w)
+{
+	for (unsigned i = 0; i < w->jobs; i++) {
+		w->job[i].stopping = true;
+		plx_nvme_kick(w->job[i].qpair);
+	}
+	while (!all_finished(w))
+		for (unsigned i = 0; i < w->jobs; i++)
+			job_poll(&w->job[i]);
+}
+
+/* All places once, to the end whatever is ordered but an interruption. */
+static void whole_stage(struct worker *w, enum stage stage)
+{
+	for (unsigned i = 0; i < w->jobs; i++) {
+		struct job *job = &w->job[i];
+
+		job->stage = stage;
+		job->next_slot = 0;
+		job->left = job->slots;
+		job->stopping = job->dead;
+		send_parked(job);
+	}
+	while (!all_finished(w) && !run_interrupted(w->run))
+		for (unsigned i = 0; i < w->jobs; i++)
+			job_poll(&w->job[i]);
+	drain(w);
+}
+
+static void start_jobs(struct worker *w)
+{
+	for (unsigned i = 0; i < w->jobs; i++) {
+		struct job *job = &w->job[i];
+
+		job->stage = STAGE_RUN;
+		job->next_slot = 0;
+		job->left = w->run->opts->ios ? w->run->opts->ios : UINT64_MAX;
+		job->stopping = job->dead;
+		hist_init(&job->hist);
+		send_parked(job);
+	}
+}
+
+/* What was counted so far doesn't count. */
+static void forget_warm_up(struct worker *w)
+{
+	for (unsigned i = 0; i < w->jobs; i++)
+		hist_init(&w->job[i].hist);
+}
+
+static void pin(const struct worker *w)
+{
+	cpu_set_t set;
+	int err;
+
+	CPU_ZERO(&set);
+	CPU_SET(w->core, &set);
+	err = pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+	if (err)
+		plx_warn("core %u can't be had (%s): running anywhere", w->core, strerror(err));
+}
+
+static void wait_for_order(const struct worker *w, int last)
+{
+	const struct timespec nap = { .tv_nsec = 100000 };
+
+	while (order(w->run) == last)
+		nanosleep(&nap, NULL);
+}
+
+void *worker_main(void *arg)
+{
+	struct worker *w = arg;
+	struct run *run = w->run;
+	uint64_t begin;
+
+	pin(w);
+	if (run->opts->verify)
+		whole_stage(w, STAGE_FILL);
+	__atomic_add_fetch(&run->ready, 1, __ATOMIC_RELEASE);
+	wait_for_order(w, ORDER_WAIT);
+	start_jobs(w);
+	work(w, ORDER_WARM_UP);
+	if (order(run) == ORDER_MEASURE)
+		forget_warm_up(w);
+	begin = ticks();
+	work(w, ORDER_MEASURE);
+	drain(w);
+	for (unsigned i = 0; i < w->jobs; i++)
+		w->job[i].seconds = (double)(ticks() - begin); /* ticks, as yet */
+	__atomic_add_fetch(&run->finished, 1, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+void *worker_read_back(void *arg)
+{
+	struct worker *w = arg;
+
+	pin(w);
+	whole_stage(w, STAGE_READ_BACK);
+	return NULL;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The commands of plx-nvme. */
+#ifndef NVME_COMMAND_H
+#define NVME_COMMAND_H
+
+#include <stdio.h>
+
+#include "session.h"
+
+/* What the command line says after the command's name. */
+struct arguments {
+	uint32_t nsid; /* 0: not said */
+	uint64_t lba;
+	uint64_t blocks;  /* 0: not said */
+	const char *file; /* NULL: standard input or output */
+	struct plx_nvme_format format;
+	bool yes, binary;
+};
+
+/* Each says itself what went wrong. */
+enum exit_code command_list(struct session *session, const struct arguments *args);
+enum exit_code command_identify(struct session *session, const struct arguments *args);
+enum exit_code command_smart(struct session *session, const struct arguments *args);
+enum exit_code command_read(struct session *session, const struct arguments *args);
+enum exit_code command_write(struct session *session, const struct arguments *args);
+enum exit_code command_format(struct session *session, const struct arguments *args);
+
+/* The one controller, where a command is about one: NULL and a line is logged if there are more. */
+struct plx_nvme_ctrl *only_ctrl(const struct session *session);
+
+/* The namespace said, or the only one there is; or NULL and a line is logged. */
+struct plx_nvme_ns *chosen_ns(struct plx_nvme_ctrl *ctrl, const struct arguments *args);
+
+#endif

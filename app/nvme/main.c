@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* plx-nvme: looking at NVMe controllers and moving data, for people and for scripts. */
+#include <errno.h>
+#include <getopt.h>
+#include <string.h>
+
+#include <pollux/log.h>
+
+#include "command.h"
+
+static const char synopsis[] =
+	"usage: plx-nvme COMMAND [BUS OPTIONS] [OPTIONS]\n"
+	"\n"
+	"COMMANDS\n"
+	"  list      controllers and their namespaces\n"
+	"  identify  what a controller says of itself; with -n, a namespace\n"
+	"  smart     its health\n"
+	"  read      blocks to a file or to standard output\n"
+	"  write     a file or standard input to blocks, filled up with zeroes to whole ones\n"
+	"  format    makes a namespace anew: all its data is lost\n"
+	"\n"
+	"BUS OPTIONS: which devices, and how they may be claimed\n";
+
+static const char options[] =
+	"\n"
+	"OPTIONS\n"
+	"  -n, --ns N           namespace; needed if there are several\n"
+	"  -s, --start N        read, write: first block; default 0\n"
+	"  -c, --count N        read: blocks, default 1; write: at most, default all of the input\n"
+	"  -f, --file FILE      read, write: instead of standard output and input\n"
+	"  -l, --lbaf N         format: index of the format (identify -n lists them)\n"
+	"  --extended           format: metadata behind each block\n"
+	"  --pi N               format: type of protection, 1 to 3\n"
+	"  --pi-first           format: protection at the beginning of the metadata\n"
+	"  --erase N            format: 1 user data, 2 cryptographic\n"
+	"  --yes                format: yes\n"
+	"  --hex                identify: all bytes\n"
+	"\n"
+	"EXAMPLES\n"
+	"  plx-nvme list\n"
+	"  plx-nvme read -a 0000:01:00.0 -n 1 -s 0 -c 8 > first-blocks\n"
+	"  plx-nvme format -a 0000:01:00.0 -n 1 --lbaf 4 --yes\n"
+	"\n"
+	"EXIT CODES\n"
+	"  0  all well\n"
+	"  1  something failed; one line says what, with the status that the controller gave\n"
+	"  2  the command line is wrong\n"
+	"  3  no such controller or namespace, or a device that was asked for was refused\n";
+
+static const struct {
+	const char *name;
+	enum exit_code (*run)(struct session *session, const struct arguments *args);
+} commands[] = {
+	{ "list", command_list }, { "identify", command_identify }, { "smart", command_smart },
+	{ "read", command_read }, { "write", command_write },	    { "format", command_format },
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+enum {
+	OPT_EXTENDED = 256,
+	OPT_PI,
+	OPT_PI_FIRST,
+	OPT_ERASE,
+	OPT_YES,
+	OPT_HEX,
+};
+
+static const struct option long_options[] = {
+	{ "ns", required_argument, NULL, 'n' },
+	{ "start", required_argument, NULL, 's' },
+	{ "count", required_argument, NULL, 'c' },
+	{ "file", required_argument, NULL, 'f' },
+	{ "lbaf", required_argument, NULL, 'l' },
+	{ "extended", no_argument, NULL, OPT_EXTENDED },
+	{ "pi", required_argument, NULL, OPT_PI },
+	{ "pi-first", no_argument, NULL, OPT_PI_FIRST },
+	{ "erase", required_argument, NULL, OPT_ERASE },
+	{ "yes", no_argument, NULL, OPT_YES },
+	{ "hex", no_argument, NULL, OPT_HEX },
+	{ NULL, 0, NULL, 0 },
+};
+
+static int number(uint64_t min, uint64_t max, uint64_t *value)
+{
+	if (!parse_number(optarg, false, value) && *value >= min && *value <= max)
+		return 0;
+	plx_err("'%s': a number from %llu to %llu is wanted", optarg, (unsigned long long)min,
+		(unsigned long long)max);
+	return -EINVAL;
+}
+
+static int parse_option(int opt, struct arguments *args)
+{
+	uint64_t value = 0;
+	int err = 0;
+
+	switch (opt) {
+	case 'n':
+		err = number(1, PLX_NVME_NSID_ALL - 1, &value);
+		args->nsid = (uint32_t)value;
+		return err;
+	case 's': return number(0, UINT64_MAX, &args->lba);
+	case 'c': return number(1, UINT64_MAX, &args->blocks);
+	case 'f': args->file = optarg; return 0;
+	case 'l':
+		err = number(0, 63, &value);
+		args->format.lbaf = (uint8_t)value;
+		return err;
+	case OPT_EXTENDED: args->format.extended = true; return 0;
+	case OPT_PI:
+		err = number(0, 3, &value);
+		args->format.pi = (uint8_t)value;
+		return err;
+	case OPT_PI_FIRST: args->format.pi_first = true; return 0;
+	case OPT_ERASE:
+		err = number(0, 2, &value);
+		args->format.erase = (uint8_t)value;
+		return err;
+	case OPT_YES: args->yes = true; return 0;
+	case OPT_HEX: args->binary = true; return 0;
+	default: plx_err("an option is unknown, or lacks a value; see --help"); return -EINVAL;
+	}
+}
+
+/* argv[1] is the command's name, unless it was an option: then it stands first of what is left. */
+static int parse(int argc, char **argv, struct arguments *args, unsigned *command)
+{
+	int opt, err;
+
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, ":n:s:c:f:l:", long_options, NULL)) != -1) {
+		err = parse_option(opt, args);
+		if (err)
+			return err;
+	}
+	if (optind + 1 != argc) {
+		plx_err("%s; see --help", optind < argc ? "one command at a time" : "no command");
+		return -EINVAL;
+	}
+	for (*command = 0; *command < COMMANDS; ++*command)
+		if (!strcmp(argv[optind], commands[*command].name))
+			return 0;
+	plx_err("'%s' is no command; see --help", argv[optind]);
+	return -EINVAL;
+}
+
+static void usage(FILE *out)
+{
+	fputs(synopsis, out);
+	plx_pci_usage(out);
+	fputs(options, out);
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments args = { 0 };
+	enum exit_code code, closed;
+	struct session session;
+	unsigned command;
+
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+			usage(stdout);
+			return EXIT_OK;
+		}
+	}
+	code = session_scan(&session, &argc, argv);
+	if (code != EXIT_OK)
+		return code;
+	code = parse(argc, argv, &args, &command) ? EXIT_USAGE : session_start(&session);
+	if (code == EXIT_OK)
+		code = commands[command].run(&session, &args);
+	closed = session_close(&session);
+	return code == EXIT_OK ? closed : code;
+}
