@@ -518,6 +518,38 @@ static void a_ring_that_is_unmapped_is_gone(void **state)
 	check_broken(0, "no shared memory is mapped at 0x20000000");
 }
 
+/* Addresses in large maps are remembered; not longer than the map is there. */
+static void a_large_map_is_forgotten_when_it_goes(void **state)
+{
+	const uint64_t iova = UINT64_C(0x5000000000), piece = 1 << 21;
+	const uint64_t command = 64 | E1000_TXD_EOP | E1000_TXD_IFCS | E1000_TXD_RS;
+	uint8_t *large = fake_map(0, iova, 2 * piece, PLX_DMA_READ);
+
+	(void)state;
+	memcpy(large, frame, 64);
+	memcpy(large + piece - 32, frame, 64); /* across */
+	fake_tx(0, iova, command);
+	fake_tx(0, iova + piece - 32, command);
+	fake_tx_tail(0);
+	fake_turn();
+	check_received(0, frame, 64);
+	check_received(1, frame, 64);
+	fake_unmap(0, iova);
+	fake_tx(0, iova, command);
+	fake_tx_tail(0);
+	check_broken(0, "descriptor 2 names 64 bytes at 0x5000000000");
+}
+
+static void split_headers_are_refused(void **state)
+{
+	(void)state;
+	fake_reg_set(1, E1000_RCTL, fake_reg(1, E1000_RCTL) | 1u << 10);
+	fake_reg_set(1, E1000_RCTL, fake_reg(1, E1000_RCTL));
+	fake_send(0, 0, frame, 64);
+	check_broken(1, "headers split");
+	assert_int_equal(rx_status(1, 0, 0), 0);
+}
+
 static void a_receive_buffer_that_is_not_there_loses_the_frame(void **state)
 {
 	(void)state;
@@ -658,6 +690,8 @@ int main(void)
 		CASE(a_ring_of_odd_length_is_none),
 		CASE(a_ring_longer_than_its_map_is_none),
 		CASE(a_ring_that_is_unmapped_is_gone),
+		CASE(a_large_map_is_forgotten_when_it_goes),
+		CASE(split_headers_are_refused),
 		CASE(a_receive_buffer_that_is_not_there_loses_the_frame),
 		CASE(a_ring_without_an_end_of_packet_stops),
 		CASE(frames_too_long_or_too_short_are_lost),

@@ -326,6 +326,12 @@ static void the_hash_is_microsofts(void **state)
 	fake_send(0, 1, packet, len);
 	packet[12] = 0;
 	fake_send(0, 2, packet, len);
+	/* 38.27.205.30:48228 -> 209.142.163.6:2217 is 0xafc7327f, the last entry */
+	make(false, NIC_PROTO_TCP, 20);
+	memcpy(packet + L3 + 12, "\x26\x1b\xcd\x1e\xd1\x8e\xa3\x06", 8);
+	nic_put_be16(packet + 34, 48228);
+	nic_put_be16(packet + 36, 2217);
+	fake_send(0, 3, packet, len);
 	fake_turn();
 	assert_int_equal(status(1, 0) & DONE, DONE);
 	assert_int_equal(le32toh(fake_rx_ring(1, 1)[0].wb.rss), 0x51ccc178);
@@ -334,7 +340,9 @@ static void the_hash_is_microsofts(void **state)
 	assert_int_equal(le32toh(fake_rx_ring(1, 1)[1].wb.mrq), 0x102);
 	/* What has no hash has that of 0: queue 1 by its entry. */
 	assert_int_equal(le32toh(fake_rx_ring(1, 1)[2].wb.mrq), 0x100);
-	assert_int_equal(status(0, 0), 0);
+	assert_int_equal(le32toh(fake_rx_ring(1, 0)[0].wb.rss), 0xafc7327f);
+	assert_int_equal(le32toh(fake_rx_ring(1, 0)[0].wb.mrq), 0x001);
+	assert_int_equal(status(0, 1), 0);
 }
 
 int main(void)

@@ -198,6 +198,9 @@ static void the_link_follows_what_is_offered(void **state)
 	assert_false(fake_reg(0, E1000_STATUS) & E1000_STATUS_LU);
 	mdio_write(0, MII_CONTROL, MII_CONTROL_RESET);
 	assert_int_equal(speed(0), NIC_SPEED_1000);
+	/* That it was down meanwhile is seen once. */
+	assert_false(mdio_read(0, MII_STATUS) & MII_STATUS_LINK);
+	assert_true(mdio_read(0, MII_STATUS) & MII_STATUS_LINK);
 	assert_true(fake_reg(0, E1000_STATUS) & E1000_STATUS_LU);
 	/* The MAC's side of it. */
 	fake_reg_set(0, E1000_CTRL, fake_reg(0, E1000_CTRL) & ~E1000_CTRL_SLU);
