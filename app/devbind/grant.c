@@ -41,7 +41,7 @@ static bool parse_id(const char *text, unsigned *id)
 	return !errno && !*end && value < NOBODY;
 }
 
-static int find_user(const char *name, unsigned *uid)
+int grant_find_user(const char *name, unsigned *uid)
 {
 	const struct passwd *user;
 
@@ -74,7 +74,7 @@ static int find_grantee(const char *name, struct grantee *grantee)
 
 	*grantee = (struct grantee){ NOBODY, NOBODY };
 	if (*name != ':')
-		err = find_user(name, &grantee->uid);
+		err = grant_find_user(name, &grantee->uid);
 	if (err)
 		err = find_group(*name == ':' ? name + 1 : name, &grantee->gid);
 	if (err)
@@ -311,7 +311,7 @@ enum exit_code grant_run(const struct options *options, const struct inventory *
 int grant_find(const struct options *options, struct grantee *grantee)
 {
 	*grantee = (struct grantee){ NOBODY, NOBODY };
-	if (options->user && find_user(options->user, &grantee->uid)) {
+	if (options->user && grant_find_user(options->user, &grantee->uid)) {
 		plx_err("there is no user '%s'", options->user);
 		return -ENOENT;
 	}

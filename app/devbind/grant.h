@@ -21,6 +21,9 @@ struct grantee {
 	unsigned uid, gid;
 };
 
+/* The uid of a name, or of a number. 0 or -ENOENT. */
+int grant_find_user(const char *name, unsigned *uid);
+
 /* That of -U and -G. 0 or -ENOENT with a line logged. */
 int grant_find(const struct options *options, struct grantee *grantee);
 

@@ -10,6 +10,7 @@
 
 #include "bind.h"
 #include "grant.h"
+#include "serve.h"
 #include "status.h"
 #include "why.h"
 
@@ -39,6 +40,7 @@ typedef enum exit_code run_fn(const struct options *options, const struct invent
 static run_fn *const runs[] = {
 	[COMMAND_STATUS] = status_run,	 [COMMAND_BIND] = bind_run, [COMMAND_UNBIND] = unbind_run,
 	[COMMAND_RESTORE] = restore_run, [COMMAND_WHY] = print_why, [COMMAND_GRANT] = grant_run,
+	[COMMAND_BROKER] = broker_run,
 };
 
 /* dpdk-devbind.py's -s beside -b: the report of what has become of it. */

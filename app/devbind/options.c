@@ -23,6 +23,7 @@ enum {
 	OPT_WHOLE_GROUP,
 	OPT_PERSIST,
 	OPT_MEMORY,
+	OPT_SOCKET,
 };
 
 static const struct option long_options[] = {
@@ -40,6 +41,7 @@ static const struct option long_options[] = {
 	{ "whole-group", no_argument, NULL, OPT_WHOLE_GROUP },
 	{ "persist", no_argument, NULL, OPT_PERSIST },
 	{ "memory", required_argument, NULL, OPT_MEMORY },
+	{ "socket", required_argument, NULL, OPT_SOCKET },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
@@ -48,9 +50,9 @@ static const struct {
 	const char *name;
 	enum command command;
 } commands[] = {
-	{ "status", COMMAND_STATUS },	{ "bind", COMMAND_BIND }, { "unbind", COMMAND_UNBIND },
-	{ "restore", COMMAND_RESTORE }, { "why", COMMAND_WHY },	  { "doctor", COMMAND_DOCTOR },
-	{ "grant", COMMAND_GRANT },	{ "help", COMMAND_HELP },
+	{ "status", COMMAND_STATUS },	{ "bind", COMMAND_BIND },     { "unbind", COMMAND_UNBIND },
+	{ "restore", COMMAND_RESTORE }, { "why", COMMAND_WHY },	      { "doctor", COMMAND_DOCTOR },
+	{ "grant", COMMAND_GRANT },	{ "broker", COMMAND_BROKER }, { "help", COMMAND_HELP },
 };
 
 /* Bytes: a number and K, M, G or T. */
@@ -112,6 +114,7 @@ static int take_option(struct options *options, int option)
 	case OPT_WHOLE_GROUP: options->whole_group = true; return 0;
 	case OPT_PERSIST: options->persist = true; return 0;
 	case OPT_MEMORY: return parse_memory(optarg, &options->memory);
+	case OPT_SOCKET: options->socket = optarg; return 0;
 	case 'h': options->command = COMMAND_HELP; return 0;
 	default: return -EINVAL;
 	}
@@ -138,7 +141,9 @@ static int take_words(struct options *options, char **words, unsigned count)
 		if (options->command == COMMAND_BIND && count) {
 			options->driver = *words++;
 			count--;
-		} else if (options->command == COMMAND_GRANT && count) {
+		} else if ((options->command == COMMAND_GRANT ||
+			    options->command == COMMAND_BROKER) &&
+			   count) {
 			options->grantee = *words++;
 			count--;
 		}
@@ -155,6 +160,7 @@ static int check(const struct options *options)
 		[COMMAND_UNBIND] = "unbind wants devices",
 		[COMMAND_WHY] = "why wants devices",
 		[COMMAND_GRANT] = "grant wants a user or a group, and devices",
+		[COMMAND_BROKER] = "broker wants users, and devices",
 	};
 
 	if (options->command == COMMAND_NONE) {

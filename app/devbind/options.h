@@ -22,6 +22,7 @@ enum command {
 	COMMAND_WHY,
 	COMMAND_DOCTOR,
 	COMMAND_GRANT,
+	COMMAND_BROKER,
 	COMMAND_HELP,
 };
 
@@ -31,6 +32,7 @@ struct options {
 	bool report_after;	  /* -s or --status-dev with -b or -u */
 	const char *category;	  /* --status-dev, or NULL */
 	const char *driver;	  /* bind */
+	const char *socket;	  /* broker: where it listens; NULL: the usual place */
 	const char *grantee;	  /* grant: USER or GROUP */
 	const char *user, *group; /* -U, -G */
 	bool json, all, force, noiommu_mode, allow_noiommu, whole_group, persist;

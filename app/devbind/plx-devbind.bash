@@ -3,9 +3,9 @@
 
 _plx_devbind()
 {
-	local commands='status bind unbind restore why doctor grant help'
+	local commands='status bind unbind restore why doctor grant broker help'
 	local options='--status --status-dev --bind --unbind --uid --gid --force --noiommu-mode
-		--allow-noiommu --json --all --whole-group --persist --memory --help'
+		--allow-noiommu --json --all --whole-group --persist --memory --socket --help'
 	local kinds='net baseband crypto dma event mempool compress misc regex nvme other'
 	local cur prev words cword command word
 	_init_completion -n : || return
@@ -22,7 +22,8 @@ _plx_devbind()
 	-b | --bind | bind) COMPREPLY=($(compgen -W "$(command ls /sys/bus/pci/drivers) none" -- "$cur")); return ;;
 	-U | --uid) COMPREPLY=($(compgen -u -- "$cur")); return ;;
 	-G | --gid) COMPREPLY=($(compgen -g -- "$cur")); return ;;
-	grant) COMPREPLY=($(compgen -u -- "$cur")); return ;;
+	grant | broker) COMPREPLY=($(compgen -u -- "$cur")); return ;;
+	--socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	--memory) return ;;
 	esac
 	case $cur in

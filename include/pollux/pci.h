@@ -91,7 +91,8 @@ struct plx_pci_bus;
  * the functions out of sysfs.
  *
  *   -a, --allow NAME[,mode=MODE][,key=value...]  use only the functions named (may be repeated);
- *                                                user:PATH is one that a process serves there
+ *                                                user:PATH is one that a process serves there,
+ *                                                broker:PATH,NAME one that a process opens for us
  *   -b, --block NAME                             never use this one (may be repeated; not with -a)
  *   --vfio-mode MODE[,MODE...]                   access modes allowed for every function
  *   --allow-noiommu                              unprotected DMA is accepted

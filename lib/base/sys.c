@@ -100,6 +100,7 @@ const struct plx_sys plx_sys_kernel = {
 	.listen = listen,
 	.accept = sys_accept,
 	.connect = sys_connect,
+	.getsockopt = getsockopt,
 	.recvmsg = recvmsg,
 	.sendmsg = sendmsg,
 	.shutdown = shutdown,

@@ -56,6 +56,7 @@ struct plx_sys {
 	int (*listen)(int fd, int backlog);
 	int (*accept)(int fd, int flags); /* SOCK_*; the peer's address is of no interest */
 	int (*connect)(int fd, const void *addr, size_t len);
+	int (*getsockopt)(int fd, int level, int name, void *value, socklen_t *len);
 	ssize_t (*recvmsg)(int fd, struct msghdr *msg, int flags);
 	ssize_t (*sendmsg)(int fd, const struct msghdr *msg, int flags);
 	int (*shutdown)(int fd, int how);

@@ -139,18 +139,41 @@ static int fake_socket(int domain, int type, int protocol)
 	return fd;
 }
 
+static bool is_socket(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && S_ISSOCK(st.st_mode);
+}
+
+/* A test's own socket, or what stands for the kernel's. */
 static ssize_t fake_recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	ssize_t len;
 
-	(void)fd;
-	(void)flags;
 	if (fails())
 		return -1;
+	if (is_socket(fd))
+		return recvmsg(fd, msg, flags);
 	len = kernel ? kernel->received(msg->msg_iov[0].iov_base, msg->msg_iov[0].iov_len) : 0;
 	if (len < 0)
 		errno = (int)-len;
 	return len < 0 ? -1 : len;
+}
+
+static ssize_t fake_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	return fails() ? -1 : sendmsg(fd, msg, flags);
+}
+
+static int fake_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+	return fails() ? -1 : getsockopt(fd, level, name, value, len);
+}
+
+static int fake_poll(struct pollfd *fds, nfds_t nfds, int timeout_ms)
+{
+	return fails() ? -1 : poll(fds, nfds, timeout_ms);
 }
 
 static ssize_t fake_readlink(const char *path, char *target, size_t len)
@@ -232,6 +255,9 @@ static const struct plx_sys fake = {
 	.flock = fake_flock,
 	.socket = fake_socket,
 	.recvmsg = fake_recvmsg,
+	.sendmsg = fake_sendmsg,
+	.getsockopt = fake_getsockopt,
+	.poll = fake_poll,
 	.readlink = fake_readlink,
 	.stat = fake_stat,
 	.opendir = fake_opendir,

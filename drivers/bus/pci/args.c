@@ -6,6 +6,8 @@
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include <pollux/log.h>
 
@@ -128,19 +130,43 @@ static int parse_keys(struct pci_named *named, const char *device, const char *t
 	return 0;
 }
 
+/* Takes "broker:PATH," off the front of a name. */
+static int read_broker(const char **value, struct pci_named *named)
+{
+	static const char scheme[] = "broker:";
+	const char *path = *value + strlen(scheme);
+	size_t len;
+
+	if (strncmp(*value, scheme, strlen(scheme)))
+		return 0;
+	len = strcspn(path, ",");
+	if (!len || len >= sizeof(((struct sockaddr_un *)NULL)->sun_path) || !path[len] ||
+	    plx_pci_is_user(path + len + 1)) {
+		plx_err("'%.64s' is no device of a broker's: write broker:PATH,ADDRESS", *value);
+		return -EINVAL;
+	}
+	memcpy(named->broker, path, len);
+	*value = path + len + 1;
+	return 0;
+}
+
 static int set_allow(struct pci_options *options, const char *value)
 {
-	size_t len = strcspn(value, ",");
 	struct pci_named *named;
+	size_t len;
 	int err;
 
 	/* The name and the driver's keys are parts of the value, so its length is room enough. */
 	named = plx_sys->alloc(sizeof(*named) + strlen(value) + 1);
 	if (!named)
 		return no_memory();
-	memcpy(named->args, value, len);
-	err = read_name(named->args, named);
-	memset(named->args, 0, len);
+	err = read_broker(&value, named);
+	len = strcspn(value, ",");
+	if (!err) {
+		memcpy(named->args, value, len);
+		err = read_name(named->args, named);
+		memset(named->args, 0, len);
+	}
 	if (!err && plx_pci_named_find(&options->allow, named->name)) {
 		plx_err("-a %s: the function is named twice", named->name);
 		err = -EINVAL;
@@ -220,7 +246,7 @@ static int set_vf_token(struct pci_options *options, const char *value)
 }
 
 static const struct option_def option_defs[] = {
-	{ "--allow", 'a', "a PCI address or user:PATH", set_allow },
+	{ "--allow", 'a', "a PCI address, user:PATH or broker:PATH,ADDRESS", set_allow },
 	{ "--block", 'b', "a PCI address", set_block },
 	{ "--vfio-mode", 0, "access modes", set_modes },
 	{ "--allow-noiommu", 0, NULL, set_noiommu },
@@ -345,10 +371,12 @@ void plx_pci_usage(FILE *out)
 		"                        %s\n"
 		"  --allow-noiommu       accept devices that can reach all of memory, unprotected\n"
 		"  --vfio-vf-token UUID  for virtual functions of a function that VFIO holds\n"
-		"NAME is a PCI address, like 0000:01:00.0 or 01:00.0, or for -a user:PATH, a "
-		"device that\n"
-		"another process serves at that vfio-user socket. Without -a, every function is "
-		"used that\n"
-		"is bound to vfio-pci and that a driver of this program takes.\n",
+		"NAME is a PCI address, like 0000:01:00.0 or 01:00.0. For -a it may be user:PATH, "
+		"a\n"
+		"device that another process serves at that vfio-user socket, or\n"
+		"broker:PATH,ADDRESS, one that `plx-devbind broker` opens for us. Without -a, "
+		"every\n"
+		"function is used that is bound to vfio-pci and that a driver of this program "
+		"takes.\n",
 		mode_names(known, sizeof(known)));
 }

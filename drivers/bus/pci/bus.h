@@ -38,6 +38,7 @@ bool plx_pci_is_user(const char *name);
 struct pci_named {
 	TAILQ_ENTRY(pci_named) link;
 	char name[PLX_PCI_NAME_LEN];
+	char broker[PLX_VFIO_NAME_LEN]; /* socket of who opens it for us; "": we do */
 	uint64_t addr;
 	unsigned modes; /* 0: not said */
 	char args[];	/* the driver's keys */
@@ -66,6 +67,7 @@ struct pci_fn {
 	bool named;  /* with -a */
 	bool in_use; /* to be claimed */
 	struct plx_vfio_opts opts;
+	const char *broker; /* NULL: none; otherwise opts has descriptors for a while */
 
 	unsigned irq_index; /* VFIO's, of the kind that is on */
 	unsigned irq_count; /* vectors that are on */
@@ -77,7 +79,8 @@ TAILQ_HEAD(pci_fn_list, pci_fn);
 struct plx_pci_bus {
 	struct pci_options options;
 	struct pci_fn_list fns;
-	struct plx_ioas *ioas; /* that functions are claimed into; NULL until the probe */
+	struct plx_ioas *ioas;	   /* that functions are claimed into; NULL until the probe */
+	int iommufd, container_fd; /* a broker's, or -1 */
 };
 
 static inline struct pci_fn *pci_fn(struct plx_pci *pci)

@@ -7,6 +7,7 @@
 
 #include <pollux/log.h>
 
+#include "broker.h"
 #include "bus.h"
 #include "sys.h"
 
@@ -17,8 +18,12 @@ int plx_pci_policy(struct plx_pci_bus *bus, struct plx_policy *policy)
 	size_t count = 0;
 	int err;
 
-	TAILQ_FOREACH(fn, &bus->fns, link)
+	TAILQ_FOREACH(fn, &bus->fns, link) {
 		count += fn->in_use;
+		err = fn->in_use ? plx_pci_broker_ask(bus, fn) : 0;
+		if (err)
+			return err;
+	}
 	devs = plx_sys->alloc((count + 1) * sizeof(*devs));
 	if (!devs) {
 		plx_err("out of memory for the address policy of %zu PCI functions", count);
@@ -87,7 +92,7 @@ static void read_id(struct plx_pci *pci)
 	};
 }
 
-static int probe_function(struct pci_fn *fn, struct plx_ioas *ioas)
+static int probe_function(struct plx_pci_bus *bus, struct pci_fn *fn)
 {
 	bool user = fn->addr == PCI_ADDR_USER;
 	const struct plx_pci_driver *driver = NULL;
@@ -99,10 +104,13 @@ static int probe_function(struct pci_fn *fn, struct plx_ioas *ioas)
 		if (err)
 			return err;
 	}
-	err = plx_vfio_open(ioas, pci->name, &fn->opts, &pci->vfio, NULL);
+	err = plx_pci_broker_ask(bus, fn);
 	if (err)
 		return err;
-	pci->ioas = ioas;
+	err = plx_vfio_open(bus->ioas, pci->name, &fn->opts, &pci->vfio, NULL);
+	if (err)
+		return err;
+	pci->ioas = bus->ioas;
 	if (user) {
 		read_id(pci);
 		err = find_driver(pci, &driver);
@@ -138,20 +146,38 @@ enum plx_vfio_event plx_pci_event(struct plx_pci *pci)
 	return pci->vfio ? plx_vfio_event(pci->vfio) : PLX_VFIO_EVENT_NONE;
 }
 
-int plx_pci_probe(struct plx_pci_bus *bus, struct plx_ioas *ioas)
+static int probe_all(struct plx_pci_bus *bus)
 {
 	struct pci_fn *fn;
 	int err, taken = 0;
 
-	bus->ioas = ioas;
 	TAILQ_FOREACH(fn, &bus->fns, link) {
 		if (!fn->in_use || fn->pci.driver)
 			continue;
-		err = probe_function(fn, ioas);
+		err = probe_function(bus, fn);
 		if (err && fn->named)
 			return err;
 		taken += !err;
 	}
+	return taken;
+}
+
+/* What brokers gave is claimed by now, or never will be. */
+static void release_all(struct plx_pci_bus *bus)
+{
+	struct pci_fn *fn;
+
+	TAILQ_FOREACH(fn, &bus->fns, link)
+		plx_pci_broker_release(fn);
+}
+
+int plx_pci_probe(struct plx_pci_bus *bus, struct plx_ioas *ioas)
+{
+	int taken;
+
+	bus->ioas = ioas;
+	taken = probe_all(bus);
+	release_all(bus);
 	return taken;
 }
 
@@ -183,7 +209,9 @@ int plx_pci_attach(struct plx_pci_bus *bus, const char *name)
 		plx_err("%s: driver %s has it already", name, fn->pci.driver->name);
 		return -EBUSY;
 	}
-	return probe_function(fn, bus->ioas);
+	err = probe_function(bus, fn);
+	plx_pci_broker_release(fn);
+	return err;
 }
 
 void plx_pci_cleanup(struct plx_pci_bus *bus)
@@ -194,9 +222,11 @@ void plx_pci_cleanup(struct plx_pci_bus *bus)
 		return;
 	while ((fn = TAILQ_LAST(&bus->fns, pci_fn_list))) {
 		plx_pci_detach(&fn->pci);
+		plx_pci_broker_release(fn);
 		TAILQ_REMOVE(&bus->fns, fn, link);
 		plx_sys->free(fn);
 	}
+	plx_pci_broker_cleanup(bus);
 	plx_pci_options_free(&bus->options);
 	plx_sys->free(bus);
 }

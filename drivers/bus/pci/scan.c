@@ -115,6 +115,7 @@ static void choose(const struct pci_options *options, struct pci_fn *fn)
 		fn->named = true;
 		fn->in_use = true;
 		fn->pci.args = named->args;
+		fn->broker = named->broker[0] ? named->broker : NULL;
 		if (named->modes)
 			fn->opts.modes = named->modes;
 	} else if (TAILQ_EMPTY(&options->allow)) {
@@ -285,6 +286,7 @@ int plx_pci_scan(int *argc, char **argv, struct plx_pci_bus **out)
 		return -ENOMEM;
 	}
 	TAILQ_INIT(&bus->fns);
+	bus->iommufd = bus->container_fd = -1;
 	plx_pci_options_init(&bus->options);
 	err = plx_pci_options_parse(&bus->options, argc, argv);
 	if (!err && wants_sysfs(&bus->options))

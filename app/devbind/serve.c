@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <pollux/log.h>
+
+#include "broker.h"
+#include "grant.h"
+#include "serve.h"
+#include "sys.h"
+
+#define PATIENCE_MS 1000 /* a client writes its request as soon as it is connected */
+#define BACKLOG	    16
+#define PATH_LEN    80
+
+static volatile sig_atomic_t stopping;
+
+static void stop(int number)
+{
+	(void)number;
+	stopping = 1;
+}
+
+/* No SA_RESTART: poll() is to be interrupted. */
+static void catch_signals(void)
+{
+	struct sigaction action = { .sa_handler = stop };
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
+static int refuse(struct pci_broker_reply *reply, int err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static int refuse(struct pci_broker_reply *reply, int err, const char *fmt, ...)
+{
+	va_list args;
+
+	reply->err = err;
+	va_start(args, fmt);
+	vsnprintf(reply->text, sizeof(reply->text), fmt, args);
+	va_end(args);
+	return err;
+}
+
+static int check_user(const struct broker *broker, unsigned uid, struct pci_broker_reply *reply)
+{
+	unsigned i;
+
+	for (i = 0; i < broker->nuids; i++)
+		if (broker->uid[i] == uid)
+			return 0;
+	return refuse(reply, -EACCES, "uid %u is not on the broker's list", uid);
+}
+
+static int receive(int fd, struct pci_broker_request *request, struct pci_broker_reply *reply)
+{
+	struct iovec part = { .iov_base = request, .iov_len = sizeof(*request) };
+	struct msghdr msg = { .msg_iov = &part, .msg_iovlen = 1 };
+	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+
+	if (plx_sys->poll(&pollfd, 1, PATIENCE_MS) <= 0)
+		return refuse(reply, -ETIMEDOUT, "no request came");
+	if (plx_sys->recvmsg(fd, &msg, MSG_DONTWAIT) != sizeof(*request) ||
+	    msg.msg_flags & MSG_TRUNC || request->version != PCI_BROKER_VERSION ||
+	    request->name[sizeof(request->name) - 1])
+		return refuse(reply, -EPROTO, "the request makes no sense");
+	return 0;
+}
+
+static int check_device(const struct broker *broker, const char *bdf,
+			struct pci_broker_reply *reply)
+{
+	unsigned i;
+
+	for (i = 0; i < broker->devices->count; i++)
+		if (!strcmp(broker->devices->dev[i]->bdf, bdf))
+			return 0;
+	return refuse(reply, -EACCES, "the broker does not hand out %.16s", bdf);
+}
+
+/* The best of the modes asked for, as this process, which may do everything, would have it. */
+static int choose_mode(const struct pci_broker_request *request, struct pci_broker_reply *reply,
+		       enum plx_vfio_mode *mode)
+{
+	struct plx_vfio_opts opts = PLX_VFIO_OPTS_INIT;
+	struct plx_refusals refusals;
+	int err;
+	unsigned i;
+
+	memset(&refusals, 0, sizeof(refusals));
+	opts.modes = request->modes & PCI_BROKER_MODES;
+	err = plx_vfio_foresee(request->name, &opts, mode, &refusals);
+	if (!err) {
+		reply->mode = *mode;
+		return 0;
+	}
+	for (i = 0; i < PLX_VFIO_MODES; i++)
+		if (opts.modes & 1u << i && refusals.mode[i].text[0])
+			return refuse(reply, err, "%s: %.200s", plx_vfio_mode_name(i),
+				      refusals.mode[i].text);
+	return refuse(reply, err, "no access mode will do");
+}
+
+static int open_both(const char *device, const char *container, int fds[PCI_BROKER_FDS],
+		     struct pci_broker_reply *reply)
+{
+	fds[0] = plx_sys->open(device, O_RDWR);
+	if (fds[0] < 0)
+		return refuse(reply, -errno, "%s: %s", device, strerror(errno));
+	fds[1] = plx_sys->open(container, O_RDWR);
+	if (fds[1] >= 0)
+		return 0;
+	refuse(reply, -errno, "%s: %s", container, strerror(errno));
+	plx_sys->close(fds[0]);
+	return reply->err;
+}
+
+static int open_files(const char *bdf, enum plx_vfio_mode mode, int fds[PCI_BROKER_FDS],
+		      struct pci_broker_reply *reply)
+{
+	const char *container =
+		mode == PLX_VFIO_CDEV || mode == PLX_VFIO_COMPAT ? "/dev/iommu" : "/dev/vfio/vfio";
+	char path[PATH_LEN];
+	struct plx_facts facts;
+
+	if (plx_facts_read(bdf, &facts) || !facts.present)
+		return refuse(reply, -ENODEV, "the device has gone");
+	if (mode == PLX_VFIO_CDEV)
+		snprintf(path, sizeof(path), "/dev/vfio/devices/%s", facts.cdev);
+	else
+		snprintf(path, sizeof(path), "/dev/vfio/%d", facts.group);
+	return open_both(path, container, fds, reply);
+}
+
+static int send_reply(int fd, const struct pci_broker_reply *reply, const int *fds)
+{
+	union {
+		char bytes[CMSG_SPACE(PCI_BROKER_FDS * sizeof(int))];
+		struct cmsghdr head;
+	} control = { 0 };
+	struct iovec part = { .iov_base = (void *)(uintptr_t)reply, .iov_len = sizeof(*reply) };
+	struct msghdr msg = { .msg_iov = &part, .msg_iovlen = 1 };
+
+	if (!reply->err) {
+		control.head.cmsg_level = SOL_SOCKET;
+		control.head.cmsg_type = SCM_RIGHTS;
+		control.head.cmsg_len = CMSG_LEN(PCI_BROKER_FDS * sizeof(int));
+		memcpy(CMSG_DATA(&control.head), fds, PCI_BROKER_FDS * sizeof(int));
+		msg.msg_control = control.bytes;
+		msg.msg_controllen = sizeof(control.bytes);
+	}
+	return plx_sys->sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+void broker_answer(const struct broker *broker, int fd)
+{
+	struct pci_broker_reply reply = { .version = PCI_BROKER_VERSION };
+	struct pci_broker_request request = { 0 };
+	struct ucred peer = { .uid = NOBODY };
+	socklen_t len = sizeof(peer);
+	enum plx_vfio_mode mode = 0;
+	int fds[PCI_BROKER_FDS], err;
+
+	if (plx_sys->getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len))
+		err = refuse(&reply, -errno, "who is asking can't be told: %s", strerror(errno));
+	else
+		err = check_user(broker, peer.uid, &reply);
+	err = err ? err : receive(fd, &request, &reply);
+	err = err ? err : check_device(broker, request.name, &reply);
+	err = err ? err : choose_mode(&request, &reply, &mode);
+	err = err ? err : open_files(request.name, mode, fds, &reply);
+	if (send_reply(fd, &reply, fds))
+		plx_warn("process %d of uid %u has gone before it was answered", peer.pid,
+			 peer.uid);
+	else if (err)
+		plx_warn("process %d of uid %u: refused: %s", peer.pid, peer.uid, reply.text);
+	else
+		plx_notice("process %d of uid %u: %s given, %s", peer.pid, peer.uid, request.name,
+			   plx_vfio_mode_name(mode));
+	if (!err) {
+		plx_sys->close(fds[0]);
+		plx_sys->close(fds[1]);
+	}
+}
+
+/* Everybody may ask: who is answered is up to the list. */
+static int open_socket(const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct stat st;
+	int fd, err = 0;
+
+	if (strlen(path) >= sizeof(addr.sun_path)) {
+		plx_err("the socket's path may have at most %zu bytes: %s",
+			sizeof(addr.sun_path) - 1, path);
+		return -ENAMETOOLONG;
+	}
+	strcpy(addr.sun_path, path);
+	fd = plx_sys->socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		err = -errno;
+	else if (!plx_sys->connect(fd, &addr, sizeof(addr)))
+		err = -EADDRINUSE;
+	/* What a broker left that was killed. One that is at work would have answered. */
+	else if (errno == ECONNREFUSED && !plx_sys->stat(path, &st) && S_ISSOCK(st.st_mode))
+		plx_sys->unlink(path);
+	if (!err && (plx_sys->bind(fd, &addr, sizeof(addr)) || plx_sys->listen(fd, BACKLOG) ||
+		     plx_sys->chmod(path, 0666)))
+		err = -errno;
+	if (err)
+		plx_err("no socket at %s: %s", path, strerror(-err));
+	if (err && fd >= 0)
+		plx_sys->close(fd);
+	return err ? err : fd;
+}
+
+static enum exit_code serve(const struct broker *broker, int fd)
+{
+	while (!stopping) {
+		struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+		int peer;
+
+		if (plx_sys->poll(&pollfd, 1, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			plx_err("the broker can't wait for requests: %s", strerror(errno));
+			return EXIT_FAILED;
+		}
+		peer = plx_sys->accept(fd, SOCK_CLOEXEC);
+		if (peer < 0)
+			continue;
+		broker_answer(broker, peer);
+		plx_sys->close(peer);
+	}
+	return EXIT_DONE;
+}
+
+/* USER[,USER...] */
+static int read_users(struct broker *broker, const char *list)
+{
+	char name[64];
+
+	while (*list) {
+		size_t len = strcspn(list, ",");
+
+		snprintf(name, sizeof(name), "%.*s", (int)len, list);
+		if (broker->nuids == BROKER_USERS_MAX || len >= sizeof(name) ||
+		    grant_find_user(name, &broker->uid[broker->nuids])) {
+			plx_err("'%s': there is no such user, or there are more than %d", name,
+				BROKER_USERS_MAX);
+			return -EINVAL;
+		}
+		broker->nuids++;
+		list += len + (list[len] == ',');
+	}
+	return 0;
+}
+
+enum exit_code broker_run(const struct options *options, const struct inventory *inv)
+{
+	const char *path = options->socket ? options->socket : BROKER_SOCKET;
+	struct broker broker = { 0 };
+	struct selection selection;
+	enum exit_code code;
+	int fd;
+
+	if (read_users(&broker, options->grantee))
+		return EXIT_USAGE;
+	code = selection_make(&selection, inv, options->words, options->count);
+	if (code != EXIT_DONE)
+		return code;
+	broker.devices = &selection;
+	code = EXIT_FAILED;
+	catch_signals();
+	fd = open_socket(path);
+	if (fd >= 0) {
+		plx_notice("at %s, for %u devices and %u users", path, selection.count,
+			   broker.nuids);
+		code = serve(&broker, fd);
+		plx_sys->unlink(path);
+		plx_sys->close(fd);
+	}
+	selection_free(&selection);
+	return code;
+}

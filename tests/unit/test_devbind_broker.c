@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The broker's end of its protocol: who gets what, and who gets nothing. */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "broker.h"
+#include "devbind_machine.h"
+#include "serve.h"
+#include "sys.h"
+
+static int ends[2]; /* the client's, the broker's */
+static struct device device = { .bdf = NIC0 };
+static struct device *devices[] = { &device };
+static struct selection selection = { .dev = devices, .count = 1 };
+static struct broker broker;
+
+static int setup(void **state)
+{
+	int ret = machine_setup(state);
+
+	machine_give_to_vfio(NIC0, "vfio0");
+	machine_give_to_vfio(NIC1, "vfio1");
+	machine_node("/dev/vfio/vfio");
+	machine_node("/dev/iommu");
+	broker = (struct broker){ .devices = &selection, .uid = { getuid() }, .nuids = 1 };
+	return ret ? ret : socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends);
+}
+
+static int teardown(void **state)
+{
+	close(ends[0]);
+	close(ends[1]);
+	return machine_teardown(state);
+}
+
+/* One request and what comes back; the descriptors are counted and closed. */
+static int ask(const void *request, size_t len, struct pci_broker_reply *reply, unsigned *nfds)
+{
+	union {
+		char bytes[CMSG_SPACE(4 * sizeof(int))];
+		struct cmsghdr head;
+	} control;
+	struct iovec part = { .iov_base = reply, .iov_len = sizeof(*reply) };
+	struct msghdr msg = { .msg_iov = &part,
+			      .msg_iovlen = 1,
+			      .msg_control = control.bytes,
+			      .msg_controllen = sizeof(control.bytes) };
+	const struct cmsghdr *cmsg;
+	int fds[4];
+	unsigned i;
+
+	assert_int_equal(send(ends[0], request, len, 0), (ssize_t)len);
+	broker_answer(&broker, ends[1]);
+	assert_int_equal(recvmsg(ends[0], &msg, MSG_DONTWAIT), sizeof(*reply));
+	cmsg = CMSG_FIRSTHDR(&msg);
+	*nfds = cmsg ? (unsigned)((cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int)) : 0;
+	if (*nfds)
+		memcpy(fds, CMSG_DATA(cmsg), *nfds * sizeof(int));
+	for (i = 0; i < *nfds; i++)
+		close(fds[i]);
+	/* It keeps nothing. */
+	assert_int_equal(pci_sysfs_left(), 0);
+	return reply->err;
+}
+
+static struct pci_broker_request request_for(const char *bdf, unsigned modes)
+{
+	struct pci_broker_request request = { .version = PCI_BROKER_VERSION, .modes = modes };
+
+	strcpy(request.name, bdf);
+	return request;
+}
+
+static void assert_given(unsigned modes, enum plx_vfio_mode mode)
+{
+	struct pci_broker_request request = request_for(NIC0, modes);
+	struct pci_broker_reply reply;
+	unsigned nfds;
+
+	assert_int_equal(ask(&request, sizeof(request), &reply, &nfds), 0);
+	assert_int_equal(reply.version, PCI_BROKER_VERSION);
+	assert_int_equal(reply.mode, mode);
+	assert_int_equal(nfds, 2);
+}
+
+static void given(void **state)
+{
+	(void)state;
+	assert_given(PLX_VFIO_ALL_MODES, PLX_VFIO_CDEV);
+	assert_given(1u << PLX_VFIO_TYPE1V2, PLX_VFIO_TYPE1V2);
+	assert_given(1u << PLX_VFIO_COMPAT, PLX_VFIO_COMPAT);
+}
+
+static void assert_refused(const void *request, size_t len, int err, const char *text)
+{
+	struct pci_broker_reply reply;
+	unsigned nfds;
+
+	assert_int_equal(ask(request, len, &reply, &nfds), err);
+	assert_int_equal(nfds, 0);
+	if (!strstr(reply.text, text))
+		fail_msg("'%s' is not in '%s'", text, reply.text);
+}
+
+static void not_on_the_list(void **state)
+{
+	struct pci_broker_request request = request_for(NIC0, PLX_VFIO_ALL_MODES);
+
+	(void)state;
+	broker.uid[0] = getuid() + 1;
+	assert_refused(&request, sizeof(request), -EACCES, "is not on the broker's list");
+	broker.nuids = 0;
+	assert_refused(&request, sizeof(request), -EACCES, "is not on the broker's list");
+}
+
+static void not_handed_out(void **state)
+{
+	struct pci_broker_request request = request_for(NIC1, PLX_VFIO_ALL_MODES);
+
+	(void)state;
+	assert_refused(&request, sizeof(request), -EACCES, "does not hand out " NIC1);
+	request = request_for("../../../etc", PLX_VFIO_ALL_MODES);
+	assert_refused(&request, sizeof(request), -EACCES, "does not hand out");
+}
+
+static void no_sense(void **state)
+{
+	struct pci_broker_request request = request_for(NIC0, PLX_VFIO_ALL_MODES);
+	char longer[sizeof(request) + 1] = { 0 };
+
+	(void)state;
+	assert_refused(&request, sizeof(request) - 1, -EPROTO, "makes no sense");
+	memcpy(longer, &request, sizeof(request));
+	assert_refused(longer, sizeof(longer), -EPROTO, "makes no sense");
+	request.version = 7;
+	assert_refused(&request, sizeof(request), -EPROTO, "makes no sense");
+	request.version = PCI_BROKER_VERSION;
+	memset(request.name, 'x', sizeof(request.name));
+	assert_refused(&request, sizeof(request), -EPROTO, "makes no sense");
+}
+
+static void no_mode(void **state)
+{
+	struct pci_broker_request request = request_for(NIC0, 1u << PLX_VFIO_NOIOMMU);
+	struct pci_broker_reply reply;
+	unsigned nfds;
+
+	(void)state;
+	assert_true(ask(&request, sizeof(request), &reply, &nfds) < 0);
+	assert_int_equal(nfds, 0);
+	pci_sysfs_remove("/dev/iommu");
+	request.modes = 1u << PLX_VFIO_CDEV;
+	assert_refused(&request, sizeof(request), -ENOENT, "cdev: /dev/iommu does not exist");
+}
+
+/* One that has gone before it was answered, or says nothing, harms nobody. */
+static void client_gone(void **state)
+{
+	struct pci_broker_request request = request_for(NIC0, PLX_VFIO_ALL_MODES);
+
+	(void)state;
+	assert_int_equal(send(ends[0], &request, sizeof(request), 0), sizeof(request));
+	close(ends[0]);
+	broker_answer(&broker, ends[1]);
+	assert_true(machine_said("gone before it was answered"));
+	assert_int_equal(pci_sysfs_left(), 0);
+	ends[0] = dup(ends[1]);
+}
+
+static void every_call_failing(void **state)
+{
+	struct pci_broker_request request = request_for(NIC0, PLX_VFIO_ALL_MODES);
+	struct pci_broker_reply reply;
+	unsigned nth, calls;
+
+	(void)state;
+	pci_sysfs_fail(0, 0);
+	assert_given(PLX_VFIO_ALL_MODES, PLX_VFIO_CDEV);
+	calls = pci_sysfs_calls();
+	for (nth = 1; nth <= calls; nth++) {
+		send(ends[0], &request, sizeof(request), 0);
+		pci_sysfs_fail(nth, EMFILE);
+		broker_answer(&broker, ends[1]);
+		pci_sysfs_fail(0, 0);
+		assert_int_equal(pci_sysfs_left(), 0);
+		/* What was not taken, and what was answered. */
+		recv(ends[1], &request, sizeof(request), MSG_DONTWAIT);
+		recv(ends[0], &reply, sizeof(reply), MSG_DONTWAIT);
+	}
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(given),   TEST(not_on_the_list), TEST(not_handed_out),	TEST(no_sense),
+		TEST(no_mode), TEST(client_gone),     TEST(every_call_failing),
+	};
+
+	return cmocka_run_group_tests_name("devbind_broker", tests, NULL, NULL);
+}
