@@ -162,6 +162,10 @@ enum exit_code softdev_nic(int argc, char **argv)
 		print_json(&nics);
 	else if (!err)
 		print_table(&nics);
+	if (fflush(stdout) || ferror(stdout)) {
+		plx_err("the summary can't be written: %s", strerror(errno));
+		err = -EIO;
+	}
 	for (unsigned i = 0; i < MAX_SERVED; i++)
 		soft_nic_destroy(nics.nic[i]);
 	soft_tap_close(nics.tap);

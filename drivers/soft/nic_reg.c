@@ -68,6 +68,8 @@ static void icr_write(struct soft_nic *nic, uint32_t offset, uint32_t value)
 static void ics_write(struct soft_nic *nic, uint32_t offset, uint32_t value)
 {
 	(void)offset;
+	if (value & NIC_ICR_OTHERS)
+		value |= E1000_ICR_OTHER;
 	nic_intr(nic, value & NIC_ICR_VALID);
 }
 

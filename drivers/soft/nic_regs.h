@@ -49,7 +49,6 @@
 /* Causes [10.2.4.1] */
 #define NIC_ICR_TXDW	 (1u << 0)
 #define NIC_ICR_TXQE	 (1u << 1)
-#define NIC_ICR_RXDMT0	 (1u << 4)
 #define NIC_ICR_RXO	 (1u << 6)
 #define NIC_ICR_RXT0	 (1u << 7)
 #define NIC_ICR_MDAC	 (1u << 9)
@@ -65,7 +64,6 @@
 #define NIC_IVAR_VALID 8u
 
 /* RCTL [10.2.5.1] */
-#define NIC_RCTL_SBP	      (1u << 2)
 #define NIC_RCTL_LBM	      (3u << 6)
 #define NIC_RCTL_LBM_MAC      (1u << 6)
 #define NIC_RCTL_DTYP	      (3u << 10)

@@ -61,6 +61,21 @@ def again(programs):
     tap.check_equal([card["clients"] for card in cards], [3, 3], "clients")
 
 
+def two_queues(programs):
+    """Flows are spread over two queues by their hash, and none is lost."""
+    with soft.wired(programs) as served:
+        run = testpmd.run(programs.testpmd, served.bus(),
+                          ["--forward-mode=txonly,rxonly", "--rxq=2", "--txq=2",
+                           "--txonly-multi-flow", f"--packets={programs.packets}", "--json"],
+                          soft.eal())
+        tap.check_equal(run.code, 0, f"{run}; exit code")
+        sender, receiver = served.end()
+    queues = [stream["rx_packets"] for stream in run.report["streams"] if stream["rx_port"] == 1]
+    tap.check(len(queues) == 2 and all(queues), f"packets on each queue: {queues}")
+    tap.check_equal((sum(queues), receiver["rx_packets"]), (sender["tx_packets"],) * 2,
+                    "received in all")
+
+
 def dropping(programs):
     """With --drop a sender doesn't wait, and what is lost is counted as missed."""
     with soft.wired(programs, "--drop") as served:
@@ -81,6 +96,7 @@ def cases(programs):
     yield "memory without hugepages", functools.partial(
         shape, programs, SHAPES["64 to 9,000 bytes, in several buffers"], soft.MEMFD)
     yield "clients come and go", functools.partial(again, programs)
+    yield "two queues", functools.partial(two_queues, programs)
     yield "dropping is counted", functools.partial(dropping, programs)
 
 
