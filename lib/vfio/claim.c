@@ -171,7 +171,7 @@ int plx_claim_choose(struct plx_claim *claim, struct plx_vfio_dev *dev,
 		}
 	}
 	telling = plx_refusals_telling(refusals);
-	return telling->err ? telling->err : -ENODEV;
+	return telling && telling->err ? telling->err : -ENODEV;
 }
 
 static void log_choice(const struct plx_vfio_dev *dev, const struct plx_refusals *refusals)

@@ -80,6 +80,9 @@ static int check_owned(const struct plx_vfio_dev *dev, const struct vfio_pci_hot
 		plx_err("%s: hot reset refused: %s is affected and not ours", dev->name, bdf);
 		return -EPERM;
 	}
+	plx_err("%s: hot reset refused: the kernel says that not all that is affected is ours, and "
+		"not what isn't",
+		dev->name);
 	return -EPERM;
 }
 

@@ -605,6 +605,8 @@ static int hot_reset_info(const struct fake_file *file, struct vfio_pci_hot_rese
 		if (!file->via && entry->group_id == FK_DEVID_NOT_OWNED)
 			info->flags &= ~FK_HOT_RESET_DEV_ID_OWNED;
 	}
+	if (dev->hot_reset_unsaid)
+		info->flags &= ~FK_HOT_RESET_DEV_ID_OWNED;
 	return 0;
 }
 

@@ -87,6 +87,7 @@ struct fake_dev {
 	unsigned nmsi; /* vectors of MSI, 0 to 32 */
 	bool intx;
 	bool resets, hot_resets;
+	bool hot_reset_unsaid; /* a cdev's isn't allowed, and what is in the way isn't said */
 	bool reset_drops_irqs;
 	const char *vf_token; /* must be given to open it; NULL: none may be */
 	uint64_t features;    /* mask of VFIO_DEVICE_FEATURE_* */

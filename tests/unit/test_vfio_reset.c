@@ -100,6 +100,24 @@ static void a_hot_reset_of_what_is_not_ours_is_refused_by_name(void **state)
 	}
 }
 
+/* ... and if the kernel doesn't say what that is, not without a word. */
+static void a_hot_reset_is_never_refused_silently(void **state)
+{
+	struct plx_vfio_dev *a, *b;
+
+	(void)state;
+	begin(PLX_VFIO_CDEV, 11);
+	a = rig_open(&rig, BDF0);
+	b = rig_open(&rig, BDF1);
+	rig.dev[0]->hot_reset_unsaid = true;
+	fake_log_clear();
+	assert_int_equal(plx_vfio_hot_reset(a), -EPERM);
+	assert_true(fake_logged(PLX_LOG_ERR, "hot reset refused"));
+	plx_vfio_close(b);
+	plx_vfio_close(a);
+	rig_stop(&rig);
+}
+
 /* A sibling that this process holds in another address space isn't owned in the cdev's sense. */
 static void another_address_space_does_not_count(void **state)
 {
@@ -263,6 +281,7 @@ int main(void)
 		cmocka_unit_test(a_hot_reset_takes_all_that_is_ours),
 		cmocka_unit_test(a_hot_reset_of_one_group_is_ours),
 		cmocka_unit_test(a_hot_reset_of_what_is_not_ours_is_refused_by_name),
+		cmocka_unit_test(a_hot_reset_is_never_refused_silently),
 		cmocka_unit_test(another_address_space_does_not_count),
 		cmocka_unit_test(a_slot_without_hot_reset_says_so),
 		cmocka_unit_test(nonsense_does_no_harm),
