@@ -98,8 +98,8 @@ struct plx_pci_bus;
  *   --allow-noiommu                              unprotected DMA is accepted
  *   --vfio-vf-token UUID                         for VFs of a PF that VFIO holds
  *
- * Without -a, the functions used are those bound to vfio-pci that a driver matches. Errors: -EINVAL
- * (bad option or key, one line logged), -ENODEV (a function named with -a doesn't exist).
+ * Without -a, the functions used are those that VFIO holds and that a driver matches. Errors:
+ * -EINVAL (bad option or key, one line logged), -ENODEV (a function named with -a doesn't exist).
  */
 int plx_pci_scan(int *argc, char **argv, struct plx_pci_bus **bus);
 

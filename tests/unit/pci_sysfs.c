@@ -357,6 +357,8 @@ void pci_sysfs_add(const char *name, const struct pci_sysfs_fn *fn)
 	if (fn->vfio_dev) {
 		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev", name);
 		make_dir(path);
+		strcat(path, "/vfio0");
+		make_dir(path);
 	}
 }
 

@@ -211,23 +211,25 @@ static void uses_what_vfio_holds(void **state)
 	fn.driver = NULL;
 	fn.vfio_dev = 0;
 	pci_sysfs_add("0000:05:00.0", &fn);
+	fn.driver = "mlx5_vfio_pci"; /* a variant driver, and a kernel without vfio-dev */
+	pci_sysfs_add("0000:05:00.1", &fn);
 	fn = nic;
 	fn.device = "0x1234\n"; /* no driver of ours */
 	pci_sysfs_add("0000:06:00.0", &fn);
 
 	assert_int_equal(scan(""), 0);
-	for (i = 0; i < 6; i++)
-		assert_int_equal(at(i)->in_use, i == 0 || i == 1 || i == 3);
+	for (i = 0; i < 7; i++)
+		assert_int_equal(at(i)->in_use, i == 0 || i == 1 || i == 3 || i == 5);
 	assert_false(at(0)->named);
 
 	assert_int_equal(scan("-b 01:00.0 -b 07:00.0"), 0);
-	for (i = 0; i < 6; i++)
-		assert_int_equal(at(i)->in_use, i == 1 || i == 3);
+	for (i = 0; i < 7; i++)
+		assert_int_equal(at(i)->in_use, i == 1 || i == 3 || i == 5);
 
 	assert_int_equal(scan("-a 05:00.0 -a 06:00.0"), 0);
-	for (i = 0; i < 6; i++) {
-		assert_int_equal(at(i)->in_use, i >= 4);
-		assert_int_equal(at(i)->named, i >= 4);
+	for (i = 0; i < 7; i++) {
+		assert_int_equal(at(i)->in_use, i == 4 || i == 6);
+		assert_int_equal(at(i)->named, i == 4 || i == 6);
 	}
 }
 

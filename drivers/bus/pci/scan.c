@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <pollux/facts.h>
 #include <pollux/log.h>
 #include <pollux/mem.h>
 
@@ -83,21 +84,12 @@ static int read_node(const char *name, int *node)
 	return 0;
 }
 
-/*
- * Whether VFIO holds the function. Variant drivers (mlx5_vfio_pci and others) have their own names
- * and are known by the vfio-dev folder; kernels before 6.1 and kernels without device cdevs have
- * no such folder.
- */
+/* Whether VFIO holds the function: lib/vfio would say the same when it claims it. */
 static bool is_vfio(const char *name)
 {
-	char path[PATH_MAX], driver[64];
-	struct stat st;
+	struct plx_facts facts;
 
-	attr_path(path, name, "driver");
-	if (!plx_sys_link_name(path, driver, sizeof(driver)) && !strcmp(driver, "vfio-pci"))
-		return true;
-	attr_path(path, name, "vfio-dev");
-	return !plx_sys->stat(path, &st) && S_ISDIR(st.st_mode);
+	return !plx_facts_read(name, &facts) && plx_facts_bound(&facts);
 }
 
 /* What the user and our drivers say about a function. */
