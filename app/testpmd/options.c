@@ -159,6 +159,7 @@ static int parse_forward_mode(struct options *opts)
 			break;
 		at += len + 1;
 	}
+	opts->modes = (uint16_t)ports;
 	while (ports < PLX_MAX_ETHPORTS) {
 		opts->engine[ports] = opts->engine[ports - 1];
 		ports++;

@@ -48,7 +48,8 @@ struct responder_net {
 
 struct options {
 	const struct engine *engine[PLX_MAX_ETHPORTS]; /* by port number */
-	uint32_t portmask;
+	uint16_t modes;	   /* how many --forward-mode names; 0: it wasn't given */
+	uint32_t portmask; /* all bits: it wasn't given */
 	enum topology topology;
 	uint16_t cores;
 	uint16_t rxq, txq;

@@ -7,6 +7,7 @@
 #include <rte_lcore.h>
 
 #include <pollux/log.h>
+#include <pollux/mem.h>
 
 #include "control.h"
 #include "forward.h"
@@ -246,6 +247,27 @@ static uint32_t buffers_needed(const struct ports *ports, const struct options *
 	return RTE_MAX(count, opts->mbuf_cache * 2 + 1);
 }
 
+static void explain_no_pool(const struct port *port, const struct options *opts, uint32_t count)
+{
+	uint64_t len =
+		(uint64_t)count *
+		rte_mempool_calc_obj_size(sizeof(struct rte_mbuf) + opts->mbuf_size, 0, NULL);
+	size_t size = plx_hugepage_size();
+	struct plx_hugepages pages;
+	char node[32] = "", free[96] = "";
+
+	if (port->node != PLX_NODE_ANY)
+		snprintf(node, sizeof(node), " on NUMA node %d", port->node);
+	if (rte_eal_has_hugepages() && size && !plx_hugepages_query(size, port->node, &pages))
+		snprintf(free, sizeof(free), ", %llu pages of %zu KiB, and %llu of %llu are free",
+			 (unsigned long long)(len + size - 1) / size, size >> 10,
+			 (unsigned long long)pages.free, (unsigned long long)pages.total);
+	plx_err("no memory for %u buffers of %u bytes%s: %s; they take %llu MiB%s: "
+		"give --total-num-mbufs less, or EAL more",
+		count, opts->mbuf_size, node, rte_strerror(rte_errno),
+		(unsigned long long)len >> 20, free);
+}
+
 /* One pool a NUMA node. */
 static int make_pools(struct ports *ports, const struct options *opts, unsigned *pools)
 {
@@ -265,12 +287,7 @@ static int make_pools(struct ports *ports, const struct options *opts, unsigned 
 		port->pool = rte_pktmbuf_pool_create(name, count, opts->mbuf_cache, 0,
 						     (uint16_t)opts->mbuf_size, port->node);
 		if (!port->pool) {
-			plx_err("no memory for %u buffers of %u bytes on NUMA node %d (%u MiB): "
-				"%s; "
-				"free hugepages or give --total-num-mbufs less",
-				count, opts->mbuf_size, port->node,
-				(unsigned)(((uint64_t)count * opts->mbuf_size) >> 20),
-				rte_strerror(rte_errno));
+			explain_no_pool(port, opts, count);
 			return -ENOMEM;
 		}
 		(*pools)++;
@@ -288,6 +305,19 @@ static void free_pools(struct ports *ports)
 				ports->port[j].pool = NULL;
 		rte_mempool_free(pool);
 	}
+}
+
+/* What names ports that aren't there has no effect, and may have been meant otherwise. */
+static void warn_of_surplus(const struct options *opts)
+{
+	unsigned found = plx_eth_dev_count_avail();
+
+	if (opts->portmask != UINT32_MAX && (uint64_t)opts->portmask >> found)
+		plx_warn("--portmask=%x: there %s only %u port%s", opts->portmask,
+			 found == 1 ? "is" : "are", found, found == 1 ? "" : "s");
+	if (opts->modes > found)
+		plx_warn("--forward-mode: %u modes for %u port%s: the last ones are for nothing",
+			 opts->modes, found, found == 1 ? "" : "s");
 }
 
 int ports_open(struct ports *ports, struct plx_pci_bus *bus, const struct options *opts)
@@ -311,6 +341,7 @@ int ports_open(struct ports *ports, struct plx_pci_bus *bus, const struct option
 			plx_eth_dev_count_avail());
 		return -ENODEV;
 	}
+	warn_of_surplus(opts);
 	ret = make_pools(ports, opts, &pools);
 	ports->one_pool = pools == 1;
 	for (unsigned i = 0; i < ports->count && ret == 0; i++)

@@ -9,6 +9,7 @@ import shutil
 import socket
 import stat
 import struct
+import subprocess
 import tempfile
 import threading
 
@@ -149,6 +150,42 @@ def no_permission(programs):
         refused(programs, served.sockets[0], "ermission", prefix=nobody)
 
 
+def surplus(programs):
+    """More modes and ports are named than there are: forwarded all the same, with a word."""
+    options = ["--tx-first", "--packets=64", "--disable-link-check"]
+    for more, wanted in (["--forward-mode=io,io"], 0), (["--portmask=3"], 0), \
+            (["--forward-mode=io,io,io"], 1), (["--portmask=7"], 1):
+        with soft.wired(programs) as served:
+            run = testpmd.run(programs.testpmd, served.bus(), [*options, *more], soft.MEMFD)
+        tap.check_equal(run.code, 0, f"{run}; exit code")
+        said = [line for line in run.err.splitlines() if "POLLUX: --" in line]
+        tap.check_equal(len(said), wanted, f"lines about {more}: {said}; how many")
+
+
+def no_buffers(programs):
+    """What is wanted, and how much of it there is."""
+    with soft.wired(programs) as served:
+        run = testpmd.run(programs.testpmd, served.bus(), ["--total-num-mbufs=60000000"],
+                          soft.eal())
+    tap.check_equal(run.code, 1, f"{run}; exit code")
+    said = [line for line in run.err.splitlines() if "no memory for 60000000 buffers" in line]
+    tap.check_equal(len(said), 1, f"lines of {run}")
+    tap.check("NUMA node -1" not in said[0] and " MiB" in said[0], said[0])
+    if soft.eal() != soft.MEMFD:
+        tap.check(" pages of 2048 KiB, and " in said[0], said[0])
+
+
+def lost_report(programs):
+    """A report that can't be written is no success."""
+    options = ["--tx-first", "--packets=64", "--json"]
+    with soft.wired(programs) as served, open("/dev/full", "w", encoding="ascii") as full:
+        words = testpmd.command(programs.testpmd, served.bus(), options, soft.MEMFD)
+        run = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+                             stdin=subprocess.DEVNULL, timeout=soft.PATIENCE)
+    tap.check_equal(run.returncode, 1, f"{run.stderr}; exit code")
+    tap.check("standard output could not be written to" in run.stderr, run.stderr)
+
+
 def cases(programs):
     """The test."""
     for name, words in WRONG.items():
@@ -158,6 +195,9 @@ def cases(programs):
     yield "plx-testpmd: sockets that aren't there", functools.partial(missing, programs)
     yield "plx-testpmd: a peer that is no PCI device", functools.partial(no_pci, programs)
     yield "plx-testpmd: no permission", functools.partial(no_permission, programs)
+    yield "plx-testpmd: modes and ports too many", functools.partial(surplus, programs)
+    yield "plx-testpmd: no memory for buffers", functools.partial(no_buffers, programs)
+    yield "plx-testpmd: nowhere to report to", functools.partial(lost_report, programs)
 
 
 if __name__ == "__main__":
