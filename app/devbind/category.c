@@ -22,18 +22,18 @@ enum {
 };
 
 const struct category categories[] = {
-	[NET] = { "net", "Network", .compat = true, .usual = true, .net = true },
-	[BASEBAND] = { "baseband", "Baseband", .compat = true },
-	[CRYPTO] = { "crypto", "Crypto", .compat = true },
-	[DMA] = { "dma", "DMA", .compat = true },
-	[EVENT] = { "event", "Eventdev", .compat = true },
-	[MEMPOOL] = { "mempool", "Mempool", .compat = true },
-	[COMPRESS] = { "compress", "Compress", .compat = true },
-	[MISC] = { "misc", "Misc (rawdev)", .compat = true },
-	[REGEX] = { "regex", "Regex", .compat = true },
-	[NVME] = { "nvme", "NVMe", .usual = true },
-	[OTHER] = { "other", "Other" },
-	{ 0 },
+	[NET] = { .key = "net", .title = "Network", .compat = true, .usual = true, .net = true },
+	[BASEBAND] = { .key = "baseband", .title = "Baseband", .compat = true },
+	[CRYPTO] = { .key = "crypto", .title = "Crypto", .compat = true },
+	[DMA] = { .key = "dma", .title = "DMA", .compat = true },
+	[EVENT] = { .key = "event", .title = "Eventdev", .compat = true },
+	[MEMPOOL] = { .key = "mempool", .title = "Mempool", .compat = true },
+	[COMPRESS] = { .key = "compress", .title = "Compress", .compat = true },
+	[MISC] = { .key = "misc", .title = "Misc (rawdev)", .compat = true },
+	[REGEX] = { .key = "regex", .title = "Regex", .compat = true },
+	[NVME] = { .key = "nvme", .title = "NVMe", .usual = true },
+	[OTHER] = { .key = "other", .title = "Other" },
+	[OTHER + 1] = { .key = NULL },
 };
 
 #define ANY UINT32_MAX
