@@ -116,7 +116,9 @@ static void persistent(void **state)
 
 static void every_call_failing(void **state)
 {
-	unsigned nth, calls, failed = 0;
+	static const char *const nodes[] = { "/dev/vfio/10", "/dev/iommu", "/dev/hugepages" };
+	unsigned nth, i, calls, failed = 0;
+	struct stat st;
 
 	(void)state;
 	if (not_root())
@@ -138,6 +140,10 @@ static void every_call_failing(void **state)
 		}
 		failed++;
 		assert_false(pci_sysfs_exists(RULE));
+		for (i = 0; i < 3; i++) {
+			pci_sysfs_stat(nodes[i], &st);
+			assert_int_equal(st.st_gid, 0);
+		}
 		assert_int_equal(code == EXIT_FAILED || code == EXIT_USAGE, true);
 	}
 	assert_true(failed > 10);

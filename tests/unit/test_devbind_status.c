@@ -41,6 +41,8 @@ static void as_dpdk_devbind(void **state)
 	machine_report(EXIT_DONE, "--status-dev", "crypto", NULL);
 	assert_string_equal(machine_output(),
 			    "\nNo 'Crypto' devices detected\n============================\n");
+	machine_report(EXIT_DONE, "status", "eth0", NULL);
+	machine_reports("in use: eth0 carries the default route\n");
 }
 
 static void kinds(void **state)
