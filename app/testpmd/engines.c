@@ -20,7 +20,7 @@ uint16_t stream_send_rest(struct stream *s, struct rte_mbuf **pkts, uint16_t sen
 {
 	for (uint16_t tries = 0; tries < s->retries && sent < count; tries++) {
 		rte_delay_us_block(1);
-		sent += plx_eth_tx_burst(s->tx_port, s->tx_queue, &pkts[sent], count - sent);
+		sent += plx_eth_tx_burst(s->tx_live, s->tx_queue, &pkts[sent], count - sent);
 	}
 	s->tx_dropped += count - sent;
 	rte_pktmbuf_free_bulk(&pkts[sent], count - sent);

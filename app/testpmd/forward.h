@@ -55,9 +55,9 @@ const struct engine *engine_find(const char *name, size_t len);
 
 struct stream {
 	/* Read by every burst. */
-	stream_fn *run; /* the engine's burst function, plain or captured; atomic */
-	uint16_t rx_port, rx_queue;
-	uint16_t tx_port, tx_queue;
+	stream_fn *run;		    /* the engine's burst function, plain or captured; atomic */
+	uint16_t rx_live, rx_queue; /* rx_port, or PLX_ETH_NOWHERE while that one is away */
+	uint16_t tx_live, tx_queue;
 	uint16_t burst;
 	uint16_t retries;
 	bool record_cycles;
@@ -81,8 +81,9 @@ struct stream {
 	void *first;		 /* --tx-first: txonly's; NULL if nothing is sent first */
 	const uint64_t *counted; /* what --packets goes by; NULL: nothing of this stream */
 	unsigned lcore;
+	uint16_t rx_port, tx_port;
 	struct rte_ether_addr mac; /* of tx_port */
-	bool parked;		   /* atomic: see streams_park() */
+	bool parked;		   /* atomic: not in a burst, nor going to be */
 } __rte_cache_aligned;
 
 /* Compiles the inline body NAME twice. */
@@ -110,7 +111,7 @@ static inline void stream_account(struct stream *s, uint64_t start)
 
 static inline uint16_t stream_receive(struct stream *s, struct rte_mbuf **pkts)
 {
-	uint16_t count = plx_eth_rx_burst(s->rx_port, s->rx_queue, pkts, s->burst);
+	uint16_t count = plx_eth_rx_burst(s->rx_live, s->rx_queue, pkts, s->burst);
 
 	s->rx_bursts[count]++;
 	s->rx_packets += count;
@@ -128,7 +129,7 @@ static __rte_always_inline uint16_t stream_send(struct stream *s, struct rte_mbu
 
 	if (captured)
 		capture_hold(pkts, count);
-	sent = plx_eth_tx_burst(s->tx_port, s->tx_queue, pkts, count);
+	sent = plx_eth_tx_burst(s->tx_live, s->tx_queue, pkts, count);
 	if (unlikely(sent < count))
 		sent = stream_send_rest(s, pkts, sent, count);
 	if (captured)

@@ -42,10 +42,8 @@ static void let_go(struct hotplug *h, struct port *port)
 	struct plx_pci *pci = device_of(h, port);
 
 	/* If forwarding ends just now, ports_close() and the bus will see to it. */
-	if (!streams_park(h->streams, port->id))
+	if (!streams_lead(h->streams, port->id, PLX_ETH_NOWHERE))
 		return;
-	plx_eth_dev_stop(port->id);
-	streams_unpark(h->streams, port->id);
 	port_leave(port);
 	if (pci)
 		plx_pci_detach(pci);
@@ -61,6 +59,7 @@ static void take_back(struct hotplug *h, struct port *port)
 		plx_pci_detach(device_of(h, port));
 		return;
 	}
+	streams_lead(h->streams, port->id, port->id);
 	plx_notice("port %u: %s is back, access mode %s", port->id, port->name, port->access_mode);
 }
 

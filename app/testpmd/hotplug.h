@@ -3,10 +3,10 @@
  * Devices that are taken away while packets are forwarded, and come back.
  *
  *      interrupt thread       control thread                              lcores
- *      port->going, wake -->  streams_park() <--------------------------> out of the port's queues
- *                             stop the port, streams_unpark() ----------> its queues move nothing
- *                             close it, let go of its device
+ *      port->going, wake -->  streams_lead() <--------------------------> use a port that isn't one
+ *                             stop and close the port, let go of its device
  *      kernel: "bound" ---->  take the device back, set the port up, start it
+ *                             streams_lead() <--------------------------> use the port again
  *
  * Whatever the streams send to a port that is away is dropped, and counted so.
  */

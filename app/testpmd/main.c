@@ -123,11 +123,11 @@ static enum exit_code run_ports(const struct options *opts, struct ports *ports,
 		streams_destroy(&streams);
 		return EXIT_RUNTIME;
 	}
-	hotplug_begin(&hotplug);
 	ports_wait_for_links(ports, opts);
 	ports_flush(ports, opts);
 	ports_mark(ports);
 	report_start(out, &run);
+	hotplug_begin(&hotplug);
 	if (forward(out, &run, &hotplug))
 		code = EXIT_RUNTIME;
 	else
@@ -244,7 +244,7 @@ static enum exit_code testpmd(int argc, char **argv)
 	return code;
 }
 
-/* Writes fail when the disk is full, some of them only now: results that are lost are no success. */
+/* Writes fail when the disk is full, some of them only now: lost results are no success. */
 static bool output_lost(void)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))

@@ -361,6 +361,7 @@ void port_leave(struct port *port)
 {
 	struct rte_eth_stats counted;
 
+	plx_eth_dev_stop(port->id); /* what was on its way counts */
 	port_stats(port, &counted);
 	port->kept = counted;
 	memset(&port->before, 0, sizeof(port->before));
@@ -383,8 +384,9 @@ int port_return(struct port *port, const struct ports *ports, struct plx_pci_bus
 	}
 	__atomic_store_n(&port->going, false, __ATOMIC_RELEASE);
 	/* Another card in the same slot takes the address that peers know. */
-	if (plx_eth_macaddr_get(id, &mac) == 0 && !rte_is_same_ether_addr(&mac, &port->mac))
-		plx_eth_dev_default_mac_addr_set(id, &port->mac);
+	if (plx_eth_macaddr_get(id, &mac) == 0 && !rte_is_same_ether_addr(&mac, &port->mac) &&
+	    plx_eth_dev_default_mac_addr_set(id, &port->mac))
+		plx_warn("port %u: %s came back with another address", port->id, port->name);
 	ret = configure(port, opts, ports->one_pool);
 	if (ret) {
 		close_port(port);

@@ -43,8 +43,8 @@ int ports_open(struct ports *ports, struct plx_pci_bus *bus, const struct option
 void ports_close(struct ports *ports);
 
 /*
- * Closes one port, a stopped one, and keeps what it counted; sets it up as it was and starts it,
- * when its device has been taken back. 0 or -errno, logged.
+ * Stops and closes one port, which no stream uses, and keeps what it counted; sets it up as it was
+ * and starts it, when its device has been taken back. 0 or -errno, logged.
  */
 void port_leave(struct port *port);
 int port_return(struct port *port, const struct ports *ports, struct plx_pci_bus *bus,

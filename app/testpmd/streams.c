@@ -48,8 +48,8 @@ static struct stream *make_stream(const struct port *rx, const struct port *tx, 
 		return NULL;
 	s->engine = engine;
 	s->run = engine_run(s, opts);
-	s->rx_port = rx->id;
-	s->tx_port = tx->id;
+	s->rx_port = s->rx_live = rx->id;
+	s->tx_port = s->tx_live = tx->id;
 	s->rx_queue = s->tx_queue = queue;
 	s->burst = opts->burst;
 	s->retries = opts->retries;
@@ -349,7 +349,8 @@ static bool uses(const struct stream *s, uint16_t port)
 	return s->rx_port == port || s->tx_port == port;
 }
 
-bool streams_park(struct streams *streams, uint16_t port)
+/* False: forwarding ends, and the streams may be anywhere. */
+static bool park_all(struct streams *streams, uint16_t port)
 {
 	for (unsigned i = 0; i < streams->count; i++) {
 		struct stream *s = streams->stream[i];
@@ -371,14 +372,21 @@ bool streams_park(struct streams *streams, uint16_t port)
 	return true;
 }
 
-void streams_unpark(struct streams *streams, uint16_t port)
+bool streams_lead(struct streams *streams, uint16_t port, uint16_t live)
 {
-	for (unsigned i = 0; i < streams->count; i++) {
+	bool parked = park_all(streams, port);
+
+	for (unsigned i = 0; i < streams->count && parked; i++) {
 		struct stream *s = streams->stream[i];
 
+		if (s->rx_port == port)
+			s->rx_live = live;
+		if (s->tx_port == port)
+			s->tx_live = live;
 		if (uses(s, port))
 			__atomic_store_n(&s->run, engine_run(s, streams->opts), __ATOMIC_RELEASE);
 	}
+	return parked;
 }
 
 void streams_join(void)

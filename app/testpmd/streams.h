@@ -42,12 +42,11 @@ bool streams_launch(struct streams *streams);
 void streams_forward_here(struct streams *streams);
 
 /*
- * Keeps the streams that use a port, either way, from its queues: when it returns true none is in a
- * burst, and none will be until streams_unpark(). False: forwarding ends, streams may be anywhere
- * until streams_join().
+ * Leads the streams that use a port to another number: PLX_ETH_NOWHERE, so that the port can be
+ * stopped, or back. They pause for as long as it takes to say so. False: forwarding ends, and they
+ * may be anywhere until streams_join().
  */
-bool streams_park(struct streams *streams, uint16_t port);
-void streams_unpark(struct streams *streams, uint16_t port);
+bool streams_lead(struct streams *streams, uint16_t port, uint16_t live);
 
 /* Waits for the lcores after control_stop(). */
 void streams_join(void);

@@ -7,8 +7,8 @@
  * names. What a port can't do is -ENOTSUP, never ignored.
  *
  * Control calls may come from any thread: those of one port wait for each other. A queue belongs to
- * one thread at a time, and the burst functions take no lock: a port may be started while bursts
- * are tried, but not stopped while somebody is in one.
+ * one thread at a time, and the burst functions take no lock: a port must not be started or stopped
+ * while somebody is in one of its bursts.
  */
 #ifndef POLLUX_ETHDEV_H
 #define POLLUX_ETHDEV_H
@@ -28,8 +28,7 @@ extern "C" {
 
 /*
  * The burst functions of one port, read by every burst: one cache line for both ways, never
- * written while the port runs. Stopped ports have functions that move nothing. Functions are read
- * before queues, and written after them, so that none meets queues that aren't its own.
+ * written while the port runs. Stopped ports have functions that move nothing.
  */
 struct plx_eth_burst_ops {
 	uint16_t (*rx)(void *rxq, struct rte_mbuf **pkts, uint16_t count);
@@ -39,7 +38,10 @@ struct plx_eth_burst_ops {
 	void **txq;
 } __rte_cache_aligned;
 
-extern struct plx_eth_burst_ops plx_eth_burst[PLX_MAX_ETHPORTS];
+extern struct plx_eth_burst_ops plx_eth_burst[PLX_MAX_ETHPORTS + 1];
+
+/* No port has this number: bursts on it are always legal and move nothing. */
+#define PLX_ETH_NOWHERE PLX_MAX_ETHPORTS
 
 /* Takes up to count packets off a receive queue. Returns how many. Port and queue aren't checked.
  */
@@ -48,7 +50,7 @@ static inline uint16_t plx_eth_rx_burst(uint16_t port, uint16_t queue, struct rt
 {
 	const struct plx_eth_burst_ops *ops = &plx_eth_burst[port];
 
-	return __atomic_load_n(&ops->rx, __ATOMIC_ACQUIRE)(ops->rxq[queue], pkts, count);
+	return ops->rx(ops->rxq[queue], pkts, count);
 }
 
 /* Gives up to count packets to a transmit queue, which frees those it took when they are sent. */
@@ -57,7 +59,7 @@ static inline uint16_t plx_eth_tx_burst(uint16_t port, uint16_t queue, struct rt
 {
 	const struct plx_eth_burst_ops *ops = &plx_eth_burst[port];
 
-	return __atomic_load_n(&ops->tx, __ATOMIC_ACQUIRE)(ops->txq[queue], pkts, count);
+	return ops->tx(ops->txq[queue], pkts, count);
 }
 
 /*

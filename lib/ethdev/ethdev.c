@@ -52,8 +52,8 @@ static uint16_t prepare_all(void *queue, struct rte_mbuf **pkts, uint16_t count)
 		.rxq = no_queues, .txq = no_queues                                    \
 	}
 
-struct plx_eth_burst_ops plx_eth_burst[PLX_MAX_ETHPORTS] = {
-	[0 ... PLX_MAX_ETHPORTS - 1] = BURST_NOTHING,
+struct plx_eth_burst_ops plx_eth_burst[PLX_MAX_ETHPORTS + 1] = {
+	[0 ... PLX_MAX_ETHPORTS] = BURST_NOTHING,
 };
 
 _Static_assert(sizeof(struct plx_eth_burst_ops) == RTE_CACHE_LINE_SIZE,
