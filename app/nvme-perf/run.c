@@ -113,9 +113,9 @@ static int make_job(struct job *job, const struct options *opts, unsigned index,
 	job->reads = opts->reads == 100 ? UINT32_MAX
 					: (uint32_t)((uint64_t)opts->reads * UINT32_MAX / 100);
 	job->seed = (uint32_t)opts->seed;
-	if (opts->random || (opts->reads && opts->reads != 100))
-		job->random = (opts->seed + 1) * 0x9e3779b97f4a7c15ull + job->core * 7919u +
-			      index * 104729u + job->info.nsid;
+	job->in_random_order = opts->random;
+	job->random = (opts->seed + 1) * 0x9e3779b97f4a7c15ull + job->core * 7919u +
+		      index * 104729u + job->info.nsid;
 	job->depth = opts->depth;
 	hist_init(&job->hist);
 	job->requests = calloc(job->depth, sizeof(*job->requests));

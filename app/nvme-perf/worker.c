@@ -14,23 +14,21 @@
 
 static void done(void *arg, uint16_t status, uint32_t result);
 
-/* xorshift64*, by Vigna. */
+/*
+ * Knuth's MMIX generator. Its high bits choose the place and the low half, whose lowest bits are
+ * poor but count least, whether it is a read.
+ */
 static inline uint64_t next_random(struct job *job)
 {
-	uint64_t x = job->random;
-
-	x ^= x >> 12;
-	x ^= x << 25;
-	x ^= x >> 27;
-	job->random = x;
-	return x * 0x2545f4914f6cdd1dull;
+	job->random = job->random * 6364136223846793005u + 1442695040888963407u;
+	return job->random;
 }
 
 static inline uint64_t next_slot(struct job *job, uint64_t random)
 {
 	uint64_t slot;
 
-	if (job->random)
+	if (job->in_random_order)
 		return (uint64_t)(((unsigned __int128)random * job->slots) >> 64);
 	slot = job->next_slot;
 	job->next_slot = slot + 1 == job->slots ? 0 : slot + 1;
@@ -59,9 +57,9 @@ static int send_special(struct job *job, struct request *r)
 	return plx_nvme_submit(job->qpair, job->ns, &io, done, r);
 }
 
-static inline int send_plain(struct job *job, struct request *r, bool write)
+static inline int send_plain(struct job *job, struct request *r, uint64_t slot, bool write)
 {
-	uint64_t lba = job->first_lba + r->slot * job->blocks;
+	uint64_t lba = job->first_lba + slot * job->blocks;
 
 	return write ? plx_nvme_write(job->qpair, job->ns, r->buf, lba, job->blocks, done, r)
 		     : plx_nvme_read(job->qpair, job->ns, r->buf, lba, job->blocks, done, r);
@@ -75,15 +73,16 @@ static void __attribute__((noinline, cold)) not_sent(struct job *job, struct req
 	job->parked = r;
 	if (err == -EAGAIN || job->dead)
 		return;
-	job->stopping = job->dead = true;
+	job->dead = true;
+	job->left = 0;
 	job->errors++;
 	plx_err("%s namespace %u: %s", plx_nvme_ctrl_info(job->ctrl)->name, job->info.nsid,
 		strerror(-err));
 }
 
-static void __attribute__((noinline)) send_one_special(struct job *job, struct request *r)
+static bool __attribute__((noinline)) send_special_one(struct job *job, struct request *r)
 {
-	uint64_t random = job->random ? next_random(job) : 0;
+	uint64_t random = next_random(job);
 	int err;
 
 	if (job->stage == STAGE_RUN) {
@@ -97,50 +96,62 @@ static void __attribute__((noinline)) send_one_special(struct job *job, struct r
 		if (!verify_choose(job, r)) {
 			r->next_parked = job->parked;
 			job->parked = r;
-			return;
+			return false;
 		}
 		verify_prepare(job, r);
 	}
-	err = job->plain ? send_plain(job, r, r->write) : send_special(job, r);
+	err = job->plain ? send_plain(job, r, r->slot, r->write) : send_special(job, r);
 	if (err) {
 		/* It will be written again, as another version; in order, from the same place. */
 		if (job->stage != STAGE_RUN)
 			job->next_slot--;
 		not_sent(job, r, err);
-		return;
+		return false;
 	}
 	job->left--;
-	job->in_flight++;
+	return true;
 }
 
-/* The short way: reads, writes, or some of each, and nothing else to know. */
-static inline void send_one(struct job *job, struct request *r)
+/* The short way: reads, writes, or some of each, and nothing else to know. False: parked. */
+static inline bool send_one(struct job *job, struct request *r)
 {
-	uint64_t random = 0;
+	uint64_t random = next_random(job);
 	bool write;
 	int err;
 
-	if (unlikely(job->special)) {
-		send_one_special(job, r);
-		return;
-	}
-	if (job->random)
-		random = next_random(job);
-	r->slot = next_slot(job, random);
 	write = job->reads != UINT32_MAX && (uint32_t)random >= job->reads;
-	err = send_plain(job, r, write);
+	err = send_plain(job, r, next_slot(job, random), write);
 	if (unlikely(err)) {
 		not_sent(job, r, err);
-		return;
+		return false;
 	}
 	job->left--;
-	job->in_flight++;
+	return true;
 }
 
-static void __attribute__((noinline, cold)) failed(struct job *job, uint16_t status)
+static bool send_any(struct job *job, struct request *r)
 {
-	if (!job->errors++)
+	return job->special ? send_special_one(job, r) : send_one(job, r);
+}
+
+/* A failure, the end, or more to know than that it is done. */
+static void __attribute__((noinline))
+done_slow(struct job *job, struct request *r, uint16_t status, uint64_t now)
+{
+	if (job->stage == STAGE_RUN)
+		hist_add(&job->hist, now - r->start);
+	if (status && !job->errors++)
 		job->first_status = status;
+	if (job->version)
+		verify_done(job, r, status);
+	r->start = now;
+	if (!job->left) {
+		r->next_parked = job->parked;
+		job->parked = r;
+		job->in_flight--;
+	} else if (!send_any(job, r)) {
+		job->in_flight--;
+	}
 }
 
 static void done(void *arg, uint16_t status, uint32_t result)
@@ -150,20 +161,14 @@ static void done(void *arg, uint16_t status, uint32_t result)
 	uint64_t now = ticks();
 
 	(void)result;
-	job->in_flight--;
-	if (likely(job->stage == STAGE_RUN))
-		hist_add(&job->hist, now - r->start);
-	if (unlikely(status))
-		failed(job, status);
-	if (unlikely(job->version != NULL))
-		verify_done(job, r, status);
-	r->start = now;
-	if (likely(job->left && !job->stopping)) {
-		send_one(job, r);
+	if (unlikely(job->special || status || !job->left)) {
+		done_slow(job, r, status, now);
 		return;
 	}
-	r->next_parked = job->parked;
-	job->parked = r;
+	hist_add(&job->hist, now - r->start);
+	r->start = now;
+	if (unlikely(!send_one(job, r)))
+		job->in_flight--;
 }
 
 /* Sends what isn't in flight, as far as it goes. */
@@ -174,19 +179,19 @@ static void send_parked(struct job *job)
 	job->parked = NULL;
 	for (; r; r = next) {
 		next = r->next_parked;
-		if (job->stopping || !job->left) {
+		if (!job->left) {
 			r->next_parked = job->parked;
 			job->parked = r;
 			continue;
 		}
 		r->start = ticks();
-		send_one(job, r);
+		job->in_flight += send_any(job, r);
 	}
 }
 
 static bool job_finished(const struct job *job)
 {
-	return !job->in_flight && (job->stopping || !job->left);
+	return !job->in_flight && !job->left;
 }
 
 /* -EIO and -ENODEV: everything in flight was done with an error. */
@@ -194,10 +199,11 @@ void job_poll(struct job *job)
 {
 	int ret = plx_nvme_poll(job->qpair, 0);
 
-	if (unlikely(job->parked && job->left && !job->stopping && ret >= 0))
+	if (unlikely(job->parked && job->left && ret >= 0))
 		send_parked(job);
 	if (unlikely(ret < 0) && !job->dead) {
-		job->stopping = job->dead = true;
+		job->dead = true;
+		job->left = 0;
 		job->errors++;
 		plx_err("%s namespace %u: queue pair %u: %s", plx_nvme_ctrl_info(job->ctrl)->name,
 			job->info.nsid, plx_nvme_qpair_id(job->qpair), strerror(-ret));
@@ -248,7 +254,7 @@ static void work(struct worker *w, int while_order)
 static void drain(struct worker *w)
 {
 	for (unsigned i = 0; i < w->jobs; i++) {
-		w->job[i].stopping = true;
+		w->job[i].left = 0;
 		plx_nvme_kick(w->job[i].qpair);
 	}
 	while (!all_finished(w))
@@ -264,8 +270,7 @@ static void whole_stage(struct worker *w, enum stage stage)
 
 		job->stage = stage;
 		job->next_slot = 0;
-		job->left = job->slots;
-		job->stopping = job->dead;
+		job->left = job->dead ? 0 : job->slots;
 		send_parked(job);
 	}
 	while (!all_finished(w) && !run_interrupted(w->run))
@@ -282,7 +287,8 @@ static void start_jobs(struct worker *w)
 		job->stage = STAGE_RUN;
 		job->next_slot = 0;
 		job->left = w->run->opts->ios ? w->run->opts->ios : UINT64_MAX;
-		job->stopping = job->dead;
+		if (job->dead)
+			job->left = 0;
 		hist_init(&job->hist);
 		send_parked(job);
 	}

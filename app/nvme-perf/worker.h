@@ -47,15 +47,15 @@ struct job {
 	/* What each request reads. */
 	struct plx_nvme_qpair *qpair;
 	const struct plx_nvme_ns *ns;
-	uint64_t random;    /* state of the generator; 0: in order */
+	uint64_t random;    /* state of the generator */
 	uint64_t next_slot; /* in order */
 	uint64_t slots;	    /* places of -o bytes */
 	uint64_t first_lba;
 	uint32_t blocks; /* of a request */
 	uint32_t reads;	 /* of 2^32; UINT32_MAX: all */
-	bool special;	 /* more to do for each request than to send it again */
-	bool stopping;	 /* no new ones */
-	uint64_t left;	 /* to be sent */
+	bool in_random_order;
+	bool special;  /* more to do for each request than to send it again */
+	uint64_t left; /* to be sent */
 	uint32_t in_flight;
 	enum stage stage;
 	struct request *parked; /* couldn't be sent: the queue pair is being made again */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The polling loop [Base 3.3.3.2]: entries whose phase tag has turned are new. The head doorbell is
- * written once a poll; the tracker of the next completion is fetched while this one's callback
- * runs.
+ * written once a poll; the next entry is fetched while this one's callback runs.
  */
 #include <endian.h>
 #include <errno.h>
@@ -33,18 +32,6 @@ void nvme_complete(struct plx_nvme_qpair *q, struct nvme_tracker *tr, uint16_t s
 	done(arg, status, result);
 }
 
-static void __attribute__((noinline, cold))
-completed_slow(struct plx_nvme_qpair *q, struct nvme_tracker *tr, uint16_t status, uint32_t result)
-{
-	if (status && may_retry(tr, status)) {
-		tr->retries--;
-		q->retried++;
-		nvme_push(q, tr);
-		return;
-	}
-	nvme_complete(q, tr, status, result);
-}
-
 static void __attribute__((noinline, cold)) bad_completion(struct plx_nvme_qpair *q, uint16_t cid)
 {
 	q->bad_completions++;
@@ -53,9 +40,26 @@ static void __attribute__((noinline, cold)) bad_completion(struct plx_nvme_qpair
 		q->ctrl->info.name, q->id, cid);
 }
 
-static inline void prefetch(const void *p)
+/* Errors, and requests that are more than one plain command. False: a completion to give up on. */
+static bool __attribute__((noinline))
+completed_other(struct plx_nvme_qpair *q, uint16_t cid, uint16_t status, uint32_t result)
 {
-	__builtin_prefetch(p, 1, 3);
+	struct nvme_tracker *tr;
+
+	if (cid >= q->depth || !q->trackers[cid].busy) {
+		bad_completion(q, cid);
+		return false;
+	}
+	tr = &q->trackers[cid];
+	nvme_make_whole(tr);
+	if (status && may_retry(tr, status)) {
+		tr->retries--;
+		q->retried++;
+		nvme_push(q, tr);
+	} else {
+		nvme_complete(q, tr, status, result);
+	}
+	return true;
 }
 
 unsigned nvme_process(struct plx_nvme_qpair *q, unsigned max)
@@ -65,10 +69,11 @@ unsigned nvme_process(struct plx_nvme_qpair *q, unsigned max)
 	uint16_t phase = q->phase;
 	unsigned count = 0;
 
-	while (!q->broken) {
+	if (unlikely(q->broken))
+		return 0;
+	for (;;) {
 		volatile const struct plx_nvme_cqe *cqe = &cq[head];
 		uint16_t status = le16toh(cqe->status), cid;
-		struct nvme_tracker *tr;
 		uint32_t result;
 
 		if ((status & 1) != phase)
@@ -76,27 +81,20 @@ unsigned nvme_process(struct plx_nvme_qpair *q, unsigned max)
 		plx_pci_rmb();
 		cid = le16toh(cqe->cid);
 		result = le32toh(cqe->result);
+		status >>= 1;
 		if (++head == q->size) {
 			head = 0;
 			phase ^= 1;
 		}
-		if (unlikely(cid >= q->depth || !q->trackers[cid].busy)) {
-			bad_completion(q, cid);
-			break;
-		}
-		tr = &q->trackers[cid];
-		/* The id may be an old one: it is only looked at, and in bounds. */
-		cid = le16toh(((volatile const struct plx_nvme_cqe *)&cq[head])->cid);
-		if (likely(cid < q->depth))
-			prefetch(&q->trackers[cid].done);
-		if (likely(!(status >> 1) && !tr->split)) {
-			plx_nvme_done_fn *done = tr->done;
-			void *arg = tr->arg;
+		__builtin_prefetch(&cq[head]);
+		if (likely(cid < q->depth && !status && q->trackers[cid].busy == NVME_PLAIN)) {
+			struct nvme_tracker *tr = &q->trackers[cid];
 
-			nvme_tracker_free(q, tr);
-			done(arg, 0, result);
-		} else {
-			completed_slow(q, tr, status >> 1, result);
+			tr->busy = NVME_FREE;
+			q->free[q->nfree++] = cid;
+			tr->done(tr->arg, 0, result);
+		} else if (!completed_other(q, cid, status, result)) {
+			break;
 		}
 		if (++count == max)
 			break;

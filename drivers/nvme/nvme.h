@@ -53,6 +53,7 @@ struct nvme_split {
 
 enum nvme_busy {
 	NVME_FREE,
+	NVME_PLAIN, /* busy, and of cmd only what plain reads and writes say is filled in */
 	NVME_BUSY,
 	NVME_ABORTING, /* Abort was sent: not to be tried again */
 	NVME_LOST,     /* about to be done with an error */
@@ -68,10 +69,15 @@ struct nvme_tracker {
 	/* The line that completion reads. */
 	plx_nvme_done_fn *done;
 	void *arg;
-	struct nvme_split *split; /* NULL: done belongs to this command alone */
-	uint32_t tick;		  /* when it was sent */
-	uint8_t busy;		  /* enum nvme_busy */
-	uint8_t retries;	  /* left */
+	union {
+		struct {
+			uint32_t tick;	 /* when it was sent */
+			uint8_t busy;	 /* enum nvme_busy */
+			uint8_t retries; /* left */
+		};
+		uint64_t fresh; /* all of them at once */
+	};
+	struct nvme_split *split; /* NULL: done belongs to this command alone. Not if plain */
 } __attribute__((aligned(NVME_LINE)));
 
 _Static_assert(offsetof(struct nvme_tracker, done) == NVME_LINE, "the command has a line");
@@ -88,12 +94,9 @@ struct plx_nvme_qpair {
 	uint32_t sq_rung;   /* the tail that the controller knows */
 	uint32_t size;	    /* entries of both queues; one more than there are trackers */
 	uint32_t page_mask; /* PRP page size less one */
-	uint32_t split_len; /* longer buffers take several commands */
-	uint32_t tick;	    /* counts periods of tick_ms */
-	uint8_t retries;    /* for each command */
-	uint8_t list_shift; /* log2 of the bytes of a tracker's PRP list */
 	bool down;	    /* the controller doesn't know this queue (any more) */
 	bool lost;	    /* set by others: see above */
+	uint64_t fresh;	    /* of a tracker that is plain, now */
 
 	/* Completion. */
 	volatile struct plx_nvme_cqe *cq __attribute__((aligned(NVME_LINE)));
@@ -109,12 +112,16 @@ struct plx_nvme_qpair {
 
 	/* below: not touched on the hot path */
 	volatile uint32_t *cq_shadow, *sq_event, *cq_event;
-	uint8_t *lists; /* PRP and SGL lists, 1 << list_shift bytes a tracker */
+	uint32_t split_len; /* longer buffers take several commands */
+	uint8_t list_shift; /* log2 of the bytes of a tracker's PRP list */
+	uint8_t retries;    /* for each command */
+	uint8_t *lists;	    /* PRP and SGL lists, 1 << list_shift bytes a tracker */
 	uint64_t lists_dma;
 	struct nvme_split *splits, *free_split;
 	struct plx_nvme_ctrl *ctrl;
 	struct plx_dma sq_mem, cq_mem, list_mem;
 	struct plx_nvme_qpair_opts opts;
+	uint32_t tick;	    /* counts periods of tick_ms */
 	uint64_t next_tick; /* ms of CLOCK_MONOTONIC */
 	uint32_t tick_ms, timeout_ticks;
 	uint16_t id;
@@ -268,6 +275,8 @@ void nvme_qpair_fail_all(struct plx_nvme_qpair *q, uint16_t status);
 /* submit.c */
 int nvme_down_error(const struct plx_nvme_qpair *q);
 void nvme_push(struct plx_nvme_qpair *q, struct nvme_tracker *tr);
+/* What was kept of a plain command becomes one like others: before anything but its success. */
+void nvme_make_whole(struct nvme_tracker *tr);
 void nvme_ring(struct plx_nvme_qpair *q);      /* the submission queue's doorbell */
 void nvme_ring_head(struct plx_nvme_qpair *q); /* the completion queue's */
 int nvme_set_io(struct plx_nvme_qpair *q, struct nvme_tracker *tr, const struct plx_nvme_ns *ns,
@@ -352,6 +361,7 @@ void nvme_complete(struct plx_nvme_qpair *q, struct nvme_tracker *tr, uint16_t s
 uint64_t nvme_now_ms(void);
 void nvme_look_at_clock(struct plx_nvme_qpair *q);
 void nvme_tick(struct plx_nvme_qpair *q);
+void nvme_set_fresh(struct plx_nvme_qpair *q); /* the tick has changed */
 
 static inline uint16_t nvme_cid(const struct plx_nvme_qpair *q, const struct nvme_tracker *tr)
 {

@@ -164,6 +164,7 @@ int nvme_qpair_alloc(struct plx_nvme_ctrl *ctrl, uint16_t id,
 		return err;
 	}
 	free_lists(q);
+	nvme_set_fresh(q);
 	nvme_qpair_clear(q);
 	*out = q;
 	return 0;
@@ -198,9 +199,11 @@ void nvme_qpair_clear(struct plx_nvme_qpair *q)
 /* Those in flight now, not those that callbacks begin. */
 static void mark_lost(struct plx_nvme_qpair *q)
 {
-	for (uint32_t i = 0; i < q->depth; i++)
+	for (uint32_t i = 0; i < q->depth; i++) {
+		nvme_make_whole(&q->trackers[i]);
 		if (q->trackers[i].busy)
 			q->trackers[i].busy = NVME_LOST;
+	}
 }
 
 static void complete_lost(struct plx_nvme_qpair *q, uint16_t status)

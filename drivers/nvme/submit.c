@@ -31,7 +31,7 @@ static int __attribute__((noinline, cold)) refuse(const struct plx_nvme_qpair *q
 	return q->down ? nvme_down_error(q) : -EAGAIN;
 }
 
-static inline void push(struct plx_nvme_qpair *q, struct nvme_tracker *tr)
+void nvme_push(struct plx_nvme_qpair *q, struct nvme_tracker *tr)
 {
 	uint32_t tail = q->sq_tail;
 
@@ -39,11 +39,6 @@ static inline void push(struct plx_nvme_qpair *q, struct nvme_tracker *tr)
 	q->sq[tail] = tr->cmd;
 	tail++;
 	q->sq_tail = tail == q->size ? 0 : tail;
-}
-
-void nvme_push(struct plx_nvme_qpair *q, struct nvme_tracker *tr)
-{
-	push(q, tr);
 }
 
 /*
@@ -128,44 +123,111 @@ static bool crosses(const struct plx_nvme_ns *ns, uint64_t lba, uint32_t blocks)
 	return (lba ^ (lba + blocks - 1)) & ns->boundary_mask;
 }
 
-static inline int read_write(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns, uint8_t opcode,
-			     void *buf, uint64_t lba, uint32_t blocks, plx_nvme_done_fn *done,
-			     void *arg)
+/* The long way. It takes what its caller was given as it is, so that calling it costs nothing. */
+typedef int slow_fn(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns, void *buf, uint64_t lba,
+		    uint32_t blocks, plx_nvme_done_fn *done, void *arg);
+
+static int __attribute__((noinline))
+read_slow(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns, void *buf, uint64_t lba,
+	  uint32_t blocks, plx_nvme_done_fn *done, void *arg)
 {
-	uint64_t len = (uint64_t)blocks * ns->unit;
+	const struct plx_nvme_io io = {
+		.opcode = PLX_NVME_READ, .lba = lba, .blocks = blocks, .buf = buf
+	};
+
+	return plx_nvme_submit(q, ns, &io, done, arg);
+}
+
+static int __attribute__((noinline))
+write_slow(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns, void *buf, uint64_t lba,
+	   uint32_t blocks, plx_nvme_done_fn *done, void *arg)
+{
+	const struct plx_nvme_io io = {
+		.opcode = PLX_NVME_WRITE, .lba = lba, .blocks = blocks, .buf = buf
+	};
+
+	return plx_nvme_submit(q, ns, &io, done, arg);
+}
+
+/*
+ * A command is eight words. All that plain reads and writes don't say is 0: they are sent as
+ * wholes, and kept without the zeroes.
+ */
+static inline void keep_plain(struct plx_nvme_cmd *cmd, uint64_t word0, uint64_t prp1, uint64_t lba,
+			      uint32_t blocks)
+{
+	uint64_t *word = (uint64_t *)cmd;
+
+	word[0] = htole64(word0);
+	word[3] = htole64(prp1);
+	word[5] = htole64(lba);
+	word[6] = htole64(blocks - 1);
+}
+
+static inline void clear_rest(struct plx_nvme_cmd *cmd)
+{
+	uint64_t *word = (uint64_t *)cmd;
+
+	word[1] = word[2] = word[4] = word[7] = 0;
+}
+
+void nvme_make_whole(struct nvme_tracker *tr)
+{
+	if (tr->busy != NVME_PLAIN)
+		return;
+	clear_rest(&tr->cmd);
+	tr->split = NULL;
+	tr->busy = NVME_BUSY;
+}
+
+/* Whether one PRP says it all: a buffer that doesn't leave its page, and nothing else to heed. */
+static inline bool is_plain(const struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns,
+			    uint64_t dma, uint64_t lba, uint32_t blocks)
+{
+	uint64_t last = dma + (uint64_t)blocks * ns->unit - 1;
+
+	/* PLX_DMA_BAD is no multiple of four. */
+	return !(dma & 3) && blocks && (dma | q->page_mask) == (last | q->page_mask) &&
+	       !ns->separate_meta && !crosses(ns, lba, blocks);
+}
+
+static inline __attribute__((always_inline)) int
+read_write(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns, void *buf, uint64_t lba,
+	   uint32_t blocks, plx_nvme_done_fn *done, void *arg, uint8_t opcode, slow_fn *slow)
+{
+	uint64_t dma = plx_xlate_dma(q->xlate, buf);
+	uint32_t tail = q->sq_tail;
 	struct nvme_tracker *tr;
-	uint64_t dma;
+	uint64_t word0;
+	uint16_t cid;
 
-	dma = plx_xlate_dma(q->xlate, buf);
-	/* PLX_DMA_BAD is no multiple of four. len 0 is more than any limit, too. */
-	if (unlikely(!q->nfree || q->down || len - 1 >= q->split_len || dma & 3 ||
-		     len > q->page_mask + 1 - (dma & q->page_mask) || ns->separate_meta ||
-		     crosses(ns, lba, blocks))) {
-		const struct plx_nvme_io io = {
-			.opcode = opcode, .lba = lba, .blocks = blocks, .buf = buf
-		};
-
-		return plx_nvme_submit(q, ns, &io, done, arg);
-	}
-	tr = nvme_tracker_take(q);
-	set_command(tr, opcode, nvme_cid(q, tr), ns->nsid);
-	set_blocks(tr, lba, blocks, 0);
-	tr->cmd.prp1 = htole64(dma);
-	set_owner(q, tr, done, arg);
-	push(q, tr);
+	if (unlikely(!q->nfree || q->down || !is_plain(q, ns, dma, lba, blocks)))
+		return slow(q, ns, buf, lba, blocks, done, arg);
+	cid = q->free[--q->nfree];
+	tr = &q->trackers[cid];
+	word0 = opcode | (uint64_t)cid << 16 | (uint64_t)ns->nsid << 32;
+	keep_plain(&tr->cmd, word0, dma, lba, blocks);
+	tr->done = done;
+	tr->arg = arg;
+	tr->fresh = q->fresh;
+	keep_plain(&q->sq[tail], word0, dma, lba, blocks);
+	clear_rest(&q->sq[tail]);
+	tail++;
+	q->sq_tail = tail == q->size ? 0 : tail;
 	return 0;
 }
 
 int plx_nvme_read(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns, void *buf, uint64_t lba,
 		  uint32_t blocks, plx_nvme_done_fn *done, void *arg)
 {
-	return read_write(q, ns, PLX_NVME_READ, buf, lba, blocks, done, arg);
+	return read_write(q, ns, buf, lba, blocks, done, arg, PLX_NVME_READ, read_slow);
 }
 
 int plx_nvme_write(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns, const void *buf,
 		   uint64_t lba, uint32_t blocks, plx_nvme_done_fn *done, void *arg)
 {
-	return read_write(q, ns, PLX_NVME_WRITE, (void *)(uintptr_t)buf, lba, blocks, done, arg);
+	return read_write(q, ns, (void *)(uintptr_t)buf, lba, blocks, done, arg, PLX_NVME_WRITE,
+			  write_slow);
 }
 
 /* SGLs where PRPs would need a list, or can't. */
@@ -284,7 +346,7 @@ int plx_nvme_submit(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns,
 		return err;
 	}
 	set_owner(q, tr, done, arg);
-	push(q, tr);
+	nvme_push(q, tr);
 	return 0;
 }
 
@@ -310,7 +372,7 @@ static int submit_command(struct plx_nvme_qpair *q, const struct plx_nvme_cmd *c
 	}
 	set_owner(q, tr, done, arg);
 	tr->retries = 0;
-	push(q, tr);
+	nvme_push(q, tr);
 	return 0;
 }
 

@@ -32,6 +32,15 @@ void nvme_look_at_clock(struct plx_nvme_qpair *q)
 	nvme_tick(q);
 }
 
+void nvme_set_fresh(struct plx_nvme_qpair *q)
+{
+	const struct nvme_tracker fresh = { .tick = q->tick,
+					    .busy = NVME_PLAIN,
+					    .retries = q->retries };
+
+	q->fresh = fresh.fresh;
+}
+
 static void reset(struct plx_nvme_qpair *q, const char *why)
 {
 	struct plx_nvme_ctrl *ctrl = q->ctrl;
@@ -74,6 +83,7 @@ static void send_abort(struct plx_nvme_qpair *q, struct nvme_tracker *tr)
 	    nvme_admin_start(ctrl, &cmd, NULL, 0, aborted, ctrl))
 		return;
 	ctrl->aborts++;
+	nvme_make_whole(tr);
 	tr->busy = NVME_ABORTING;
 	tr->tick = q->tick;
 	q->timeouts++;
@@ -104,6 +114,7 @@ void nvme_tick(struct plx_nvme_qpair *q)
 	bool late = false, fatal;
 
 	q->tick++;
+	nvme_set_fresh(q);
 	/* Somebody waits for an admin command, or resets: that one sees to it. */
 	if (pthread_mutex_trylock(&ctrl->lock))
 		return;

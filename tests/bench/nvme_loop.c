@@ -35,7 +35,7 @@ int main(int argc, char **argv)
 		return 1;
 	buf = fake_buffer((size_t)depth * IO_SIZE);
 	job->ns = plx_nvme_ns_get(ctrl, 1);
-	job->random = 1;
+	job->in_random_order = true;
 	job->slots = FAKE_BLOCKS / (IO_SIZE / 512);
 	job->blocks = IO_SIZE / 512;
 	job->reads = UINT32_MAX;
