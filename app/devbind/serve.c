@@ -171,11 +171,11 @@ void broker_answer(const struct broker *broker, int fd)
 	enum plx_vfio_mode mode = 0;
 	int fds[PCI_BROKER_FDS], err;
 
-	if (plx_sys->getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len))
+	/* First, whoever it is: one who is still writing would not see the answer. */
+	err = receive(fd, &request, &reply);
+	if (!err && plx_sys->getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len))
 		err = refuse(&reply, -errno, "who is asking can't be told: %s", strerror(errno));
-	else
-		err = check_user(broker, peer.uid, &reply);
-	err = err ? err : receive(fd, &request, &reply);
+	err = err ? err : check_user(broker, peer.uid, &reply);
 	err = err ? err : check_device(broker, request.name, &reply);
 	err = err ? err : choose_mode(&request, &reply, &mode);
 	err = err ? err : open_files(request.name, mode, fds, &reply);
