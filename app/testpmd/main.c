@@ -183,7 +183,7 @@ static enum exit_code with_bus(int argc, char **argv, int own, const struct opti
 
 	if (ret) {
 		plx_pci_cleanup(bus);
-		return EXIT_RUNTIME;
+		return ret == -EINVAL ? EXIT_USAGE : EXIT_RUNTIME;
 	}
 	ret = plx_eal_init(argc, argv, &policy, &ioas);
 	if (ret < 0) {

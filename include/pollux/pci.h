@@ -96,6 +96,7 @@ struct plx_pci_bus;
  *   -b, --block NAME                             never use this one (may be repeated; not with -a)
  *   --vfio-mode MODE[,MODE...]                   access modes allowed for every function
  *   --allow-noiommu                              unprotected DMA is accepted
+ *   --iova va|alloc                              see plx_pci_policy()
  *   --vfio-vf-token UUID                         for VFs of a PF that VFIO holds
  *
  * Without -a, the functions used are those that VFIO holds and that a driver matches. Errors:
@@ -106,7 +107,11 @@ int plx_pci_scan(int *argc, char **argv, struct plx_pci_bus **bus);
 /* The help text of the options above. */
 void plx_pci_usage(FILE *out);
 
-/* The address policy that suits the functions in use: to be called before memory is set up. */
+/*
+ * The address policy that suits the functions in use, or that --iova says: to be called before
+ * memory is set up. -EINVAL: one of them takes physical addresses, which --iova contradicts
+ * (logged).
+ */
 int plx_pci_policy(struct plx_pci_bus *bus, struct plx_policy *policy);
 
 /*

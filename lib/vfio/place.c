@@ -350,11 +350,13 @@ int plx_place_check(const struct plx_ioas *ioas, const struct plx_mapping *m,
 		return plx_refuse(
 			why, PLX_REFUSED_POLICY, -ENOSPC,
 			"device addresses 0x%" PRIx64 "-0x%" PRIx64 " (IOVA = %s) are "
-			"outside what the IOMMU offers, 0x%" PRIx64 "-0x%" PRIx64 " in %u range%s",
+			"outside what the IOMMU offers, 0x%" PRIx64 "-0x%" PRIx64
+			" in %u range%s%s",
 			s->dma, s->dma + s->len - 1, plx_addr_policy_name(ioas->policy.addr),
 			ranges->count ? ranges->range[0].first : 0,
 			ranges->count ? ranges->range[ranges->count - 1].last : 0, ranges->count,
-			ranges->count == 1 ? "" : "s");
+			ranges->count == 1 ? "" : "s",
+			ioas->policy.addr == PLX_ADDR_VA ? ": start with --iova=alloc" : "");
 	}
 	return 0;
 }

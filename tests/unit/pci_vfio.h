@@ -27,6 +27,8 @@ struct pci_vfio {
 	/* What each kind of call fails with; 0: it works. */
 	int open_err, read_err, write_err, irq_err, reset_err;
 
+	enum plx_addr_policy policy; /* what plx_vfio_policy() answers */
+
 	int event_fd;
 	enum plx_vfio_event event;
 

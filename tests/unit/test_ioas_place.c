@@ -131,6 +131,7 @@ static void va_is_the_address_itself(void **state)
 	assert_int_equal(rig_map_pages(rig.ioas, 0xfedff000, 2 * PAGE, 0), -ENOSPC);
 	assert_int_equal(fake_log_count(PLX_LOG_ERR), 2);
 	assert_true(fake_logged(PLX_LOG_ERR, "0xfee00000"));
+	assert_true(fake_logged(PLX_LOG_ERR, "start with --iova=alloc"));
 	assert_int_equal(rig_map_pages(rig.ioas, 0xfedff000, PAGE, 0), 0);
 	assert_int_equal(rig_map_pages(rig.ioas, 0xfef00000, PAGE, 0), 0);
 	plx_vfio_close(dev);

@@ -263,6 +263,10 @@ static void malformed(void **state)
 		"--vfio-mode=CDEV",
 		"--vfio-mode=vfio",
 		"--allow-noiommu=yes",
+		"--iova",
+		"--iova=",
+		"--iova=pa",
+		"--iova=VA",
 		"--vfio-vf-token=",
 		"--vfio-vf-token=01234567-89ab-cdef-0123-456789abcde",
 		"--vfio-vf-token=01234567-89ab-cdef-0123-456789abcdef0",
@@ -310,6 +314,7 @@ static void usage_names_every_option(void **state)
 	assert_non_null(strstr(text, "--block"));
 	assert_non_null(strstr(text, "--vfio-mode"));
 	assert_non_null(strstr(text, "--allow-noiommu"));
+	assert_non_null(strstr(text, "--iova va|alloc"));
 	assert_non_null(strstr(text, "--vfio-vf-token"));
 	assert_non_null(strstr(text, "type1v2"));
 }

@@ -262,6 +262,33 @@ static void options_reach_the_functions(void **state)
 	assert_int_equal(pci_vfio.candidates, 1);
 }
 
+/* --iova: the other of those that an IOMMU translates, never in place of physical addresses. */
+static void the_user_has_a_say_in_the_policy(void **state)
+{
+	struct plx_policy policy;
+
+	(void)state;
+	pci_sysfs_add("0000:01:00.0", &nic);
+	assert_int_equal(scan("--iova=alloc"), 0);
+	assert_int_equal(plx_pci_policy(bus, &policy), 0);
+	assert_int_equal(policy.addr, PLX_ADDR_ALLOC);
+	assert_string_equal(policy.reason, "--iova says so");
+	assert_int_equal(scan("--iova va"), 0);
+	assert_int_equal(plx_pci_policy(bus, &policy), 0);
+	assert_int_equal(policy.addr, PLX_ADDR_VA);
+	assert_string_equal(policy.reason, "the test says so");
+	pci_vfio.policy = PLX_ADDR_ALLOC;
+	assert_int_equal(plx_pci_policy(bus, &policy), 0);
+	assert_int_equal(policy.addr, PLX_ADDR_VA);
+	pci_vfio.policy = PLX_ADDR_PA;
+	assert_int_equal(pci_sysfs_errors(), 0);
+	assert_int_equal(plx_pci_policy(bus, &policy), -EINVAL);
+	assert_string_equal(pci_sysfs_last_error(), "--iova=va can't be: the test says so");
+	assert_int_equal(scan(""), 0);
+	assert_int_equal(plx_pci_policy(bus, &policy), 0);
+	assert_int_equal(policy.addr, PLX_ADDR_PA);
+}
+
 static void named_but_missing(void **state)
 {
 	(void)state;
@@ -342,6 +369,7 @@ int main(void)
 		cmocka_unit_test(class_mask_leaves_bits_out),
 		cmocka_unit_test_setup_teardown(uses_what_vfio_holds, setup, teardown),
 		cmocka_unit_test_setup_teardown(options_reach_the_functions, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_user_has_a_say_in_the_policy, setup, teardown),
 		cmocka_unit_test_setup_teardown(named_but_missing, setup, teardown),
 		cmocka_unit_test_setup_teardown(keys_are_somebodys, setup, teardown),
 		cmocka_unit_test_setup_teardown(every_call_fails, setup, teardown),

@@ -219,6 +219,19 @@ static int set_noiommu(struct pci_options *options, const char *value)
 	return 0;
 }
 
+static int set_iova(struct pci_options *options, const char *value)
+{
+	if (strcmp(value, "va") && strcmp(value, "alloc")) {
+		plx_err("--iova=%s: va or alloc is wanted; physical addresses are taken where they "
+			"must be",
+			value);
+		return -EINVAL;
+	}
+	options->addr_said = true;
+	options->addr = *value == 'v' ? PLX_ADDR_VA : PLX_ADDR_ALLOC;
+	return 0;
+}
+
 /* A UUID as RFC 9562, section 4, writes it: 8-4-4-4-12 hex digits. */
 static bool is_uuid(const char *text)
 {
@@ -250,6 +263,7 @@ static const struct option_def option_defs[] = {
 	{ "--block", 'b', "a PCI address", set_block },
 	{ "--vfio-mode", 0, "access modes", set_modes },
 	{ "--allow-noiommu", 0, NULL, set_noiommu },
+	{ "--iova", 0, "va or alloc", set_iova },
 	{ "--vfio-vf-token", 0, "a UUID", set_vf_token },
 };
 
@@ -370,6 +384,9 @@ void plx_pci_usage(FILE *out)
 		"                        access modes allowed for every function, of:\n"
 		"                        %s\n"
 		"  --allow-noiommu       accept devices that can reach all of memory, unprotected\n"
+		"  --iova va|alloc       device addresses: virtual ones, or chosen ones; by itself "
+		"what suits\n"
+		"                        the IOMMUs\n"
 		"  --vfio-vf-token UUID  for virtual functions of a function that VFIO holds\n"
 		"NAME is a PCI address, like 0000:01:00.0 or 01:00.0. For -a it may be user:PATH, "
 		"a\n"

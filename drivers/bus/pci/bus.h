@@ -50,6 +50,8 @@ struct pci_options {
 	struct pci_named_list allow, block;
 	unsigned modes;
 	bool allow_noiommu;
+	bool addr_said; /* --iova */
+	enum plx_addr_policy addr;
 	char vf_token[PCI_UUID_LEN + 1]; /* "": none */
 };
 

@@ -11,6 +11,21 @@
 #include "bus.h"
 #include "sys.h"
 
+/* --iova: what the user knows better, unless no IOMMU would translate it. */
+static int override_policy(const struct pci_options *options, struct plx_policy *policy)
+{
+	if (!options->addr_said || policy->addr == options->addr)
+		return 0;
+	if (policy->addr == PLX_ADDR_PA) {
+		plx_err("--iova=%s can't be: %s", options->addr == PLX_ADDR_VA ? "va" : "alloc",
+			policy->reason);
+		return -EINVAL;
+	}
+	policy->addr = options->addr;
+	snprintf(policy->reason, sizeof(policy->reason), "--iova says so");
+	return 0;
+}
+
 int plx_pci_policy(struct plx_pci_bus *bus, struct plx_policy *policy)
 {
 	struct plx_vfio_candidate *devs;
@@ -36,7 +51,7 @@ int plx_pci_policy(struct plx_pci_bus *bus, struct plx_policy *policy)
 	}
 	err = plx_vfio_policy(devs, count, policy);
 	plx_sys->free(devs);
-	return err;
+	return err ? err : override_policy(&bus->options, policy);
 }
 
 int plx_pci_set_command(struct plx_pci *pci, bool memory, bool master)
