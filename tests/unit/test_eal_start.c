@@ -94,7 +94,7 @@ static int bad_arguments_body(void)
 	CHECK(start(PLX_ADDR_VA, "-a 0000:01:00.0", &ioas) == -EINVAL);
 	CHECK(start(PLX_ADDR_VA, "--no-such-option", &ioas) == -EINVAL);
 	/* Those were not the one start of the process; this is. The cause named is the one. */
-	CHECK(start(PLX_ADDR_VA, "--log-level=none:such", &ioas) == -EINVAL);
+	CHECK(start(PLX_ADDR_VA, "--main-lcore=4095", &ioas) == -EINVAL);
 	CHECK(said("EAL didn't start: it refuses the value of an option"));
 	CHECK(!said("needs hugepages"));
 	/* EAL's usage went nowhere, and standard output is back. */
