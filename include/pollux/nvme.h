@@ -69,7 +69,8 @@ const struct plx_nvme_ctrl_info *plx_nvme_ctrl_info(const struct plx_nvme_ctrl *
 
 struct plx_ioas *plx_nvme_ctrl_ioas(const struct plx_nvme_ctrl *ctrl);
 
-/* Running, or being reset: 0. -ENODEV: it is gone; -EIO: it failed, and plx_nvme_ctrl_reset() may help. */
+/* Running, or being reset: 0. -ENODEV: it is gone; -EIO: it failed, and plx_nvme_ctrl_reset() may
+ * help. */
 int plx_nvme_ctrl_state(const struct plx_nvme_ctrl *ctrl);
 
 /*
