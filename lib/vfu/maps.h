@@ -33,7 +33,7 @@ struct vfu_maps {
 	uint16_t cache[VFU_CACHE];
 };
 
-/* What of the file is mapped here: whole pages around the map. */
+/* What of the file is mapped here: whole pages around the map, which has one. */
 static inline void *plx_vfu_map_start(const struct vfu_map *map)
 {
 	return map->va - ((uintptr_t)map->va & (map->page - 1));

@@ -28,10 +28,13 @@ static bool fill_hole(struct vfu_maps *maps, uintptr_t at)
 
 	for (i = 0; i < maps->count; i++) {
 		const struct vfu_map *map = &maps->map[i];
-		void *start = plx_vfu_map_start(map);
 		size_t len = plx_vfu_map_len(map);
+		void *start;
 
-		if (!map->va || at < (uintptr_t)start || at - (uintptr_t)start >= len)
+		if (!map->va)
+			continue;
+		start = plx_vfu_map_start(map);
+		if (at < (uintptr_t)start || at - (uintptr_t)start >= len)
 			continue;
 		maps->faulted = true;
 		return mmap(start, len, PROT_READ | PROT_WRITE,
