@@ -132,10 +132,13 @@ static int on_get_region_info(struct plx_vfu *vfu, struct vfu_msg *msg, int *fd)
 	if (region->size)
 		info.flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
 	if (region->nareas && vfu->client.caps.max_msg_fds) {
-		info.flags |= VFIO_REGION_INFO_FLAG_MMAP | VFIO_REGION_INFO_FLAG_CAPS;
 		info.argsz += put_sparse(region, (char *)plx_vfu_payload(vfu) + sizeof(info));
-		/* Without room for all of it the client learns how much to ask for. */
+		/*
+		 * Without room for all of it the client learns how much to ask for. Then the flags
+		 * are not set, either: they say what comes with this reply.
+		 */
 		if (req.argsz >= info.argsz) {
+			info.flags |= VFIO_REGION_INFO_FLAG_MMAP | VFIO_REGION_INFO_FLAG_CAPS;
 			info.cap_offset = sizeof(info);
 			*fd = region->fd;
 			region->shared = true;

@@ -339,6 +339,7 @@ static void regions_say_what_can_be_mapped(void **state)
 			 0);
 	assert_int_equal(rig.got_len, sizeof(info));
 	assert_int_equal(info.argsz, sizeof(reply));
+	assert_int_equal(info.flags, VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE);
 	assert_int_equal(info.cap_offset, 0);
 	assert_int_equal(rig.got_fd, -1);
 	assert_int_equal(rig_call(VFU_GET_REGION_INFO, &info, sizeof(info), reply, sizeof(reply)),
