@@ -68,18 +68,19 @@ void nic_ims_set(struct soft_nic *nic, uint32_t causes)
 }
 
 /*
- * Reading clears when nothing is enabled, or without MSI-X, or when an interrupt is asserted and
- * IAME asks for it, which masks by IAM as well [10.2.4.1].
+ * Reading clears when nothing is enabled, or without MSI-X, or when an interrupt is asserted: with
+ * IAME that masks by IAM as well [10.2.4.1]. Without IAME the datasheet doesn't say; the family's
+ * does ("PCIe GbE Controllers Open Source Software Developer's Manual", 13.3.27), and Linux's
+ * driver relies on it.
  */
 uint32_t nic_icr_read(struct soft_nic *nic)
 {
 	const bool asserted = nic->icr & nic->ims;
-	const bool acknowledge = asserted && nic_reg(nic, E1000_CTRL_EXT) & E1000_CTRL_EXT_IAME;
 	const uint32_t icr = nic->icr | (asserted ? NIC_ICR_ASSERTED : 0);
 
-	if (acknowledge)
-		nic->ims &= ~nic_reg(nic, NIC_IAM);
-	if (!nic->ims || acknowledge || !msix_armed(nic))
+	if (asserted || !nic->ims || !msix_armed(nic))
 		nic->icr = 0;
+	if (asserted && nic_reg(nic, E1000_CTRL_EXT) & E1000_CTRL_EXT_IAME)
+		nic->ims &= ~nic_reg(nic, NIC_IAM);
 	return icr;
 }

@@ -219,13 +219,13 @@ static const struct stat stats[] = {
 	{ .offset = E1000_IAC, .count = NIC_INTERRUPTS },
 };
 
-/* Never anything but zero: no collisions on this cable, no management. */
+/* Always zero: on this cable nothing collides or errs. 0x4008 is the family's SYMERRS. */
 static const uint16_t zeros[] = {
 	E1000_CRCERRS,	E1000_ALGNERRC, E1000_RXERRC,	E1000_SCC,   E1000_ECOL, E1000_MCC,
 	E1000_LATECOL,	E1000_COLC,	E1000_DC,	E1000_TNCRS, 0x4038,	 E1000_CEXTERR,
 	E1000_RLEC,	E1000_XONTXC,	E1000_XOFFTXC,	E1000_RUC,   E1000_RFC,	 E1000_RJC,
-	E1000_MPRC_MNG, E1000_MPDC,	E1000_MPTC_MNG, 0x4104,	     0x4108,	 0x410c,
-	0x4110,		0x4118,		0x411c,		0x4120,	     0x4124,
+	E1000_MPRC_MNG, E1000_MPDC,	E1000_MPTC_MNG, 0x4008,	     0x4104,	 0x4108,
+	0x410c,		0x4110,		0x4118,		0x411c,	     0x4120,	 0x4124,
 };
 
 static uint32_t stat_read(struct soft_nic *nic, const struct stat *s, bool high)

@@ -49,6 +49,7 @@
 /* Causes [10.2.4.1] */
 #define NIC_ICR_TXDW	 (1u << 0)
 #define NIC_ICR_TXQE	 (1u << 1)
+#define NIC_ICR_RXSEQ	 (1u << 3) /* reserved; of the family: Linux raises it to try its MSI */
 #define NIC_ICR_RXO	 (1u << 6)
 #define NIC_ICR_RXT0	 (1u << 7)
 #define NIC_ICR_MDAC	 (1u << 9)
@@ -57,7 +58,7 @@
 #define NIC_ICR_MNG	 (1u << 18)
 #define NIC_ICR_TXQ(q)	 (1u << (22 + (q)))
 #define NIC_ICR_ASSERTED (1u << 31)
-#define NIC_ICR_VALID	 0x01f782d7u /* without bit 31 */
+#define NIC_ICR_VALID	 0x01f782dfu /* without bit 31 */
 /* ... which the vector for all else stands for */
 #define NIC_ICR_OTHERS \
 	(E1000_ICR_LSC | NIC_ICR_RXO | NIC_ICR_MDAC | NIC_ICR_SRPD | NIC_ICR_ACK | NIC_ICR_MNG)
