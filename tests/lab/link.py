@@ -15,6 +15,9 @@ SIOCETHTOOL = 0x8946        # linux/sockios.h
 # linux/ethtool.h: what makes frames other than those on the wire
 ETHTOOL_OFFLOADS = {"SRXCSUM": 0x15, "STXCSUM": 0x17, "SSG": 0x19, "STSO": 0x1f, "SGSO": 0x24,
                     "SGRO": 0x2c}
+ETHTOOL_GDRVINFO, ETHTOOL_GSTRINGS, ETHTOOL_GSTATS = 0x3, 0x1b, 0x1d
+ETH_SS_STATS = 1
+DRVINFO = struct.Struct("I32s32s32s32s32s12xIIIII")
 ETH_P_ALL = 3
 SOL_PACKET, PACKET_ADD_MEMBERSHIP, PACKET_MR_PROMISC = 263, 1, 1
 
@@ -38,12 +41,33 @@ def plain(name):
     with contextlib.suppress(OSError), \
             open(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6", "w", encoding="ascii") as switch:
         switch.write("1")
+    for command in ETHTOOL_OFFLOADS.values():
+        with contextlib.suppress(OSError):
+            _ethtool(name, struct.pack("II", command, 0))
+
+
+def _ethtool(name, request):
+    """One question to a driver; returns the request as it was filled in."""
+    value = ctypes.create_string_buffer(request, len(request))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        for command in ETHTOOL_OFFLOADS.values():
-            value = ctypes.create_string_buffer(struct.pack("II", command, 0))
-            request = struct.pack("16sP16x", name.encode(), ctypes.addressof(value))
-            with contextlib.suppress(OSError):
-                fcntl.ioctl(control, SIOCETHTOOL, request)
+        fcntl.ioctl(control, SIOCETHTOOL,
+                    struct.pack("16sP16x", name.encode(), ctypes.addressof(value)))
+    return value.raw
+
+
+def driver(name):
+    """(driver, bus address, number of its counters), as ethtool -i says it."""
+    answer = DRVINFO.unpack(_ethtool(name, DRVINFO.pack(ETHTOOL_GDRVINFO, *[b""] * 5, *[0] * 5)))
+    return (*(text.rstrip(b"\0").decode() for text in (answer[1], answer[4])), answer[7])
+
+
+def counters(name):
+    """The driver's own, as ethtool -S has them."""
+    count = driver(name)[2]
+    names = _ethtool(name, struct.pack(f"III{32 * count}x", ETHTOOL_GSTRINGS, ETH_SS_STATS, count))
+    values = _ethtool(name, struct.pack(f"II{8 * count}x", ETHTOOL_GSTATS, count))
+    return {text.rstrip(b"\0").decode(): value for (text,), value in
+            zip(struct.iter_unpack("32s", names[12:]), struct.unpack(f"{count}Q", values[8:]))}
 
 
 def wait_for_carrier(name, seconds):

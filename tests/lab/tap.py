@@ -13,7 +13,9 @@ A test program has both sides in one file:
 Started on the host it boots each guest in turn and starts itself in it; in the guest it runs the
 cases. What a guest doesn't report, because it died or ran out of time, counts as a failure.
 
-With Guest(..., monitor=True) a case may have the host tell QEMU something, by host_qmp().
+With Guest(..., monitor=True) a case may have the host tell QEMU something, by host_qmp(). And
+Guest(..., host=function) is a guest that needs something of the host around it: function(settings)
+is a context manager, which yields more options for the guest, and what it raises is reported.
 """
 
 import argparse
@@ -38,10 +40,11 @@ QMP = "qmp "                # how a line to be carried out on the host begins
 class Guest:
     """The options of `lab run` for one guest, and how long it may live."""
 
-    def __init__(self, *options, timeout=300, monitor=False):
+    def __init__(self, *options, timeout=300, monitor=False, host=None):
         self.options = options
         self.timeout = timeout
         self.monitor = monitor
+        self.host = host
 
 
 class Skip(Exception):
@@ -89,7 +92,7 @@ def main(path, guests, cases):
         sys.exit(run_cases(cases(options.guest, settings)))
     stream = _Stream()
     for name in options.only or guests:
-        _boot(stream, path, name, guests[name], settings)
+        _with_host(stream, path, name, guests[name], settings)
     print(f"1..{stream.count}", flush=True)
     sys.exit(stream.failed != 0)
 
@@ -114,6 +117,10 @@ def run_cases(cases):
 
 def _not_ok(name, why):
     print(f"not ok - {name}")
+    _explain(why)
+
+
+def _explain(why):
     for line in why.splitlines():
         print(f"# {line}")
     sys.stdout.flush()
@@ -131,14 +138,31 @@ class _Stream:
         print(f"{'not ' if bad else ''}ok {self.count} - {name}", flush=True)
 
 
-def _boot(stream, path, name, guest, settings):
-    """On the host: one guest, its cases passed on as they come."""
+def _with_host(stream, path, name, guest, settings):
+    """On the host: one guest, in what it needs."""
+    if not guest.host:
+        _boot(stream, path, name, guest, settings, ())
+        return
+    try:
+        with guest.host(settings) as options:
+            _boot(stream, path, name, guest, settings, options)
+    except Skip as skip:
+        stream.case(f"{name} # SKIP {skip}")
+    except Exception as error:      # pylint: disable=broad-except; any error is a failed case
+        stream.case(f"{name}: the host's side", bad=True)
+        _explain(str(error) if isinstance(error, Failure) else traceback.format_exc())
+    else:
+        stream.case(f"{name}: the host's side")
+
+
+def _boot(stream, path, name, guest, settings, options):
+    """One guest, its cases passed on as they come."""
     planned, seen, said = None, 0, []
     folder = tempfile.TemporaryDirectory(prefix="pollux-qmp-")
     monitor = os.path.join(folder.name, "socket")
     command = [sys.executable, str(LAB), "run", "--timeout", str(guest.timeout),
                *(("--qmp", monitor) if guest.monitor else ()),
-               "--env", "ASAN_OPTIONS", "--env", "UBSAN_OPTIONS", *guest.options, "--",
+               "--env", "ASAN_OPTIONS", "--env", "UBSAN_OPTIONS", *guest.options, *options, "--",
                "/usr/bin/python3", os.path.abspath(path), "--guest", name,
                "--packets", str(settings.packets), settings.program]
     with folder, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

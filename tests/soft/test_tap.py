@@ -2,52 +2,33 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The kernel pings a software card on a TAP interface; plx-testpmd answers.
 
-All of it is in a network namespace of the test's own, with a user namespace when it isn't root.
+All of it is in a network namespace of the test's own.
 """
 
 import os
 import re
-import shutil
-import socket
 import subprocess
-import sys
 import tempfile
 import time
 
 import soft
+import namespace
 import tap
 import testpmd
 
 PINGS = 1000
 OURS, THEIRS = "192.0.2.1", "192.0.2.2"
-INSIDE = "SOFT_NAMESPACE"
-
-
-def enter():
-    """Start this program again in a namespace; returns why that can't be, or never."""
-    for tool in ("unshare", "ip", "ping"):
-        if not shutil.which(tool):
-            return f"there is no {tool}"
-    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
-        return "/dev/net/tun isn't there, or not for us"
-    words = ["unshare", "--net"] if os.geteuid() == 0 else \
-            ["unshare", "--user", "--map-root-user", "--net"]
-    if subprocess.run([*words, "true"], stderr=subprocess.DEVNULL, check=False).returncode:
-        return f"{' '.join(words)} isn't allowed"
-    os.execvpe(words[0], [*words, sys.executable, *sys.argv], {**os.environ, INSIDE: "1"})
-    return None
 
 
 def appears(served):
-    """Until plx0 is there. /sys shows another namespace."""
-    served.wait_for(lambda: "plx0" in (name for _, name in socket.if_nameindex()), "plx0")
+    """Until plx0 is there."""
+    served.wait_for(lambda: namespace.has("plx0"), "plx0")
 
 
 def interface(served):
     """Wait for plx0 and give it its address."""
     appears(served)
-    for words in (["addr", "add", f"{OURS}/24", "dev", "plx0"], ["link", "set", "plx0", "up"]):
-        subprocess.run(["ip", *words], check=True)
+    namespace.set_up("plx0", OURS)
 
 
 def ping(*options):
@@ -117,7 +98,7 @@ def cases(programs):
     def skip():
         raise tap.Skip(missing)
 
-    missing = None if INSIDE in os.environ else enter()
+    missing = namespace.enter("ping")
     for name, function in ((f"{PINGS} pings are answered", pings),
                            ("naps don't miss what comes", idle),
                            ("an interface that can't be had", taken)):

@@ -11,6 +11,9 @@ from .errors import EXIT_FAILURE, EXIT_UNAVAILABLE, LabError, UsageError
 
 SYSTEM_MEBIBYTES = 192      # what a guest needs besides its hugepages
 
+# A device of each QEMU beside the system's
+QEMUS = {"qemu": "igb", "qemu-newest": "vfio-user=/socket"}
+
 ABOUT = """\
 Boots small virtual machines with every VFIO flavour and runs programs of this
 machine in them. A guest sees the host's files read-only at the same paths, so
@@ -37,8 +40,9 @@ RUN_ABOUT = """\
 Boot a guest, run COMMAND in it and end with its exit code. Standard output
 and standard error arrive as they are written; standard input is empty.
 
-devices: MODEL[@HUB][/GROUP][:DRIVER], separated by commas
+devices: MODEL[=SOCKET][@HUB][/GROUP][:DRIVER], separated by commas
 {models}
+  =SOCKET  where a program of the host serves a vfio-user device
   @HUB     the wire a NIC is on (default 1); all on one hub hear each other
   /GROUP   devices of one group share a slot and so an IOMMU group
   :DRIVER  vfio (default: bound to vfio-pci), kernel (keeps its own) or none
@@ -76,7 +80,7 @@ def main(arguments):
 
 
 def _parser():
-    models = "\n".join(f"  {m.name:8} {m.about}" for m in devices.MODELS.values())
+    models = "\n".join(f"  {m.name:9} {m.about}" for m in devices.MODELS.values())
     kernels = "\n".join(f"  {k.name:6} Linux {k.series}: {k.about}"
                         for k in kernel.KERNELS.values())
     about = RUN_ABOUT.format(models=models, kernels=kernels)
@@ -86,9 +90,10 @@ def _parser():
 
     build = commands.add_parser("build", help="build kernels and the initrd into the cache",
                                 description="Build what guests need, unless the cache has it.")
-    build.add_argument("what", nargs="*", choices=[*kernel.NAMES, "initrd", "qemu", []],
+    build.add_argument("what", nargs="*", choices=[*kernel.NAMES, "initrd", *QEMUS, []],
                        metavar="WHAT",
-                       help="a, b, c, stock, initrd or qemu (one that has igb); default: all")
+                       help="a, b, c, stock, initrd, qemu (one that has igb) or qemu-newest "
+                            "(vfio-user); default: all")
     build.add_argument("--refresh", action="store_true",
                        help="look for newer package versions first")
     build.set_defaults(function=_build)
@@ -242,15 +247,15 @@ def _shell(parsed):
 def _build(parsed):
     if parsed.refresh:
         debian.forget_versions()
-    what = parsed.what or [*kernel.NAMES, "initrd", "qemu"]
+    what = parsed.what or [*kernel.NAMES, "initrd", *QEMUS]
     worst = 0
     with guest.signals_as_exceptions(), kernel.BuildSession() as session:
         for name in what:
             try:
                 if name == "initrd":
                     path = initrd.base(None)
-                elif name == "qemu":
-                    path = qemu.find(devices.parse("igb"))[0]
+                elif name in QEMUS:
+                    path = qemu.find(devices.parse(QEMUS[name]))[0]
                 else:
                     image = session.get(name)
                     path = image.image

@@ -69,7 +69,7 @@ def is_debian():
 
 def version(package, *suites):
     """The version of a package in some suites: the one asked for before, or the newest."""
-    known = cache.root() / f"version-{package}"
+    known = cache.root() / "-".join(("version", package, *suites[1:]))
     with contextlib.suppress(OSError):
         return known.read_text(encoding="utf-8").strip()
     with cache.lock(known.name):
@@ -209,6 +209,23 @@ class Archive:
                        f"apt-get download ended with {code}")
             raise Unavailable(f"cannot download {wanted} from {', '.join(self.suites)}: {why}")
         return files[0]
+
+    def fetch_all(self, package, into, version):
+        """Download a package of the last suite and all that it needs; returns the paths."""
+        with cache.lock(self.home.name):
+            self.update()
+            nothing = self.home / "status"      # is installed
+            nothing.touch()
+        (into / "partial").mkdir(parents=True)
+        code, output = run(["apt-get", *self._options(), "-o", f"Dir::State::status={nothing}",
+                            "-o", f"Dir::Cache::archives={into}", "--no-install-recommends",
+                            "--download-only", "--yes", "--target-release", self.suites[-1],
+                            "install", f"{package}={version}"], DOWNLOAD_TIMEOUT)
+        if code:
+            why = next((line for line in output.splitlines() if line.startswith("E:")),
+                       f"apt-get ended with {code}")
+            raise Unavailable(f"cannot download {package} from {', '.join(self.suites)}: {why}")
+        return sorted(into.glob("*.deb"))
 
     def _options(self):
         """The apt options that keep to our own directory."""

@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The devices under test: their specifications, addresses and QEMU options.
 
-A specification is `MODEL[@HUB][/GROUP][:DRIVER]`:
+A specification is `MODEL[@HUB][/GROUP][:DRIVER]`, or `vfio-user=SOCKET[:DRIVER]`:
 
     e1000e            bound to vfio-pci, wired to hub 1
     virtio@2:kernel   keeps its kernel driver, wired to hub 2
     nvme:none         no driver at all
     e1000e/g1         shares a slot, and so an IOMMU group, with others in g1
+    vfio-user=/tmp/a  served by a program of the host at this socket
 
 Every device has a PCIe root port of its own, unless it shares one. To add a
 model, add a row to MODELS.
 """
 
 import dataclasses
+import json
 import os
 import re
 
@@ -22,7 +24,7 @@ FIRST_SLOT = 0x8            # of the root ports on the root bus
 MAX_PORTS = 16
 NVME_BYTES = 64 << 20
 DRIVERS = ("vfio", "kernel", "none")
-SPEC = re.compile(r"(?P<model>[a-z0-9-]+)"
+SPEC = re.compile(r"(?P<model>[a-z0-9-]+)(=(?P<socket>/[^:]+))?"
                   r"(?P<rest>(@[0-9]+|/[a-z0-9]+|:[a-z]+)*)")
 
 
@@ -50,6 +52,7 @@ MODELS = {model.name: model for model in (
           namespaces=(512,)),
     Model("nvme2", "nvme", False, "NVMe, two namespaces: 512 and 4096-byte blocks",
           namespaces=(512, 4096)),
+    Model("vfio-user", "vfio-user-pci", False, "served by the host at =SOCKET", min_qemu=(10, 1)),
 )}
 
 
@@ -61,6 +64,7 @@ class Device:
     driver: str             # one of DRIVERS
     hub: int
     group: str              # "" for a slot of its own
+    socket: str             # "" unless it is served by a program of the host
     port: int = 0           # index of its root port
     function: int = 0
 
@@ -96,7 +100,9 @@ def _parse_one(spec):
     if not match or match["model"] not in MODELS:
         raise UsageError(f"device '{spec}' is not MODEL[@HUB][/GROUP][:DRIVER] "
                          f"with a model of {', '.join(MODELS)}")
-    device = Device(MODELS[match["model"]], "vfio", 1, "")
+    if (match["model"] == "vfio-user") != bool(match["socket"]):
+        raise UsageError(f"device '{spec}': vfio-user, and no other, is followed by =/SOCKET")
+    device = Device(MODELS[match["model"]], "vfio", 1, "", match["socket"] or "")
     for sign, value in re.findall(r"([@/:])([a-z0-9]+)", match["rest"]):
         if sign == "@":
             device.hub = int(value)
@@ -125,7 +131,9 @@ def qemu_options(devices, folder, ats):
         where = f"id=dev{index},bus={port},addr=0.{device.function}"
         if device.port in shared and device.function == 0:
             where += ",multifunction=on"
-        if device.model.net:
+        if device.socket:
+            options += ["-device", _vfio_user(device, where)]
+        elif device.model.net:
             options += ["-netdev", f"hubport,id=net{index},hubid={device.hub}",
                         "-device", f"{device.model.qemu},{where},netdev=net{index},"
                         f"mac=52:54:00:00:00:{index + 1:02x}"
@@ -133,6 +141,13 @@ def qemu_options(devices, folder, ats):
         else:
             options += _nvme_options(device, index, where, folder)
     return options
+
+
+def _vfio_user(device, where):
+    """Only JSON can say where a socket is."""
+    return json.dumps({"driver": device.model.qemu, **dict(word.split("=") for word in
+                                                           where.split(",")),
+                       "socket": {"type": "unix", "path": device.socket}})
 
 
 def _nvme_options(device, index, where, folder):

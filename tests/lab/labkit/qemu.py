@@ -14,7 +14,11 @@ from .errors import Unavailable
 
 PROGRAM = "qemu-system-x86_64"
 SYSTEM_PACKAGE = "qemu-system-x86"
+NEWER = (10, 0)         # what newer() finds, at least
 NEWER_PACKAGES = ("qemu-system-x86", "qemu-system-data", "seabios")
+# Later than what backports of the machine's own release may have: with its libraries
+NEWEST_SUITES = ("trixie", "trixie-backports")
+NEWEST_KEPT = ("bin/" + PROGRAM, "lib/x86_64-linux-gnu", "share/qemu", "share/seabios")
 # The guest's own ports; the first three carry text, see guest/init
 PORTS = ("lab.ctl", "lab.stdout", "lab.stderr")
 
@@ -40,7 +44,7 @@ def find(devices):
     if version(path) >= wanted:
         return [path]
     try:
-        return newer()
+        return newest() if wanted > NEWER else newer()
     except Unavailable as error:
         names = sorted({d.model.name for d in devices if d.model.min_qemu == wanted})
         raise Unavailable(f"{', '.join(names)} needs QEMU {'.'.join(map(str, wanted))} or later, "
@@ -74,6 +78,30 @@ def newer():
             "-L", str(path / "share/seabios")]
 
 
+def newest():
+    """How to start the newest QEMU of Debian, unpacked in the cache with all its libraries.
+
+    It was built for a later release: that one's dynamic loader runs it.
+    """
+    number = debian.version(SYSTEM_PACKAGE, *NEWEST_SUITES)
+
+    def fill(into):
+        print(f"lab: downloading QEMU {number} and its libraries", file=sys.stderr, flush=True)
+        with cache.scratch("qemu-newest") as work:
+            files = debian.Archive(*NEWEST_SUITES).fetch_all(SYSTEM_PACKAGE, work / "debs", number)
+            for file in files:
+                debian.unpack(file, work / "root")
+            for name in NEWEST_KEPT:
+                (into / name).parent.mkdir(exist_ok=True)
+                (work / "root/usr" / name).rename(into / name)
+
+    path = cache.entry("qemu-newest", cache.digest(number, *NEWEST_KEPT), fill)
+    libraries = path / "lib/x86_64-linux-gnu"
+    return [str(libraries / "ld-linux-x86-64.so.2"), "--library-path", str(libraries),
+            str(path / "bin" / PROGRAM), "-L", str(path / "share/qemu"),
+            "-L", str(path / "share/seabios")]
+
+
 def kernel_arguments(options, image):
     """The guest's kernel command line."""
     words = ["console=ttyS0", "panic=-1", "quiet", "nokaslr", "rdinit=/init",
@@ -98,6 +126,11 @@ def command(options, image, initrd, folder, console, out, fds):
     more for its terminal.
     """
     machine, iommu = "q35", []
+    memory = ["-m", options.mem]
+    if any(device.socket for device in options.devices):
+        # Whoever serves a device maps the guest's memory
+        machine += ",memory-backend=ram"
+        memory += ["-object", f"memory-backend-memfd,id=ram,size={options.mem},share=on"]
     if options.iommu == "intel":
         machine += ",kernel-irqchip=split"
         iommu = ["-device", f"intel-iommu,intremap={'on' if options.intremap else 'off'},"
@@ -109,7 +142,7 @@ def command(options, image, initrd, folder, console, out, fds):
     else:
         accel = ["-accel", "tcg,thread=multi"]
     words = [*find(options.devices), "-machine", machine, *accel, "-cpu", "max",
-             "-smp", str(options.cpus), "-m", options.mem,
+             "-smp", str(options.cpus), *memory,
              "-no-user-config", "-nodefaults", "-display", "none", "-no-reboot",
              "-serial", f"file:{console}", *iommu,
              "-kernel", str(image.image), "-initrd", str(initrd),
