@@ -76,7 +76,17 @@ static int attach(const char *bdf, const char *driver)
 	return err;
 }
 
-static int apply(const struct change *change)
+/* Steps of a change. A driver that was asked may have taken the device whatever it answered. */
+enum { OVERRIDDEN = 1, DETACHED = 2, ASKED = 4 };
+
+static int step(struct change *change, unsigned which, int err)
+{
+	if (!err)
+		change->steps |= which;
+	return err;
+}
+
+static int apply(struct change *change)
 {
 	const struct device *dev = change->dev;
 	const char *from = dev->facts.driver;
@@ -85,42 +95,44 @@ static int apply(const struct change *change)
 
 	/* The first step: where sysfs can't be written, the device still has its driver. */
 	if (change->driver[0])
-		err = set_override(dev->bdf, change->driver);
+		err = step(change, OVERRIDDEN, set_override(dev->bdf, change->driver));
 	if (!err && from[0] && !same)
-		err = detach(dev->bdf, from);
-	if (!err && change->driver[0] && !same)
+		err = step(change, DETACHED, detach(dev->bdf, from));
+	if (!err && change->driver[0] && !same) {
+		change->steps |= ASKED;
 		err = attach(dev->bdf, change->driver);
+	}
 	if (!err && strcmp(change->override, change->driver))
-		err = set_override(dev->bdf, change->override);
+		err = step(change, OVERRIDDEN, set_override(dev->bdf, change->override));
 	return err;
 }
 
-/* Back to what it was, however far apply() got. */
+/* Only what this run did: the rest is somebody else's doing. */
 static int take_back(const struct change *change)
 {
 	const struct device *dev = change->dev;
 	const char *from = dev->facts.driver;
 	char now[PLX_NAME_LEN];
-	int err = 0, later;
+	int err = 0, later = 0;
 
 	read_driver(dev->bdf, now);
-	/* A driver that is neither is somebody else's doing. */
-	if (strcmp(now, from) && (!now[0] || !strcmp(now, change->driver))) {
-		if (now[0])
-			err = detach(dev->bdf, now);
-		if (!err && from[0])
-			err = set_override(dev->bdf, from);
-		if (!err && from[0])
-			err = attach(dev->bdf, from);
+	if (change->steps & ASKED && now[0] && !strcmp(now, change->driver)) {
+		err = detach(dev->bdf, now);
+		now[0] = '\0';
 	}
-	later = set_override(dev->bdf, dev->override);
+	if (!err && change->steps & DETACHED && !now[0]) {
+		err = set_override(dev->bdf, from);
+		err = err ? err : attach(dev->bdf, from);
+	}
+	if (change->steps & (OVERRIDDEN | DETACHED))
+		later = set_override(dev->bdf, dev->override);
 	if (err)
 		plx_err("%s had the driver %s and has it no longer", dev->bdf,
 			from[0] ? from : "(none)");
 	return err ? err : later;
 }
 
-int changes_apply(const struct change *changes, unsigned count)
+int changes_apply(struct change *changes, unsigned count)
 {
 	unsigned done = 0, lost = 0;
 	int err = 0;

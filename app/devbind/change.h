@@ -11,13 +11,14 @@ struct change {
 	const struct device *dev;    /* as it was before */
 	char driver[PLX_NAME_LEN];   /* "": none */
 	char override[PLX_NAME_LEN]; /* driver_override in the end; "": none */
+	unsigned steps;		     /* what was done so far: change.c */
 };
 
 /*
- * Carries out all changes in order. When one fails, those begun are taken back, the last one first,
- * and its error is returned. Lines say what happened; what can't be taken back is said too.
+ * Carries out all changes in order. When one fails, the steps done are taken back, the last change
+ * first, and its error is returned. Lines say what happened; what can't be taken back is said too.
  */
-int changes_apply(const struct change *changes, unsigned count);
+int changes_apply(struct change *changes, unsigned count);
 
 /* Whether name may be part of a path below /sys/bus/pci/drivers. */
 bool driver_name_valid(const char *name);

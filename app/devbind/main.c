@@ -10,8 +10,10 @@
 
 #include "bind.h"
 #include "grant.h"
+#include "record.h"
 #include "serve.h"
 #include "status.h"
+#include "sys.h"
 #include "why.h"
 
 static enum exit_code status_run(const struct options *options, const struct inventory *inv)
@@ -43,6 +45,24 @@ static run_fn *const runs[] = {
 	[COMMAND_BROKER] = broker_run,
 };
 
+/* What was seen has to be so still when it is changed: the lock comes before the first look. */
+static enum exit_code run(const struct options *options)
+{
+	int lock = command_changes(options->command) ? record_lock() : -1;
+	enum exit_code code = EXIT_FAILED;
+	struct inventory inv;
+
+	if (command_changes(options->command) && lock < 0)
+		return EXIT_FAILED;
+	if (!inventory_read(&inv)) {
+		code = runs[options->command](options, &inv);
+		inventory_free(&inv);
+	}
+	if (lock >= 0)
+		plx_sys->close(lock);
+	return code;
+}
+
 /* dpdk-devbind.py's -s beside -b: the report of what has become of it. */
 static enum exit_code report_after(const struct options *options)
 {
@@ -68,7 +88,6 @@ static void print_line(void *ctx, enum plx_log_level level, const char *line)
 int main(int argc, char **argv)
 {
 	struct options options;
-	struct inventory inv;
 	enum exit_code code;
 
 	plx_log_set_sink(print_line, NULL);
@@ -81,10 +100,7 @@ int main(int argc, char **argv)
 	/* The machine as it is, with or without devices. */
 	if (options.command == COMMAND_DOCTOR)
 		return doctor_run(stdout, &options);
-	if (inventory_read(&inv))
-		return EXIT_FAILED;
-	code = runs[options.command](&options, &inv);
-	inventory_free(&inv);
+	code = run(&options);
 	if (code == EXIT_DONE && options.report_after)
 		code = report_after(&options);
 	if (code == EXIT_DONE && fflush(stdout))

@@ -179,6 +179,12 @@ static int check(const struct options *options)
 	return 0;
 }
 
+bool command_changes(enum command command)
+{
+	return command == COMMAND_BIND || command == COMMAND_UNBIND || command == COMMAND_RESTORE ||
+	       command == COMMAND_GRANT;
+}
+
 int options_parse(int argc, char **argv, struct options *options)
 {
 	int option, err;

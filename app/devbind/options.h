@@ -45,4 +45,7 @@ struct options {
 int options_parse(int argc, char **argv, struct options *options);
 void usage(FILE *out);
 
+/* Whether a command changes what devices are: one at a time does, from its first look on. */
+bool command_changes(enum command command);
+
 #endif

@@ -212,7 +212,6 @@ enum exit_code plan_run(struct plan *plan)
 {
 	enum exit_code code;
 	unsigned i;
-	int lock;
 
 	if (!plan->count)
 		return EXIT_DONE;
@@ -224,14 +223,10 @@ enum exit_code plan_run(struct plan *plan)
 	code = check_iommu(plan);
 	if (code != EXIT_DONE)
 		return code;
-	lock = record_lock();
-	if (lock < 0)
-		return EXIT_FAILED;
 	code = carry_out(plan);
 	for (i = 0; i < plan->count && code == EXIT_DONE; i++) {
 		settle(&plan->change[i]);
 		report(&plan->change[i]);
 	}
-	plx_sys->close(lock);
 	return code;
 }

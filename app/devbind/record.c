@@ -14,6 +14,10 @@
 
 #define PATH_LEN 160
 
+/* How long another plx-devbind is waited for: it is done in less, unless it hangs. */
+#define LOCK_TRIES  30
+#define LOCK_NAP_MS 100
+
 static const char *const folders[] = { "/run/pollux/devbind", "/var/lib/pollux/devbind" };
 
 static void record_path(char path[PATH_LEN], bool persistent, const char *bdf)
@@ -116,21 +120,46 @@ int record_list(struct texts *bdfs)
 	return err;
 }
 
+/* Nobody but root may open it: who can, can hold it. */
+static int open_lock(const char *path)
+{
+	mode_t mask = umask(S_IRWXG | S_IRWXO);
+	int fd = plx_sys->open(path, O_RDWR | O_CREAT), err = fd < 0 ? -errno : 0;
+
+	umask(mask);
+	if (!err && plx_sys->fchmod(fd, S_IRUSR | S_IWUSR)) {
+		err = -errno;
+		plx_sys->close(fd);
+	}
+	return err ? err : fd;
+}
+
+static int take_lock(int fd)
+{
+	unsigned tries = 0;
+
+	while (plx_sys->flock(fd, LOCK_EX | LOCK_NB)) {
+		if (errno != EWOULDBLOCK || ++tries == LOCK_TRIES)
+			return -errno;
+		plx_sys->sleep_ms(LOCK_NAP_MS);
+	}
+	return 0;
+}
+
 int record_lock(void)
 {
 	static const char path[] = "/run/pollux/devbind.lock";
 	int err = file_make_folders(path), fd = -1;
 
-	if (!err) {
-		fd = plx_sys->open(path, O_RDWR | O_CREAT);
-		err = fd < 0 ? -errno : 0;
-	}
-	if (!err && plx_sys->flock(fd, LOCK_EX | LOCK_NB)) {
-		err = -errno;
-		plx_sys->close(fd);
+	if (!err)
+		err = fd = open_lock(path);
+	if (fd >= 0) {
+		err = take_lock(fd);
+		if (err)
+			plx_sys->close(fd);
 	}
 	if (err == -EWOULDBLOCK)
-		plx_err("another plx-devbind is at work: wait for it");
+		plx_err("another plx-devbind is at work, and is not done");
 	else if (err)
 		plx_err("%s: %s%s", path, strerror(-err),
 			err == -EACCES || err == -EPERM ? " (changing drivers takes root)" : "");

@@ -28,7 +28,9 @@ void record_remove(const char *bdf, bool persistent);
 /* The addresses of all devices remembered. 0 or -ENOMEM. */
 int record_list(struct texts *bdfs);
 
-/* One plx-devbind at a time changes drivers. A descriptor to close, or -errno with a line logged.
+/*
+ * One plx-devbind at a time changes drivers; another one is waited for, for 3 seconds. A
+ * descriptor to close, or -errno with a line logged.
  */
 int record_lock(void);
 

@@ -14,6 +14,7 @@
 #include "bind.h"
 #include "devbind_machine.h"
 #include "grant.h"
+#include "record.h"
 #include "status.h"
 #include "sys.h"
 #include "why.h"
@@ -23,6 +24,7 @@
 
 static char refusing[PLX_NAME_LEN], denied[TEXT_MAX];
 static uint64_t memlock;
+static void (*meanwhile)(void);
 static char said[16384];
 static char *output;
 static size_t output_len;
@@ -277,6 +279,20 @@ void machine_give_to_vfio(const char *bdf, const char *cdev)
 	machine_node(path);
 }
 
+void machine_meanwhile(void (*fn)(void))
+{
+	meanwhile = fn;
+}
+
+static void slept(void)
+{
+	void (*fn)(void) = meanwhile;
+
+	meanwhile = NULL;
+	if (fn)
+		fn();
+}
+
 /* Something of a class that sits on a function. */
 static void add_member(const char *class, const char *name, const char *folder, const char *file,
 		       const char *text)
@@ -324,7 +340,8 @@ static void keep_line(void *ctx, enum plx_log_level level, const char *line)
 
 int machine_setup(void **state)
 {
-	static const struct pci_sysfs_kernel kernel = { written, received, accessed, &memlock };
+	static const struct pci_sysfs_kernel kernel = { written, received, accessed, &memlock,
+							slept };
 
 	if (pci_sysfs_setup(state))
 		return -1;
@@ -334,6 +351,7 @@ int machine_setup(void **state)
 	netlink.asked = -1;
 	machine_refuse(NULL);
 	machine_deny(NULL);
+	machine_meanwhile(NULL);
 	machine_memlock(UINT64_MAX);
 	add_driver("vfio-pci");
 	machine_add(NIC0, "0x020000\n", "e1000e", 10);
@@ -382,6 +400,21 @@ static enum exit_code run(FILE *out, const struct options *options)
 	return code;
 }
 
+static enum exit_code run_locked(FILE *out, const struct options *options)
+{
+	enum exit_code code;
+	int lock;
+
+	if (!command_changes(options->command))
+		return run(out, options);
+	lock = record_lock();
+	if (lock < 0)
+		return EXIT_FAILED;
+	code = run(out, options);
+	plx_sys->close(lock);
+	return code;
+}
+
 enum exit_code machine_run(const char *word, ...)
 {
 	char name[] = "plx-devbind", *words[WORDS_MAX + 2] = { name };
@@ -399,7 +432,7 @@ enum exit_code machine_run(const char *word, ...)
 		words[count++] = (char *)(uintptr_t)word;
 	va_end(args);
 	if (!options_parse(count, words, &options))
-		code = run(out, &options);
+		code = run_locked(out, &options);
 	fclose(out);
 	assert_int_equal(pci_sysfs_left(), 0);
 	return code;

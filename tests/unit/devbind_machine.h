@@ -27,6 +27,9 @@ void machine_add(const char *bdf, const char *class_code, const char *driver, in
 const char *machine_driver(const char *bdf);
 const char *machine_override(const char *bdf);
 
+/* Called once while a lock is waited for. */
+void machine_meanwhile(void (*fn)(void));
+
 /* This driver takes no device any more; NULL: all do. */
 void machine_refuse(const char *driver);
 

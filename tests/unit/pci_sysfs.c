@@ -123,6 +123,19 @@ static int fake_chmod(const char *path, mode_t mode)
 	return fails() ? -1 : chmod(moved(path, buf), mode);
 }
 
+static int fake_fchmod(int fd, mode_t mode)
+{
+	return fails() ? -1 : fchmod(fd, mode);
+}
+
+/* Takes no time. */
+static void fake_sleep_ms(unsigned int ms)
+{
+	(void)ms;
+	if (kernel && kernel->slept)
+		kernel->slept();
+}
+
 static int fake_flock(int fd, int operation)
 {
 	return fails() ? -1 : plx_sys_kernel.flock(fd, operation);
@@ -252,6 +265,8 @@ static const struct plx_sys fake = {
 	.unlink = fake_unlink,
 	.chown = fake_chown,
 	.chmod = fake_chmod,
+	.fchmod = fake_fchmod,
+	.sleep_ms = fake_sleep_ms,
 	.flock = fake_flock,
 	.socket = fake_socket,
 	.recvmsg = fake_recvmsg,

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* bind, unbind and restore: all or nothing, nothing that is in use, and the way back. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "devbind_machine.h"
+#include "sys.h"
 
+#define LOCK   "/run/pollux/devbind.lock"
 #define SWITCH "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
 
 static void assert_bound(const char *bdf, const char *driver)
@@ -224,6 +229,45 @@ static void another_card(void **state)
 	assert_true(machine_said("makes no sense"));
 }
 
+/* Another plx-devbind, which has the lock. */
+static int other;
+
+static void hold_lock(void)
+{
+	int fd;
+
+	pci_sysfs_file(LOCK, "");
+	fd = plx_sys->open(LOCK, O_RDWR);
+	other = dup(fd);
+	assert_true(other >= 0);
+	assert_int_equal(plx_sys->close(fd), 0);
+	assert_int_equal(flock(other, LOCK_EX), 0);
+}
+
+static void finish_other(void)
+{
+	machine_give_to_vfio(NIC0, NULL);
+	close(other);
+}
+
+static void another_at_work(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	hold_lock();
+	assert_int_equal(machine_run("bind", "vfio-pci", NIC0, NULL), EXIT_FAILED);
+	assert_true(machine_said("another plx-devbind is at work"));
+	assert_bound(NIC0, "e1000e");
+	/* What it did is seen by the one that waited. */
+	machine_meanwhile(finish_other);
+	assert_int_equal(machine_run("bind", "vfio-pci", NIC0, NULL), EXIT_DONE);
+	assert_true(machine_said("is bound to vfio-pci already"));
+	assert_bound(NIC0, "vfio-pci");
+	pci_sysfs_stat(LOCK, &st);
+	assert_int_equal(st.st_mode & 07777, 0600);
+}
+
 static void assert_whole(const char *bdf, const char *from, enum exit_code code, unsigned nth)
 {
 	const char *driver = machine_driver(bdf), *wanted = code ? from : "vfio-pci";
@@ -270,22 +314,12 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, machine_setup, machine_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(there_and_back),
-		TEST(as_dpdk_devbind),
-		TEST(an_override_is_kept),
-		TEST(refusing_driver),
-		TEST(failing_in_the_middle),
-		TEST(no_way_back),
-		TEST(in_use),
-		TEST(held_by_a_program),
-		TEST(bridges_stay),
-		TEST(groups),
-		TEST(drivers_and_modules),
-		TEST(without_iommu),
-		TEST(persistent),
-		TEST(persistent_by_driverctl),
-		TEST(another_card),
-		TEST(every_call_failing),
+		TEST(there_and_back),  TEST(as_dpdk_devbind),	      TEST(an_override_is_kept),
+		TEST(refusing_driver), TEST(failing_in_the_middle),   TEST(no_way_back),
+		TEST(in_use),	       TEST(held_by_a_program),	      TEST(bridges_stay),
+		TEST(groups),	       TEST(drivers_and_modules),     TEST(without_iommu),
+		TEST(persistent),      TEST(persistent_by_driverctl), TEST(another_card),
+		TEST(another_at_work), TEST(every_call_failing),
 	};
 
 	return cmocka_run_group_tests_name("devbind_bind", tests, NULL, NULL);
