@@ -7,6 +7,7 @@
 #ifndef POLLUX_NVME_SPEC_H
 #define POLLUX_NVME_SPEC_H
 
+#include <assert.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -51,9 +52,9 @@ struct plx_nvme_sgl {
 #define PLX_NVME_SGL_SEGMENT	  0x20
 #define PLX_NVME_SGL_LAST_SEGMENT 0x30
 
-_Static_assert(sizeof(struct plx_nvme_cmd) == 64, "Base 3.3.3.1");
-_Static_assert(sizeof(struct plx_nvme_cqe) == 16, "Base 3.3.3.2");
-_Static_assert(sizeof(struct plx_nvme_sgl) == 16, "Base 4.1.2");
+static_assert(sizeof(struct plx_nvme_cmd) == 64, "Base 3.3.3.1");
+static_assert(sizeof(struct plx_nvme_cqe) == 16, "Base 3.3.3.2");
+static_assert(sizeof(struct plx_nvme_sgl) == 16, "Base 4.1.2");
 
 /* Admin commands [Base 5]. */
 enum plx_nvme_admin_opcode {
@@ -238,14 +239,14 @@ struct plx_nvme_id_ctrl {
 	uint8_t reserved1024[3072];
 };
 
-_Static_assert(sizeof(struct plx_nvme_id_ctrl) == PLX_NVME_IDENTIFY_LEN, "Base 5.17.2.1");
-_Static_assert(__builtin_offsetof(struct plx_nvme_id_ctrl, mdts) == 77, "Base 5.17.2.1");
-_Static_assert(__builtin_offsetof(struct plx_nvme_id_ctrl, oaes) == 92, "Base 5.17.2.1");
-_Static_assert(__builtin_offsetof(struct plx_nvme_id_ctrl, oacs) == 256, "Base 5.17.2.1");
-_Static_assert(__builtin_offsetof(struct plx_nvme_id_ctrl, kas) == 320, "Base 5.17.2.1");
-_Static_assert(__builtin_offsetof(struct plx_nvme_id_ctrl, sqes) == 512, "Base 5.17.2.1");
-_Static_assert(__builtin_offsetof(struct plx_nvme_id_ctrl, sgls) == 536, "Base 5.17.2.1");
-_Static_assert(__builtin_offsetof(struct plx_nvme_id_ctrl, subnqn) == 768, "Base 5.17.2.1");
+static_assert(sizeof(struct plx_nvme_id_ctrl) == PLX_NVME_IDENTIFY_LEN, "Base 5.17.2.1");
+static_assert(__builtin_offsetof(struct plx_nvme_id_ctrl, mdts) == 77, "Base 5.17.2.1");
+static_assert(__builtin_offsetof(struct plx_nvme_id_ctrl, oaes) == 92, "Base 5.17.2.1");
+static_assert(__builtin_offsetof(struct plx_nvme_id_ctrl, oacs) == 256, "Base 5.17.2.1");
+static_assert(__builtin_offsetof(struct plx_nvme_id_ctrl, kas) == 320, "Base 5.17.2.1");
+static_assert(__builtin_offsetof(struct plx_nvme_id_ctrl, sqes) == 512, "Base 5.17.2.1");
+static_assert(__builtin_offsetof(struct plx_nvme_id_ctrl, sgls) == 536, "Base 5.17.2.1");
+static_assert(__builtin_offsetof(struct plx_nvme_id_ctrl, subnqn) == 768, "Base 5.17.2.1");
 
 #define PLX_NVME_OACS_FORMAT	    (1u << 1)
 #define PLX_NVME_OACS_NS_MANAGEMENT (1u << 3)
@@ -288,10 +289,10 @@ struct plx_nvme_id_ns {
 	uint8_t vendor[3712];
 };
 
-_Static_assert(sizeof(struct plx_nvme_id_ns) == PLX_NVME_IDENTIFY_LEN, "NVM 4.1.5.1");
-_Static_assert(__builtin_offsetof(struct plx_nvme_id_ns, noiob) == 46, "NVM 4.1.5.1");
-_Static_assert(__builtin_offsetof(struct plx_nvme_id_ns, nguid) == 104, "NVM 4.1.5.1");
-_Static_assert(__builtin_offsetof(struct plx_nvme_id_ns, lbaf) == 128, "NVM 4.1.5.1");
+static_assert(sizeof(struct plx_nvme_id_ns) == PLX_NVME_IDENTIFY_LEN, "NVM 4.1.5.1");
+static_assert(__builtin_offsetof(struct plx_nvme_id_ns, noiob) == 46, "NVM 4.1.5.1");
+static_assert(__builtin_offsetof(struct plx_nvme_id_ns, nguid) == 104, "NVM 4.1.5.1");
+static_assert(__builtin_offsetof(struct plx_nvme_id_ns, lbaf) == 128, "NVM 4.1.5.1");
 
 /* Features [Base 5.27.1]. */
 enum plx_nvme_feature {
@@ -331,7 +332,7 @@ struct plx_nvme_smart {
 	uint8_t reserved216[296];
 };
 
-_Static_assert(sizeof(struct plx_nvme_smart) == 512, "Base 5.16.1.3");
+static_assert(sizeof(struct plx_nvme_smart) == 512, "Base 5.16.1.3");
 
 /* Firmware Slot Information [Base 5.16.1.4]. */
 struct plx_nvme_fw_log {
@@ -341,7 +342,7 @@ struct plx_nvme_fw_log {
 	uint8_t reserved64[448];
 };
 
-_Static_assert(sizeof(struct plx_nvme_fw_log) == 512, "Base 5.16.1.4");
+static_assert(sizeof(struct plx_nvme_fw_log) == 512, "Base 5.16.1.4");
 
 /* Types of asynchronous events, bits 2:0 of the result; 15:8 which one, 23:16 its log page
  * [Base 5.2.1]. */
