@@ -32,7 +32,7 @@ static enum exit_code probe(struct session *s)
 	int ret = plx_pci_probe(s->bus, s->ioas);
 
 	if (ret < 0)
-		return EXIT_NO_CTRL;
+		return EXIT_RUNTIME;
 	if (collect(s)) {
 		plx_err("out of memory");
 		return EXIT_RUNTIME;
@@ -40,7 +40,7 @@ static enum exit_code probe(struct session *s)
 	if (s->count)
 		return EXIT_OK;
 	plx_err("no controller: no NVMe device is bound to vfio-pci");
-	return EXIT_NO_CTRL;
+	return EXIT_RUNTIME;
 }
 
 enum exit_code session_scan(struct session *s, int *argc, char **argv)
@@ -52,7 +52,6 @@ enum exit_code session_scan(struct session *s, int *argc, char **argv)
 	switch (ret) {
 	case 0: return EXIT_OK;
 	case -EINVAL: return EXIT_USAGE;
-	case -ENODEV: return EXIT_NO_CTRL;
 	default: return EXIT_RUNTIME;
 	}
 }

@@ -13,10 +13,9 @@
 /* What a process says when it ends. */
 enum exit_code {
 	EXIT_OK = 0,
-	EXIT_RUNTIME = 1, /* something failed while starting or running */
+	EXIT_RUNTIME = 1, /* something failed, or a device that was asked for was refused */
 	EXIT_USAGE = 2,	  /* the command line is wrong */
-	EXIT_NO_CTRL = 3, /* no controller to use, or a device that was asked for was refused */
-	EXIT_VERIFY = 4,  /* what was read is not what was written */
+	EXIT_VERIFY = 3,  /* what was read is not what was written */
 };
 
 /* The bus, an address space, and all controllers that the driver took. */

@@ -59,7 +59,7 @@ static enum exit_code with_session(struct session *session, const struct options
 	int err = run_create(&run, session, opts);
 
 	if (err)
-		return err == -EINVAL ? EXIT_USAGE : err == -ENODEV ? EXIT_NO_CTRL : EXIT_RUNTIME;
+		return err == -EINVAL ? EXIT_USAGE : err == -ENODEV ? EXIT_RUNTIME : EXIT_RUNTIME;
 	catch_signals();
 	code = run_go(&run) ? EXIT_RUNTIME : report(&run);
 	run_destroy(&run);

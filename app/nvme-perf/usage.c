@@ -60,10 +60,11 @@ static const char options[] =
 	"\n"
 	"EXIT CODES\n"
 	"  0  all well\n"
-	"  1  something failed while starting or running; one line says what\n"
+	"  1  something failed, there is no controller or namespace to use, or a device that was "
+	"asked\n"
+	"     for was refused; one line says what\n"
 	"  2  the command line is wrong\n"
-	"  3  no controller or namespace to use, or a device that was asked for was refused\n"
-	"  4  --verify: what was read is not what was written\n";
+	"  3  --verify: what was read is not what was written\n";
 
 void usage(FILE *out)
 {

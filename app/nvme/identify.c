@@ -75,7 +75,7 @@ enum exit_code command_identify(struct session *s, const struct arguments *args)
 	if (args->nsid) {
 		ns = chosen_ns(ctrl, args);
 		if (!ns)
-			return EXIT_NO_CTRL;
+			return EXIT_RUNTIME;
 	}
 	err = plx_nvme_identify(ctrl, ns ? PLX_NVME_CNS_NS : PLX_NVME_CNS_CTRL, args->nsid, &id);
 	if (err) {

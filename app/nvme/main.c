@@ -43,9 +43,10 @@ static const char options[] =
 	"\n"
 	"EXIT CODES\n"
 	"  0  all well\n"
-	"  1  something failed; one line says what, with the status that the controller gave\n"
-	"  2  the command line is wrong\n"
-	"  3  no such controller or namespace, or a device that was asked for was refused\n";
+	"  1  something failed, there is no such controller or namespace, or a device that was "
+	"asked for\n"
+	"     was refused; one line says what, with the status that the controller gave\n"
+	"  2  the command line is wrong\n";
 
 static const struct {
 	const char *name;

@@ -144,7 +144,7 @@ static enum exit_code transfer(struct session *s, const struct arguments *args, 
 		return EXIT_USAGE;
 	t.ns = chosen_ns(t.ctrl, args);
 	if (!t.ns)
-		return EXIT_NO_CTRL;
+		return EXIT_RUNTIME;
 	t.info = plx_nvme_ns_info(t.ns);
 	if (t.info->meta_size && !t.info->extended) {
 		plx_err("namespace %u has separate metadata, for which there is no place in a file",
@@ -184,7 +184,7 @@ enum exit_code command_format(struct session *s, const struct arguments *args)
 	if (!ctrl)
 		return EXIT_USAGE;
 	if (!ns)
-		return EXIT_NO_CTRL;
+		return EXIT_RUNTIME;
 	nsid = plx_nvme_ns_info(ns)->nsid;
 	if (!args->yes) {
 		plx_err("all data of namespace %u of %s would be lost: say --yes", nsid,

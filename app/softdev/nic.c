@@ -135,7 +135,8 @@ static void print_json(const struct nics *nics)
 		json_object_array_add(list, obj);
 	}
 	json_object_object_add(all, "nics", list);
-	puts(json_object_to_json_string_ext(all, JSON_C_TO_STRING_PLAIN));
+	puts(json_object_to_json_string_ext(all, JSON_C_TO_STRING_PLAIN |
+							 JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(all);
 }
 

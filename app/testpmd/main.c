@@ -151,8 +151,6 @@ static enum exit_code with_ports(const struct options *opts, struct plx_pci_bus 
 	enum exit_code code;
 	int ret = ports_open(&ports, bus, opts);
 
-	if (ret == -ENODEV)
-		return EXIT_NO_PORT;
 	if (ret)
 		return ret == -EINVAL ? EXIT_USAGE : EXIT_RUNTIME;
 	code = run_ports(opts, &ports, bus, policy);
@@ -176,7 +174,7 @@ static bool astray(int count, char **argv, int own)
 static enum exit_code with_bus(int argc, char **argv, int own, const struct options *opts,
 			       struct plx_pci_bus *bus)
 {
-	enum exit_code code = EXIT_NO_PORT;
+	enum exit_code code = EXIT_RUNTIME;
 	struct plx_policy policy;
 	struct plx_ioas *ioas;
 	int ret = plx_pci_policy(bus, &policy);
@@ -234,7 +232,7 @@ static enum exit_code testpmd(int argc, char **argv)
 		return EXIT_USAGE;
 	ret = plx_pci_scan(&argc, argv, &bus);
 	if (ret)
-		return ret == -EINVAL ? EXIT_USAGE : ret == -ENODEV ? EXIT_NO_PORT : EXIT_RUNTIME;
+		return ret == -EINVAL ? EXIT_USAGE : EXIT_RUNTIME;
 	if (control_init()) {
 		plx_pci_cleanup(bus);
 		return EXIT_RUNTIME;

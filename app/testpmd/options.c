@@ -360,7 +360,7 @@ static int parse_option(int opt, struct options *opts)
 	case OPT_PACKETS: return PARSE_NUMBER(opt, 1, UINT64_MAX, opts->packets);
 	case OPT_STATS_PERIOD: return PARSE_NUMBER(opt, 0, 86400, opts->stats_period);
 	case OPT_RECORD_CORE_CYCLES: opts->record_cycles = true; return 0;
-	case OPT_RECORD_BURST_STATS: return 0; /* always on here */
+	case OPT_RECORD_BURST_STATS: opts->record_bursts = true; return 0;
 	case OPT_JSON: opts->json = true; return 0;
 	case OPT_PCAP: opts->pcap = optarg; return 0;
 	case 'a': return 0; /* forwarding always starts by itself */

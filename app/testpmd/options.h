@@ -22,10 +22,9 @@ struct engine;
 /* What the process says when it ends. */
 enum exit_code {
 	EXIT_OK = 0,
-	EXIT_RUNTIME = 1, /* something failed while starting or running */
+	EXIT_RUNTIME = 1, /* something failed, or a device that was asked for was refused */
 	EXIT_USAGE = 2,	  /* the command line is wrong */
-	EXIT_NO_PORT = 3, /* no port to use, or a device that was asked for was refused */
-	EXIT_VERIFY = 4,  /* verify: packets were lost, damaged or came twice */
+	EXIT_VERIFY = 3,  /* verify: packets were lost, damaged or came twice */
 };
 
 enum topology {
@@ -77,6 +76,7 @@ struct options {
 	uint64_t packets;
 	uint32_t stats_period;
 	bool record_cycles;
+	bool record_bursts;
 	bool json;
 	const char *pcap;
 };

@@ -141,7 +141,7 @@ static void print_bursts(FILE *out, const char *way, const uint64_t *bursts)
 	fprintf(out, "]  empty: %" PRIu64 "\n", bursts[0]);
 }
 
-static void print_stream(FILE *out, const struct stream *s)
+static void print_stream(FILE *out, const struct stream *s, bool bursts)
 {
 	fprintf(out,
 		"\n  ------- Forward Stats for RX Port=%2u/Queue=%2u -> TX Port=%2u/Queue=%2u "
@@ -151,8 +151,10 @@ static void print_stream(FILE *out, const struct stream *s)
 		"  RX-packets: %-14" PRIu64 " TX-packets: %-14" PRIu64 " TX-dropped: %-14" PRIu64
 		"\n",
 		s->rx_packets, s->tx_packets, s->tx_dropped);
-	print_bursts(out, "RX", s->rx_bursts);
-	print_bursts(out, "TX", s->tx_bursts);
+	if (bursts) {
+		print_bursts(out, "RX", s->rx_bursts);
+		print_bursts(out, "TX", s->tx_bursts);
+	}
 }
 
 static void print_side(FILE *out, const char *way, uint64_t packets, uint64_t dropped)
@@ -182,7 +184,7 @@ void report_end(FILE *out, const struct run *run)
 	struct totals totals;
 
 	for (unsigned i = 0; i < run->streams->count; i++)
-		print_stream(out, run->streams->stream[i]);
+		print_stream(out, run->streams->stream[i], run->opts->record_bursts);
 	for (unsigned i = 0; i < run->ports->count; i++) {
 		const struct port *port = &run->ports->port[i];
 

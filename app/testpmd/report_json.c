@@ -131,7 +131,9 @@ void report_json(FILE *out, const struct run *run)
 			packets ? json_object_new_double((double)totals.cycles / (double)packets)
 				: NULL);
 	}
-	fprintf(out, "%s\n", json_object_to_json_string_ext(root, JSON_C_TO_STRING_PLAIN));
+	fprintf(out, "%s\n",
+		json_object_to_json_string_ext(root, JSON_C_TO_STRING_PLAIN |
+							     JSON_C_TO_STRING_NOSLASHESCAPE));
 	fflush(out);
 	json_object_put(root);
 }

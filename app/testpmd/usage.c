@@ -22,7 +22,8 @@ static const char options[] =
 	"  --in-memory              leave no files behind, be invisible to other processes\n"
 	"  --file-prefix NAME       to run several at once\n"
 	"  --log-level LEVEL        how much is said\n"
-	"  --no-huge is of no use without an IOMMU; --iova-mode is chosen to suit the devices\n"
+	"  --no-huge is of no use to cards without an IOMMU; --iova-mode is chosen to suit the "
+	"devices\n"
 	"\n"
 	"OPTIONS: after --\n"
 	" Forwarding\n"
@@ -84,7 +85,7 @@ static const char options[] =
 	"round\n"
 	"  --stats-period=N         print counters and rates every N seconds\n"
 	"  --record-core-cycles     count the cycles of bursts that moved packets\n"
-	"  --record-burst-stats     accepted for testpmd's sake: bursts are always counted\n"
+	"  --record-burst-stats     print how many bursts had how many packets\n"
 	"  --pcap=FILE              write what is sent (rxonly: received) to FILE\n"
 	"  --json                   one JSON object on standard output at the end, the rest on "
 	"standard\n"
@@ -113,12 +114,11 @@ static const char options[] =
 	"\n"
 	"EXIT CODES\n"
 	"  0  all well\n"
-	"  1  something failed while starting or running, or a device was taken away and is not "
-	"back;\n"
-	"     one line says what\n"
+	"  1  something failed, there is no port, a device that was asked for was refused, or one "
+	"was\n"
+	"     taken away and is not back; one line says what\n"
 	"  2  the command line is wrong\n"
-	"  3  no port to use, or a device that was asked for was refused\n"
-	"  4  verify: packets were lost, damaged or came twice, or none came back\n";
+	"  3  verify: packets were lost, damaged or came twice, or none came back\n";
 
 void usage(FILE *out)
 {

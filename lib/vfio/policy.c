@@ -44,13 +44,13 @@ static void demand(struct plx_policy *policy, enum plx_addr_policy addr, const c
 	snprintf(policy->reason, sizeof(policy->reason), "%s %s", name, what);
 }
 
-/* Whether it is a process's: that takes any address and any memory. */
+/*
+ * Whether it is a process's: that takes any address and any memory. Its name tells; the process may
+ * be late.
+ */
 static bool is_user(const struct plx_vfio_candidate *candidate)
 {
-	enum plx_vfio_mode mode;
-
-	return !plx_vfio_foresee(candidate->name, candidate->opts, &mode, NULL) &&
-	       mode == PLX_VFIO_USER;
+	return !strncmp(candidate->name, "user:", 5);
 }
 
 static bool holds_our_addresses(struct plx_ioas *ioas)

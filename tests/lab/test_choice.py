@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Which access mode is taken, and what is said about it, in every situation a machine can be in.
 
-Taken means: exit code 0, packets sent, and one line on the device. Refused means: the exit code for
-"no port", and one line on the device that names what is missing.
+Taken means: exit code 0, packets sent, and one line on the device. Refused means: exit code 1,
+and one line on the device that names what is missing.
 """
 
 import contextlib
@@ -152,7 +152,7 @@ def taken(run, mode, *words):
 
 def refused(run, *words):
     """The card was not claimed, and the line has these words."""
-    tap.check(run.code == testpmd.EXIT_NO_PORT, str(run))
+    tap.check(run.code == testpmd.EXIT_RUNTIME, str(run))
     tap.check(not run.out, f"standard output is not empty; {run}")
     check_words(said(run), (f"{address()} can't be claimed: ", *words))
 

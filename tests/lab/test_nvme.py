@@ -25,7 +25,7 @@ GUESTS = {
 MODES = {"kernel a": WITH_IOMMU, "kernel c, no IOMMU": ("noiommu-cdev", "noiommu")}
 
 PATIENCE = 60               # seconds for what takes two
-EXIT_RUNTIME, EXIT_USAGE, EXIT_NO_CTRL = 1, 2, 3
+EXIT_RUNTIME, EXIT_USAGE = 1, 2
 MIB = 1 << 20
 DRIVERS = pathlib.Path("/sys/bus/pci")
 
@@ -151,14 +151,14 @@ def refusals(programs):
     programs.tool("read", "-n", "1", "-s", "131072").expect(EXIT_RUNTIME, "LBA Out of Range")
     programs.tool("write", "-n", "2", "-s", "16383", data=b"x" * 4097).expect(
         EXIT_RUNTIME, "LBA Out of Range")
-    programs.tool("read", "-n", "9").expect(EXIT_NO_CTRL, "no namespace 9")
-    programs.tool("read").expect(EXIT_NO_CTRL, "several namespaces")
+    programs.tool("read", "-n", "9").expect(EXIT_RUNTIME, "no namespace 9")
+    programs.tool("read").expect(EXIT_RUNTIME, "several namespaces")
     programs.tool("format", "-n", "1").expect(EXIT_USAGE, "--yes")
     programs.tool("frobnicate").expect(EXIT_USAGE, "no command")
     programs.perf("-o", "512").expect(EXIT_USAGE, "no whole number of blocks of 4096 bytes")
-    programs.perf("--ns", "3").expect(EXIT_NO_CTRL, "no namespace")
+    programs.perf("--ns", "3").expect(EXIT_RUNTIME, "no namespace")
     programs.perf("-q", "5000").expect(EXIT_USAGE, "commands in flight")
-    programs.perf(keys=["queues=0"]).expect(EXIT_NO_CTRL, "queues=0")
+    programs.perf(keys=["queues=0"]).expect(EXIT_RUNTIME, "queues=0")
 
 
 def formats(programs):

@@ -11,8 +11,7 @@ import time
 
 import tap
 
-EXIT_USAGE = 2
-EXIT_NO_PORT = 3
+EXIT_RUNTIME, EXIT_USAGE = 1, 2
 PATIENCE = 60               # seconds for what takes one or two
 # Tables and rings are small here, so one NUMA node and 128 MiB are plenty
 EAL = ("-l", "0", "-m", "128", "--in-memory")

@@ -82,9 +82,9 @@ def sockets(programs):
 
 
 def refused(programs, path, *texts, prefix=()):
-    """plx-testpmd can't have this device: exit code 3, and the one line of ours says why."""
+    """plx-testpmd can't have this device: exit code 1, and the one line of ours says why."""
     run = testpmd.run(programs.testpmd, ["-a", f"user:{path}"], [], soft.MEMFD, prefix=prefix)
-    tap.check_equal(run.code, 3, f"{run}; exit code")
+    tap.check_equal(run.code, 1, f"{run}; exit code")
     lines = [line for line in run.err.splitlines() if path in line and "POLLUX" in line]
     tap.check_equal(len(lines), 1, f"lines about {path} of {run}")
     for text in texts:

@@ -55,7 +55,7 @@ def own_options():
 def nothing_astray():
     """All goes well up to the ports: one that isn't there is the end of it."""
     code, _, err = run("-a", "user:/nonexistent", "--no-huge", "-l", "0", "--", "--seconds=1")
-    assert code == 3, f"exit code {code}: {err}"
+    assert code == 1, f"exit code {code}: {err}"
 
 
 def full_output():
