@@ -6,6 +6,8 @@
  *      selection   the devices that were named            (select.h)
  *      plan        checks, then all changes or none       (plan.h)
  */
+#include <signal.h>
+
 #include <pollux/log.h>
 
 #include "bind.h"
@@ -91,6 +93,8 @@ int main(int argc, char **argv)
 	enum exit_code code;
 
 	plx_log_set_sink(print_line, NULL);
+	/* A reader of our lines that has gone must not end us between two steps. */
+	signal(SIGPIPE, SIG_IGN);
 	if (options_parse(argc, argv, &options))
 		return EXIT_USAGE;
 	if (options.command == COMMAND_HELP) {

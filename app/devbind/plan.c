@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -182,6 +183,23 @@ static enum exit_code carry_out(struct plan *plan)
 	return err ? EXIT_FAILED : EXIT_DONE;
 }
 
+/* Whole or not at all, so whoever ends this run waits until then. */
+static enum exit_code carry_out_undisturbed(struct plan *plan)
+{
+	static const int enders[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	enum exit_code code;
+	sigset_t set, before;
+	unsigned i;
+
+	sigemptyset(&set);
+	for (i = 0; i < sizeof(enders) / sizeof(enders[0]); i++)
+		sigaddset(&set, enders[i]);
+	sigprocmask(SIG_BLOCK, &set, &before);
+	code = carry_out(plan);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return code;
+}
+
 /* A device that is what it was has nothing to be remembered for. */
 static void settle(const struct change *change)
 {
@@ -223,7 +241,7 @@ enum exit_code plan_run(struct plan *plan)
 	code = check_iommu(plan);
 	if (code != EXIT_DONE)
 		return code;
-	code = carry_out(plan);
+	code = carry_out_undisturbed(plan);
 	for (i = 0; i < plan->count && code == EXIT_DONE; i++) {
 		settle(&plan->change[i]);
 		report(&plan->change[i]);

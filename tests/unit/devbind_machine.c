@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@
 #define TEXT_MAX  64
 
 static char refusing[PLX_NAME_LEN], denied[TEXT_MAX];
+static const char *end_at;
 static uint64_t memlock;
 static void (*meanwhile)(void);
 static char said[16384];
@@ -90,6 +92,8 @@ static int bind_store(const char *driver, const char *bdf)
 		return -ENODEV;
 	if (!strcmp(driver, refusing))
 		return -EINVAL;
+	if (end_at && !strcmp(bdf, end_at))
+		raise(SIGTERM);
 	set_driver(bdf, driver);
 	return 1;
 }
@@ -279,6 +283,11 @@ void machine_give_to_vfio(const char *bdf, const char *cdev)
 	machine_node(path);
 }
 
+void machine_end_at(const char *bdf)
+{
+	end_at = bdf;
+}
+
 void machine_meanwhile(void (*fn)(void))
 {
 	meanwhile = fn;
@@ -352,6 +361,7 @@ int machine_setup(void **state)
 	machine_refuse(NULL);
 	machine_deny(NULL);
 	machine_meanwhile(NULL);
+	machine_end_at(NULL);
 	machine_memlock(UINT64_MAX);
 	add_driver("vfio-pci");
 	machine_add(NIC0, "0x020000\n", "e1000e", 10);

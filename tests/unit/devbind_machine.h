@@ -27,6 +27,9 @@ void machine_add(const char *bdf, const char *class_code, const char *driver, in
 const char *machine_driver(const char *bdf);
 const char *machine_override(const char *bdf);
 
+/* SIGTERM comes to this process as a driver takes this function; NULL: it doesn't. */
+void machine_end_at(const char *bdf);
+
 /* Called once while a lock is waited for. */
 void machine_meanwhile(void (*fn)(void));
 

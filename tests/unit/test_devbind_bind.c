@@ -2,6 +2,7 @@
 /* bind, unbind and restore: all or nothing, nothing that is in use, and the way back. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -268,6 +269,27 @@ static void another_at_work(void **state)
 	assert_int_equal(st.st_mode & 07777, 0600);
 }
 
+static volatile sig_atomic_t ended;
+static char driver_then[PLX_NAME_LEN];
+
+static void end(int number)
+{
+	ended = number;
+	strcpy(driver_then, machine_driver(NIC1));
+}
+
+/* SIGTERM comes while the first of two devices is bound: it counts once both are. */
+static void ended_between_steps(void **state)
+{
+	(void)state;
+	signal(SIGTERM, end);
+	machine_end_at(NIC0);
+	assert_int_equal(machine_run("bind", "vfio-pci", NIC0, NIC1, NULL), EXIT_DONE);
+	signal(SIGTERM, SIG_DFL);
+	assert_int_equal(ended, SIGTERM);
+	assert_string_equal(driver_then, "vfio-pci");
+}
+
 static void assert_whole(const char *bdf, const char *from, enum exit_code code, unsigned nth)
 {
 	const char *driver = machine_driver(bdf), *wanted = code ? from : "vfio-pci";
@@ -319,7 +341,7 @@ int main(void)
 		TEST(in_use),	       TEST(held_by_a_program),	      TEST(bridges_stay),
 		TEST(groups),	       TEST(drivers_and_modules),     TEST(without_iommu),
 		TEST(persistent),      TEST(persistent_by_driverctl), TEST(another_card),
-		TEST(another_at_work), TEST(every_call_failing),
+		TEST(another_at_work), TEST(ended_between_steps),     TEST(every_call_failing),
 	};
 
 	return cmocka_run_group_tests_name("devbind_bind", tests, NULL, NULL);
