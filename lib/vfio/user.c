@@ -149,8 +149,15 @@ static int serve_dma(const struct plx_user *user, const struct vfu_msg *msg,
 	return *data ? copy(user, access->addr, *data, access->count, false) : -ENOMEM;
 }
 
+static int time_left(int64_t deadline)
+{
+	int64_t left = deadline - plx_vfu_deadline(0);
+
+	return left > 0 ? (int)left : 0;
+}
+
 /* Answers a request. Only a failure of the socket is an error. */
-static int serve(struct plx_user *user, const struct vfu_msg *msg)
+static int serve(struct plx_user *user, const struct vfu_msg *msg, int64_t deadline)
 {
 	struct vfu_header header = { .id = msg->header.id, .cmd = msg->header.cmd };
 	struct vfu_dma_access access;
@@ -172,7 +179,7 @@ static int serve(struct plx_user *user, const struct vfu_msg *msg)
 	}
 	err = 0;
 	if (!(msg->header.flags & VFU_F_NO_REPLY))
-		err = plx_vfu_send(user->fd, &header, body, nbody, NULL, 0, PLX_USER_TIMEOUT_MS);
+		err = plx_vfu_send(user->fd, &header, body, nbody, NULL, 0, time_left(deadline));
 	plx_sys->free(data);
 	return err ? lose_socket(user, header.cmd, err) : 0;
 }
@@ -185,6 +192,7 @@ static bool is_command(const struct vfu_msg *msg)
 /* Serves what is waiting, while max lasts. Replies are to nothing here. */
 static int serve_waiting(struct plx_user *user, unsigned int max)
 {
+	int64_t deadline = plx_vfu_deadline(PLX_USER_TIMEOUT_MS);
 	struct vfu_msg msg;
 	int got, err = 0;
 
@@ -194,7 +202,7 @@ static int serve_waiting(struct plx_user *user, unsigned int max)
 			break;
 		if (got < 0)
 			return lose_socket(user, 0, got);
-		err = is_command(&msg) ? serve(user, &msg)
+		err = is_command(&msg) ? serve(user, &msg, deadline)
 				       : lose(user, "its process sent an answer to no request (%s)",
 					      plx_vfu_cmd_name(msg.header.cmd));
 		plx_vfu_msg_done(&msg);
@@ -257,7 +265,7 @@ static int take_answer(struct plx_user *user, const struct vfu_header *sent, str
 static int exchange(struct plx_user *user, struct plx_user_call *call)
 {
 	struct vfu_header header = { .id = ++user->id, .cmd = call->cmd };
-	int64_t deadline = plx_vfu_deadline(PLX_USER_TIMEOUT_MS), left;
+	int64_t deadline = plx_vfu_deadline(PLX_USER_TIMEOUT_MS);
 	struct vfu_msg msg;
 	bool served;
 	int err;
@@ -267,13 +275,15 @@ static int exchange(struct plx_user *user, struct plx_user_call *call)
 	if (err)
 		return lose_socket(user, call->cmd, err);
 	do {
-		left = deadline - plx_vfu_deadline(0);
-		err = plx_vfu_recv(&user->rx, &msg, left > 0 ? (int)left : 0);
+		err = plx_vfu_recv(&user->rx, &msg, time_left(deadline));
 		if (err)
 			return lose_socket(user, call->cmd, err);
 		served = is_command(&msg);
-		err = served ? serve(user, &msg) : take_answer(user, &header, &msg, call);
+		err = served ? serve(user, &msg, deadline) : take_answer(user, &header, &msg, call);
 		plx_vfu_msg_done(&msg);
+		/* Requests are no answer, however many are waiting. */
+		if (served && !err && !time_left(deadline))
+			err = lose_socket(user, call->cmd, -ETIMEDOUT);
 	} while (served && !err);
 	return err;
 }

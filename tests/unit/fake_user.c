@@ -403,9 +403,12 @@ static ssize_t sys_sendmsg(int fd, const struct msghdr *msg, int flags)
 
 static ssize_t sys_recvmsg(int fd, struct msghdr *msg, int flags)
 {
-	ssize_t got = recvmsg(fd, msg, flags);
 	struct cmsghdr *cmsg;
+	ssize_t got;
 
+	if (fake_user.before_receive)
+		fake_user.before_receive();
+	got = recvmsg(fd, msg, flags);
 	for (cmsg = got < 0 ? NULL : CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
 		size_t i, n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 

@@ -47,6 +47,7 @@ struct fake_user {
 	unsigned vectors[5];
 	/* Handles a request instead of what follows. False: it didn't. */
 	bool (*script)(const struct vfu_msg *msg);
+	void (*before_receive)(void); /* each time the client looks; or NULL */
 
 	/* State, to be looked at. */
 	int fd; /* the server's end, or -1 */

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fake_user.h"
@@ -314,6 +315,53 @@ static void answers_to_nothing(void **state)
 	fake_user_stop();
 }
 
+static int64_t skew_s; /* how far the clock is ahead */
+
+int __real_clock_gettime(clockid_t clock, struct timespec *now);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
+{
+	int ret = __real_clock_gettime(clock, now);
+
+	now->tv_sec += skew_s;
+	return ret;
+}
+
+static bool say_nothing(const struct vfu_msg *msg)
+{
+	return msg->header.cmd == VFU_REGION_READ;
+}
+
+/* Another request whenever the client looks, which takes a second. */
+static void ask_again(void)
+{
+	const struct vfu_header header = { .cmd = VFU_RESET,
+					   .size = sizeof(header),
+					   .flags = VFU_F_NO_REPLY };
+
+	fake_user_send(&header, sizeof(header), NULL, 0);
+	assert_true(++skew_s < 100);
+}
+
+static void requests_instead_of_an_answer(void **state)
+{
+	uint32_t value;
+
+	(void)state;
+	fake_user_start();
+	opts = (struct plx_vfio_opts)PLX_VFIO_OPTS_INIT;
+	ioas = rig_ioas(PLX_ADDR_VA);
+	claim();
+	fake_user.script = say_nothing;
+	fake_user.before_receive = ask_again;
+	assert_int_equal(plx_vfio_read(dev, BAR3, 0, &value, 4), -EIO);
+	assert_true(fake_logged(PLX_LOG_ERR, "no answer to REGION_READ within 5 s"));
+	plx_vfio_close(dev);
+	assert_int_equal(plx_ioas_destroy(ioas), 0);
+	fake_user_stop();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -329,6 +377,7 @@ int main(void)
 		cmocka_unit_test(answers_to_RESET),
 		cmocka_unit_test(nonsense_does_no_harm),
 		cmocka_unit_test(answers_to_nothing),
+		cmocka_unit_test(requests_instead_of_an_answer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -435,6 +435,7 @@ static int open_stream(void **state)
 static int close_stream(void **state)
 {
 	(void)state;
+	plx_sys = &plx_sys_kernel;
 	plx_vfu_rx_fini(&rx);
 	close(ends[0]);
 	if (ends[1] >= 0)
@@ -484,6 +485,32 @@ static void waiting_ends_in_time(void **state)
 	assert_int_equal(send(ends[1], (char *)&header + 10, 6, 0), 6);
 	assert_int_equal(plx_vfu_recv(&rx, &msg, 0), 0);
 	assert_int_equal(msg.header.id, 3);
+}
+
+static unsigned dripped;
+
+/* Whoever waits finds another byte, and never a whole message. */
+static int drip(struct pollfd *pfd, nfds_t n, int timeout_ms)
+{
+	struct vfu_header header = { .id = 3, .cmd = VFU_RESET, .size = VFU_MAX_MSG };
+
+	(void)timeout_ms;
+	assert_true(dripped < sizeof(header));
+	assert_int_equal(send(ends[1], (char *)&header + dripped++, 1, 0), 1);
+	return poll(pfd, n, 0);
+}
+
+static void bytes_that_trickle_in_end_in_time(void **state)
+{
+	static struct plx_sys sys;
+	struct vfu_msg msg;
+
+	(void)state;
+	sys = plx_sys_kernel;
+	sys.poll = drip;
+	plx_sys = &sys;
+	assert_int_equal(plx_vfu_recv(&rx, &msg, 0), -ETIMEDOUT);
+	assert_int_equal(dripped, 1);
 }
 
 static void the_end_of_a_stream_is_an_error(void **state)
@@ -579,6 +606,7 @@ int main(void)
 		cmocka_unit_test(version_bodies_are_bounded),
 		STREAM(messages_come_as_they_were_sent),
 		STREAM(waiting_ends_in_time),
+		STREAM(bytes_that_trickle_in_end_in_time),
 		STREAM(the_end_of_a_stream_is_an_error),
 		STREAM(what_is_too_large_is_not_sent),
 		STREAM(large_messages_come_in_pieces),
