@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,6 +34,28 @@ static int sys_fcntl(int fd, int cmd, int arg)
 static int sys_ioctl(int fd, unsigned long request, void *arg)
 {
 	return ioctl(fd, request, arg);
+}
+
+/* The C library has no names for these four. */
+static int sys_io_setup(unsigned int events, aio_context_t *ctx)
+{
+	return syscall(SYS_io_setup, events, ctx);
+}
+
+static int sys_io_destroy(aio_context_t ctx)
+{
+	return syscall(SYS_io_destroy, ctx);
+}
+
+static int sys_io_submit(aio_context_t ctx, long count, struct iocb **requests)
+{
+	return syscall(SYS_io_submit, ctx, count, requests);
+}
+
+static int sys_io_getevents(aio_context_t ctx, long min, long max, struct io_event *events,
+			    struct timespec *timeout)
+{
+	return syscall(SYS_io_getevents, ctx, min, max, events, timeout);
 }
 
 static int sys_bind(int fd, const void *addr, size_t len)
@@ -92,6 +115,10 @@ const struct plx_sys plx_sys_kernel = {
 	.readdir = readdir,
 	.closedir = closedir,
 	.eventfd = eventfd,
+	.io_setup = sys_io_setup,
+	.io_destroy = sys_io_destroy,
+	.io_submit = sys_io_submit,
+	.io_getevents = sys_io_getevents,
 	.epoll_create = epoll_create1,
 	.epoll_ctl = epoll_ctl,
 	.getrlimit = (int (*)(int, struct rlimit *))getrlimit,

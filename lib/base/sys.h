@@ -18,6 +18,9 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/types.h>
+#include <time.h>
+
+#include <linux/aio_abi.h>
 
 struct plx_sys {
 	int (*open)(const char *path, int flags); /* new files get mode 0644 */
@@ -48,6 +51,11 @@ struct plx_sys {
 	struct dirent *(*readdir)(DIR *dir);
 	int (*closedir)(DIR *dir);
 	int (*eventfd)(unsigned int initial, int flags);
+	int (*io_setup)(unsigned int events, aio_context_t *ctx);
+	int (*io_destroy)(aio_context_t ctx);
+	int (*io_submit)(aio_context_t ctx, long count, struct iocb **requests);
+	int (*io_getevents)(aio_context_t ctx, long min, long max, struct io_event *events,
+			    struct timespec *timeout);
 	int (*epoll_create)(int flags);
 	int (*epoll_ctl)(int epfd, int op, int fd, struct epoll_event *event);
 	int (*getrlimit)(int resource, struct rlimit *limit);

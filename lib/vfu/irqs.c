@@ -3,12 +3,8 @@
  * Interrupts: a vector is the client's eventfd and whether the client masked it. One that is raised
  * while masked is remembered and goes out when it is unmasked. INTx masks itself with each one, as
  * VFIO's does.
- *
- * Eventfds are made non-blocking: a client that lets the counter run full loses wake-ups, and
- * nobody waits for it.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -69,9 +65,9 @@ void plx_vfu_irqs_reset(struct plx_vfu *vfu)
 			vfu->vector[index][i].masked = vfu->vector[index][i].pending = false;
 }
 
-static void raise_vector(struct vfu_vector *vector, unsigned index)
+static void raise_vector(struct plx_vfu *vfu, struct vfu_vector *vector, unsigned index)
 {
-	const uint64_t one = 1;
+	int err;
 
 	if (vector->fd < 0)
 		return;
@@ -80,23 +76,27 @@ static void raise_vector(struct vfu_vector *vector, unsigned index)
 		return;
 	}
 	vector->masked = index == VFIO_PCI_INTX_IRQ_INDEX;
-	/* What can fail is a full counter: then the client has a wake-up waiting already. */
-	(void)plx_sys->write(vector->fd, &one, sizeof(one));
+	err = plx_vfu_eventfd_signal(vfu, vector->fd);
+	if (!err || vfu->client.broken)
+		return;
+	/* A driver may wait for it for ever: better that it learns. The next poll drops it. */
+	vfu->client.broken = err;
+	(void)plx_vfu_set_events(vfu);
 }
 
-static void unmask(struct vfu_vector *vector, unsigned index)
+static void unmask(struct plx_vfu *vfu, struct vfu_vector *vector, unsigned index)
 {
 	bool pending = vector->pending;
 
 	vector->masked = vector->pending = false;
 	if (pending)
-		raise_vector(vector, index);
+		raise_vector(vfu, vector, index);
 }
 
 void plx_vfu_irq(struct plx_vfu *vfu, unsigned index, unsigned vector)
 {
 	if (index < PLX_VFU_IRQS && vector < vfu->vectors[index])
-		raise_vector(&vfu->vector[index][vector], index);
+		raise_vector(vfu, &vfu->vector[index][vector], index);
 }
 
 bool plx_vfu_irq_armed(const struct plx_vfu *vfu, unsigned index, unsigned vector)
@@ -105,24 +105,18 @@ bool plx_vfu_irq_armed(const struct plx_vfu *vfu, unsigned index, unsigned vecto
 	       vfu->vector[index][vector].fd >= 0 && !vfu->vector[index][vector].masked;
 }
 
-/* Nothing else is written to: a pipe or a socket might make us wait. */
+/* Nothing else can be signalled: that is to be known now, not with the first interrupt. */
 static int check_eventfd(int fd)
 {
 	static const char eventfd[] = "anon_inode:[eventfd]";
 	char path[32], target[sizeof(eventfd)];
 	ssize_t len;
-	int flags;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	len = plx_sys->readlink(path, target, sizeof(target));
 	if (len < 0)
 		return -errno;
-	if (len != sizeof(eventfd) - 1 || memcmp(target, eventfd, len))
-		return -EINVAL;
-	flags = plx_sys->fcntl(fd, F_GETFL, 0);
-	if (flags < 0 || plx_sys->fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-		return -errno;
-	return 0;
+	return len == sizeof(eventfd) - 1 && !memcmp(target, eventfd, len) ? 0 : -EINVAL;
 }
 
 static int connect_all(struct vfu_vector *vector, unsigned count, struct vfu_msg *msg)
@@ -164,9 +158,9 @@ int plx_vfu_irqs_set(struct plx_vfu *vfu, const struct vfio_irq_set *set, const 
 		if (set->flags & VFIO_IRQ_SET_ACTION_MASK)
 			vector[i].masked = true;
 		else if (set->flags & VFIO_IRQ_SET_ACTION_UNMASK)
-			unmask(&vector[i], set->index);
+			unmask(vfu, &vector[i], set->index);
 		else
-			raise_vector(&vector[i], set->index);
+			raise_vector(vfu, &vector[i], set->index);
 	}
 	return 0;
 }

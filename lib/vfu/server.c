@@ -375,6 +375,8 @@ static int init(struct plx_vfu *vfu, const struct plx_vfu_desc *desc, const char
 	if (!err)
 		err = plx_vfu_irqs_init(vfu, desc);
 	if (!err)
+		err = plx_vfu_eventfd_init(vfu);
+	if (!err)
 		err = start_listening(vfu);
 	return err;
 }
@@ -390,7 +392,7 @@ int plx_vfu_create(const struct plx_vfu_desc *desc, void *model, const char *pat
 		return -ENOMEM;
 	vfu->ops = desc->ops;
 	vfu->model = model;
-	vfu->listen_fd = vfu->epoll_fd = -1;
+	vfu->listen_fd = vfu->epoll_fd = vfu->null_fd = -1;
 	for (i = 0; i < PLX_VFU_REGIONS; i++)
 		vfu->region[i].fd = -1;
 	no_client(vfu);
@@ -416,6 +418,7 @@ void plx_vfu_destroy(struct plx_vfu *vfu)
 	if (vfu->epoll_fd >= 0)
 		plx_sys->close(vfu->epoll_fd);
 	plx_vfu_irqs_fini(vfu);
+	plx_vfu_eventfd_fini(vfu);
 	plx_vfu_regions_fini(vfu);
 	plx_vfu_maps_fini(&vfu->maps);
 	plx_vfu_rx_fini(&vfu->rx);

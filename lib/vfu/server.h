@@ -5,13 +5,14 @@
  *      server.c    the listening socket, the client's coming and going, plx_vfu_poll()
  *      commands.c  what each command does
  *      region.c    shared memory of regions, trapped accesses
- *      irqs.c      eventfds and masks
+ *      irqs.c      vectors and masks; eventfd.c: how they are signalled
  *      dma.c       the model's way to the client's memory, by maps or by messages
  *      maps.c      the table of maps; sigbus.c: files that lose pages
  */
 #ifndef PLX_VFU_SERVER_H
 #define PLX_VFU_SERVER_H
 
+#include <linux/aio_abi.h>
 #include <pollux/vfu.h>
 
 #include "maps.h"
@@ -66,6 +67,8 @@ struct plx_vfu {
 	unsigned vectors[PLX_VFU_IRQS];
 
 	int listen_fd, epoll_fd;
+	int null_fd; /* see eventfd.c */
+	aio_context_t aio;
 	uint32_t events; /* what epoll waits for on client.fd */
 	int err;	 /* the server can't go on */
 	char *name, *path;
@@ -112,5 +115,10 @@ void plx_vfu_irqs_off(struct plx_vfu *vfu);   /* disconnects all */
 void plx_vfu_irqs_reset(struct plx_vfu *vfu); /* unmasks all, nothing pending */
 int plx_vfu_irqs_set(struct plx_vfu *vfu, const struct vfio_irq_set *set, const uint8_t *bools,
 		     struct vfu_msg *msg);
+
+/* eventfd.c */
+int plx_vfu_eventfd_init(struct plx_vfu *vfu); /* what the kernel lacks for it is said */
+void plx_vfu_eventfd_fini(struct plx_vfu *vfu);
+int plx_vfu_eventfd_signal(struct plx_vfu *vfu, int fd); /* adds 1 to it; never waits */
 
 #endif

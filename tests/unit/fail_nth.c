@@ -25,6 +25,7 @@ enum call {
 	CALL_STAT,
 	CALL_OPENDIR,
 	CALL_EVENTFD,
+	CALL_AIO,
 	CALL_EPOLL,
 	CALL_GETRLIMIT,
 	CALL_SOCKET,
@@ -54,6 +55,7 @@ static const struct {
 	[CALL_STAT] = { "stat", { EIO, EACCES } },
 	[CALL_OPENDIR] = { "opendir", { EMFILE, ENOMEM, EACCES } },
 	[CALL_EVENTFD] = { "eventfd", { EMFILE, ENOMEM } },
+	[CALL_AIO] = { "AIO", { ENOSYS, EAGAIN, ENOMEM, EINVAL } },
 	[CALL_EPOLL] = { "epoll", { EMFILE, ENOMEM, ENOSPC } },
 	[CALL_GETRLIMIT] = { "getrlimit", { EPERM } },
 	[CALL_SOCKET] = { "socket", { EMFILE, EACCES } },
@@ -163,6 +165,16 @@ static DIR *nth_opendir(const char *path)
 static int nth_eventfd(unsigned int initial, int flags)
 {
 	return fails(CALL_EVENTFD, "") ? -1 : inner->eventfd(initial, flags);
+}
+
+static int nth_io_setup(unsigned int events, aio_context_t *ctx)
+{
+	return fails(CALL_AIO, "setup") ? -1 : inner->io_setup(events, ctx);
+}
+
+static int nth_io_submit(aio_context_t ctx, long count, struct iocb **requests)
+{
+	return fails(CALL_AIO, "submit") ? -1 : inner->io_submit(ctx, count, requests);
 }
 
 static int nth_epoll_create(int flags)
@@ -281,6 +293,8 @@ static int run(int (*scenario)(void *arg), void *arg, unsigned at, unsigned whic
 	sys.stat = nth_stat;
 	sys.opendir = nth_opendir;
 	sys.eventfd = nth_eventfd;
+	sys.io_setup = nth_io_setup;
+	sys.io_submit = nth_io_submit;
 	sys.epoll_create = nth_epoll_create;
 	sys.epoll_ctl = nth_epoll_ctl;
 	sys.getrlimit = nth_getrlimit;

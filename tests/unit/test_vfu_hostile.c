@@ -336,6 +336,35 @@ static void a_client_that_goes_while_a_reply_is_stuck_is_gone(void **state)
 	expect_service();
 }
 
+/* The client has the eventfd's flags in its hand, and says when its counter is full. */
+static void a_full_eventfd_stops_nobody(void **state)
+{
+	struct vfio_irq_set set = { 20, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+				    RIG_MSIX, 0, 1 };
+	uint64_t count = UINT64_MAX - 1;
+	int fd = eventfd(0, 0), flags, i;
+
+	(void)state;
+	assert_int_equal(rig_call_fds(VFU_SET_IRQS, &set, sizeof(set), &fd, 1, NULL, 0), 0);
+	flags = fcntl(fd, F_GETFL);
+	assert_int_equal(fcntl(fd, F_SETFL, flags & ~O_NONBLOCK), 0);
+	assert_int_equal(write(fd, &count, sizeof(count)), sizeof(count));
+	set.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER;
+	alarm(20); /* rather than for ever */
+	assert_int_equal(rig_call(VFU_SET_IRQS, &set, sizeof(set), NULL, 0), 0);
+	plx_vfu_irq(rig.vfu, RIG_MSIX, 0);
+	assert_int_equal(read(fd, &count, sizeof(count)), sizeof(count));
+	assert_true(count == UINT64_MAX);
+	/* More of them than the kernel keeps account of at a time. */
+	for (i = 0; i < 5000; i++)
+		plx_vfu_irq(rig.vfu, RIG_MSIX, 0);
+	assert_int_equal(read(fd, &count, sizeof(count)), sizeof(count));
+	alarm(0);
+	assert_int_equal(count, 5000);
+	assert_true(plx_vfu_connected(rig.vfu));
+	close(fd);
+}
+
 /* What a client does over and over until it is killed. */
 static void run_client(unsigned seed)
 {
@@ -586,6 +615,7 @@ int main(void)
 		CONNECTED(descriptors_go_with_their_message),
 		CONNECTED(a_client_that_does_not_read_stops_only_itself),
 		CONNECTED(a_client_that_goes_while_a_reply_is_stuck_is_gone),
+		CONNECTED(a_full_eventfd_stops_nobody),
 		CONNECTED(killed_clients_leave_nothing),
 		LISTENING(every_failing_call_is_survived),
 	};
