@@ -14,7 +14,10 @@
 #include "claim.h"
 #include "refusal.h"
 
-/* After a bind udev may be changing owner and mode of the nodes, or be looking into them. */
+/*
+ * After a bind udev may be changing owner and mode of the nodes, or be looking into them. A process
+ * that was started together with this one may not be listening yet.
+ */
 #define OPEN_RETRIES  5
 #define OPEN_RETRY_MS 100
 
@@ -28,6 +31,15 @@ static const struct plx_claim_ops *const claims[PLX_VFIO_MODES] = {
 #endif
 };
 
+bool plx_claim_wait(const struct plx_claim *claim)
+{
+	if (!*claim->retries)
+		return false;
+	--*claim->retries;
+	plx_sys->sleep_ms(OPEN_RETRY_MS);
+	return true;
+}
+
 int plx_claim_open_node(const struct plx_claim *claim, const char *path, struct plx_refusal *why)
 {
 	for (;;) {
@@ -36,10 +48,8 @@ int plx_claim_open_node(const struct plx_claim *claim, const char *path, struct 
 
 		if (fd >= 0)
 			return fd;
-		if ((err != -EACCES && err != -EBUSY) || !*claim->retries)
+		if ((err != -EACCES && err != -EBUSY) || !plx_claim_wait(claim))
 			return plx_refuse_node(why, path, err);
-		--*claim->retries;
-		plx_sys->sleep_ms(OPEN_RETRY_MS);
 	}
 }
 

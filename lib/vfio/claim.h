@@ -38,6 +38,9 @@ extern const struct plx_claim_ops plx_claim_user;
  */
 int plx_claim_read_name(struct plx_claim *claim, const char *name);
 
+/* Whether there is another try; it has waited for it. */
+bool plx_claim_wait(const struct plx_claim *claim);
+
 /* Opens a node of the device's. After a bind udev may still be at it: tries for a bounded time. */
 int plx_claim_open_node(const struct plx_claim *claim, const char *path, struct plx_refusal *why);
 

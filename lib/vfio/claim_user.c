@@ -15,18 +15,47 @@ static int user_probe(const struct plx_claim *claim, struct plx_refusal *why)
 {
 	const char *path = claim->socket;
 
-	if (claim->ioas || !plx_sys->access(path, R_OK | W_OK))
+	/* unix(7): who connects needs to write, and nothing else. */
+	if (claim->ioas || !plx_sys->access(path, W_OK))
 		return 0;
 	return plx_refuse_socket(why, path, -errno);
+}
+
+static int refuse_connect(const char *path, int err, struct plx_refusal *why)
+{
+	struct stat st;
+
+	if (err != -ECONNREFUSED)
+		return plx_refuse_socket(why, path, err);
+	if (!plx_sys->stat(path, &st) && !S_ISSOCK(st.st_mode))
+		return plx_refuse(why, PLX_REFUSED_NODE, -ENOTSOCK, "%s is no socket", path);
+	return plx_refuse(why, PLX_REFUSED_NODE, err,
+			  "nobody serves %s any more: start the process that does", path);
+}
+
+/* Its process may have been started at the same moment: tries for a bounded time. */
+static int connect_to(const struct plx_claim *claim, struct plx_refusal *why)
+{
+	for (;;) {
+		int fd = plx_vfu_connect(claim->socket);
+
+		if (fd >= 0)
+			return fd;
+		if ((fd != -ENOENT && fd != -ECONNREFUSED) || !plx_claim_wait(claim))
+			return refuse_connect(claim->socket, fd, why);
+	}
 }
 
 static int user_open(const struct plx_claim *claim, struct plx_vfio_dev *dev,
 		     struct plx_refusal *why)
 {
 	struct plx_user *user;
-	int err;
+	int fd, err;
 
-	err = plx_user_connect(dev->name, claim->socket, &user, why);
+	fd = connect_to(claim, why);
+	if (fd < 0)
+		return fd;
+	err = plx_user_open(dev->name, fd, &user, why);
 	if (err)
 		return err;
 	err = plx_user_iommu(user, &dev->iommu, why);

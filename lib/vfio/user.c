@@ -346,18 +346,6 @@ void plx_user_map_drop(struct plx_user *user, uint64_t iova)
 /*
  * The connection.
  */
-static int refuse_connect(const char *path, int err, struct plx_refusal *why)
-{
-	struct stat st;
-
-	if (err != -ECONNREFUSED)
-		return plx_refuse_socket(why, path, err);
-	if (!plx_sys->stat(path, &st) && !S_ISSOCK(st.st_mode))
-		return plx_refuse(why, PLX_REFUSED_NODE, -ENOTSOCK, "%s is no socket", path);
-	return plx_refuse(why, PLX_REFUSED_NODE, err,
-			  "nobody serves %s any more: start the process that does", path);
-}
-
 static int agree_on_version(struct plx_user *user, struct plx_refusal *why)
 {
 	struct vfu_caps ours = VFU_CAPS_OURS;
@@ -397,22 +385,22 @@ static int agree_on_version(struct plx_user *user, struct plx_refusal *why)
 	return err;
 }
 
-int plx_user_connect(const char *name, const char *path, struct plx_user **out,
-		     struct plx_refusal *why)
+int plx_user_open(const char *name, int fd, struct plx_user **out, struct plx_refusal *why)
 {
 	struct plx_user *user = plx_sys->alloc(sizeof(*user));
 	int err;
 
-	if (!user)
+	if (!user) {
+		plx_sys->close(fd);
 		return plx_refuse(why, PLX_REFUSED_KERNEL, -ENOMEM, "out of memory");
+	}
 	pthread_mutex_init(&user->lock, NULL);
 	snprintf(user->name, sizeof(user->name), "%s", name);
 	user->events = -1;
-	user->fd = plx_vfu_connect(path);
-	err = user->fd < 0 ? refuse_connect(path, user->fd, why) : 0;
-	if (!err && plx_vfu_rx_init(&user->rx, user->fd))
+	user->fd = fd;
+	if (plx_vfu_rx_init(&user->rx, fd))
 		err = plx_refuse(why, PLX_REFUSED_KERNEL, -ENOMEM, "out of memory");
-	if (!err)
+	else
 		err = agree_on_version(user, why);
 	if (err)
 		plx_user_close(user);
@@ -424,8 +412,7 @@ int plx_user_connect(const char *name, const char *path, struct plx_user **out,
 void plx_user_close(struct plx_user *user)
 {
 	plx_vfu_rx_fini(&user->rx);
-	if (user->fd >= 0)
-		plx_sys->close(user->fd);
+	plx_sys->close(user->fd);
 	plx_sys->free(user->map);
 	pthread_mutex_destroy(&user->lock);
 	plx_sys->free(user);

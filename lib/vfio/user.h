@@ -61,9 +61,11 @@ struct plx_user_call {
 	int *file; /* a descriptor that came along, or -1; NULL: none may come */
 };
 
-/* Connects and agrees on a version. -errno with the reason in *why. */
-int plx_user_connect(const char *name, const char *path, struct plx_user **user,
-		     struct plx_refusal *why);
+/*
+ * Agrees on a version over a connected socket, which is closed with the connection and on failure,
+ * too. -errno with the reason in *why.
+ */
+int plx_user_open(const char *name, int fd, struct plx_user **user, struct plx_refusal *why);
 void plx_user_close(struct plx_user *user);
 
 /* 0, the peer's own errno, -ENOMEM before anything was sent, or -EIO: the connection is lost. */

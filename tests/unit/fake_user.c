@@ -377,6 +377,8 @@ static int sys_connect(int fd, const void *addr, size_t len)
 	assert_true(len <= sizeof(*sun));
 	errno = strcmp(sun->sun_path, FAKE_USER_PATH) ? ENOENT : fake_user.connect_err;
 	fake_user.clients += !errno;
+	if (fake_user.late && !--fake_user.late)
+		fake_user.connect_err = 0;
 	return errno ? -1 : 0;
 }
 
@@ -433,7 +435,8 @@ static int sys_access(const char *path, int mode)
 {
 	if (strcmp(path, FAKE_USER_PATH))
 		return fake_sys.access(path, mode);
-	errno = fake_user.closed && mode != F_OK ? EACCES : 0;
+	errno = fake_user.closed && mode & W_OK ? EACCES : 0;
+	assert_false(mode & R_OK);
 	return errno ? -1 : 0;
 }
 

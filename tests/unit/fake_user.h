@@ -38,8 +38,9 @@ struct fake_user_region {
 struct fake_user {
 	/* What the test describes. */
 	int connect_err;
-	mode_t type; /* of what is at the path: S_IFSOCK */
-	bool closed; /* for others than its owner */
+	unsigned late; /* how often there is nobody yet: connect_err goes then */
+	mode_t type;   /* of what is at the path: S_IFSOCK */
+	bool closed;   /* for others than its owner */
 	uint16_t major, minor;
 	const char *json;
 	uint32_t flags, nregions, nirqs;

@@ -120,6 +120,27 @@ static void names(void **state)
 	refused(FAKE_USER, -EAGAIN, "too many others");
 }
 
+/* A process that was started at the same time, and one that takes too long. */
+static void late_servers(void **state)
+{
+	static const int errs[] = { ENOENT, ECONNREFUSED };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		fake_user.connect_err = errs[i];
+		fake_user.late = 5;
+		fake.slept_ms = 0;
+		claim();
+		assert_int_equal(fake.slept_ms, 500);
+		plx_vfio_close(dev);
+		dev = NULL;
+		fake_user.connect_err = errs[i];
+		fake_user.late = 6;
+		refused(FAKE_USER, -errs[i], FAKE_USER_PATH);
+	}
+}
+
 static void foresight(void **state)
 {
 	struct plx_refusals why;
@@ -785,6 +806,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(a_claim),
 		CASE(names),
+		CASE(late_servers),
 		CASE(foresight),
 		CASE(modes_exclude_each_other),
 		CASE(no_pci_device),
