@@ -108,6 +108,7 @@ static int user_map(struct plx_iommu *iommu, const struct plx_iommu_map *map,
 	return 0;
 }
 
+/* A peer that keeps memory would go on using it when it is somebody else's: it has to go. */
 static int user_unmap(struct plx_iommu *iommu, uint64_t key, uint64_t len)
 {
 	struct plx_user *user = peer(iommu);
@@ -122,11 +123,9 @@ static int user_unmap(struct plx_iommu *iommu, uint64_t key, uint64_t len)
 	int err = plx_user_is_lost(user) ? 0 : plx_user_call(user, &call);
 
 	plx_user_map_drop(user, key);
-	if (plx_user_is_lost(user))
-		return 0;
-	if (err)
-		return err;
-	return reply.addr == key && reply.size == len ? 0 : -EIO;
+	if (!plx_user_is_lost(user) && (err || reply.addr != key || reply.size != len))
+		plx_user_lose(user, "its process doesn't give memory back");
+	return 0;
 }
 
 static int user_ranges(struct plx_iommu *iommu, struct plx_ranges *ranges)

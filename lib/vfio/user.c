@@ -301,6 +301,14 @@ int plx_user_call(struct plx_user *user, struct plx_user_call *call)
 	return err;
 }
 
+void plx_user_lose(struct plx_user *user, const char *reason)
+{
+	pthread_mutex_lock(&user->lock);
+	if (!plx_user_is_lost(user))
+		lose(user, "%s", reason);
+	pthread_mutex_unlock(&user->lock);
+}
+
 /*
  * Memory.
  */

@@ -71,6 +71,9 @@ void plx_user_close(struct plx_user *user);
 /* 0, the peer's own errno, -ENOMEM before anything was sent, or -EIO: the connection is lost. */
 int plx_user_call(struct plx_user *user, struct plx_user_call *call);
 
+/* Ends the connection for a reason that the caller found. Not from within a call. */
+void plx_user_lose(struct plx_user *user, const char *reason);
+
 /*
  * The claim is complete. The file returned, or -errno, is readable when the connection ends and,
  * once the peer has reason to ask for memory, when there may be a request: not for every answer,

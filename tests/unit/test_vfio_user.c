@@ -323,6 +323,43 @@ static void a_map_that_is_refused(void **state)
 	assert_int_equal(rig_dma(ioas, VA), VA);
 }
 
+static unsigned unmaps_kept; /* how */
+
+static bool keep_memory(const struct vfu_msg *msg)
+{
+	struct vfu_dma_unmap unmap;
+
+	if (msg->header.cmd != VFU_DMA_UNMAP)
+		return false;
+	memcpy(&unmap, msg->body, sizeof(unmap));
+	unmap.addr += unmaps_kept == 1 ? PAGE : 0;
+	unmap.size -= unmaps_kept == 2 ? PAGE : 0;
+	if (unmaps_kept)
+		fake_user_reply(msg, &unmap, sizeof(unmap), NULL, 0);
+	else
+		fake_user_refuse(msg, EBUSY);
+	return true;
+}
+
+/* It still has what it doesn't give back: the connection ends with it, and the rest goes on. */
+static void memory_that_is_kept(void **state)
+{
+	(void)state;
+	for (unmaps_kept = 0; unmaps_kept < 3; unmaps_kept++) {
+		claim();
+		assert_int_equal(rig_map(ioas, VA, HUGE), 0);
+		fake_user.script = keep_memory;
+		fake_log_clear();
+		assert_int_equal(rig_unmap(ioas, VA, HUGE), 0);
+		assert_int_equal(fake_log_count(PLX_LOG_ERR), 1);
+		assert_true(fake_logged(PLX_LOG_ERR, "doesn't give memory back"));
+		assert_int_equal(plx_vfio_event(dev), PLX_VFIO_EVENT_GONE);
+		fake_user.script = NULL;
+		plx_vfio_close(dev);
+		dev = NULL;
+	}
+}
+
 static void regions(void **state)
 {
 	struct plx_vfio_region region;
@@ -814,6 +851,7 @@ int main(void)
 		CASE(memory),
 		CASE(limits_of_memory),
 		CASE(a_map_that_is_refused),
+		CASE(memory_that_is_kept),
 		CASE(regions),
 		CASE(files_of_regions),
 		CASE(accesses),
