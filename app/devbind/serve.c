@@ -17,9 +17,10 @@
 #include "serve.h"
 #include "sys.h"
 
-#define PATIENCE_MS 1000 /* a client writes its request as soon as it is connected */
+#define PATIENCE_MS 200 /* a client writes its request as soon as it is connected; others wait */
+#define NAP_MS	    100
 #define BACKLOG	    16
-#define PATH_LEN    80
+#define PATH_LEN    96
 
 static volatile sig_atomic_t stopping;
 
@@ -29,11 +30,16 @@ static void stop(int number)
 	stopping = 1;
 }
 
-/* No SA_RESTART: poll() is to be interrupted. */
-static void catch_signals(void)
+/* They come while requests are waited for, with the mask before, and at no other time. */
+static void catch_signals(sigset_t *before)
 {
 	struct sigaction action = { .sa_handler = stop };
+	sigset_t set;
 
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, before);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 }
@@ -62,6 +68,30 @@ static int check_user(const struct broker *broker, unsigned uid, struct pci_brok
 	return refuse(reply, -EACCES, "uid %u is not on the broker's list", uid);
 }
 
+static int identify(int fd, struct ucred *peer, struct pci_broker_reply *reply)
+{
+	socklen_t len = sizeof(*peer);
+
+	if (!plx_sys->getsockopt(fd, SOL_SOCKET, SO_PEERCRED, peer, &len))
+		return 0;
+	return refuse(reply, -errno, "who is asking can't be told: %s", strerror(errno));
+}
+
+/*
+ * Nobody waits for the request of one who gets nothing. None may be left unread: the client would
+ * see a reset connection instead of the answer. One that comes later is a broken pipe to it.
+ */
+static void turn_away(int fd)
+{
+	struct pci_broker_request request;
+	struct iovec part = { .iov_base = &request, .iov_len = sizeof(request) };
+	struct msghdr msg = { .msg_iov = &part, .msg_iovlen = 1 };
+
+	plx_sys->shutdown(fd, SHUT_RD);
+	while (plx_sys->recvmsg(fd, &msg, MSG_DONTWAIT) > 0)
+		;
+}
+
 static int receive(int fd, struct pci_broker_request *request, struct pci_broker_reply *reply)
 {
 	struct iovec part = { .iov_base = request, .iov_len = sizeof(*request) };
@@ -77,15 +107,61 @@ static int receive(int fd, struct pci_broker_request *request, struct pci_broker
 	return 0;
 }
 
-static int check_device(const struct broker *broker, const char *bdf,
-			struct pci_broker_reply *reply)
+static bool hands_out(const struct broker *broker, const char *bdf)
 {
 	unsigned i;
 
 	for (i = 0; i < broker->devices->count; i++)
 		if (!strcmp(broker->devices->dev[i]->bdf, bdf))
-			return 0;
+			return true;
+	return false;
+}
+
+static int check_device(const struct broker *broker, const char *bdf,
+			struct pci_broker_reply *reply)
+{
+	if (hands_out(broker, bdf))
+		return 0;
 	return refuse(reply, -EACCES, "the broker does not hand out %.16s", bdf);
+}
+
+static int check_member(const struct broker *broker, const char *bdf,
+			struct pci_broker_reply *reply)
+{
+	struct plx_facts facts;
+
+	if (!plx_bdf_valid(bdf) || hands_out(broker, bdf))
+		return 0;
+	if (!plx_facts_read(bdf, &facts) && (!facts.present || !plx_facts_bound(&facts)))
+		return 0;
+	return refuse(reply, -EACCES, "its group would open %.16s too, which isn't handed out",
+		      bdf);
+}
+
+/* Who has a group's node can have every device of it that is VFIO's. */
+static int check_group(const struct broker *broker, const char *bdf, struct pci_broker_reply *reply)
+{
+	char path[PATH_LEN];
+	struct dirent *entry;
+	int err = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%.16s/iommu_group/devices", bdf);
+	dir = plx_sys->opendir(path);
+	if (!dir)
+		return refuse(reply, -errno, "who is in its group can't be told: %s",
+			      strerror(errno));
+	do {
+		errno = 0;
+		entry = plx_sys->readdir(dir);
+		if (entry)
+			err = check_member(broker, entry->d_name, reply);
+		else if (errno)
+			err = refuse(reply, -errno, "who is in its group can't be told: %s",
+				     strerror(errno));
+	} while (entry && !err);
+	plx_sys->closedir(dir);
+	return err;
 }
 
 /* The best of the modes asked for, as this process, which may do everything, would have it. */
@@ -167,17 +243,18 @@ void broker_answer(const struct broker *broker, int fd)
 	struct pci_broker_reply reply = { .version = PCI_BROKER_VERSION };
 	struct pci_broker_request request = { 0 };
 	struct ucred peer = { .uid = NOBODY };
-	socklen_t len = sizeof(peer);
 	enum plx_vfio_mode mode = 0;
 	int fds[PCI_BROKER_FDS], err;
 
-	/* First, whoever it is: one who is still writing would not see the answer. */
-	err = receive(fd, &request, &reply);
-	if (!err && plx_sys->getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len))
-		err = refuse(&reply, -errno, "who is asking can't be told: %s", strerror(errno));
+	err = identify(fd, &peer, &reply);
 	err = err ? err : check_user(broker, peer.uid, &reply);
+	if (err)
+		turn_away(fd);
+	err = err ? err : receive(fd, &request, &reply);
 	err = err ? err : check_device(broker, request.name, &reply);
 	err = err ? err : choose_mode(&request, &reply, &mode);
+	if (!err && mode != PLX_VFIO_CDEV)
+		err = check_group(broker, request.name, &reply);
 	err = err ? err : open_files(request.name, mode, fds, &reply);
 	if (send_reply(fd, &reply, fds))
 		plx_warn("process %d of uid %u has gone before it was answered", peer.pid,
@@ -224,23 +301,32 @@ static int open_socket(const char *path)
 	return err ? err : fd;
 }
 
-static enum exit_code serve(const struct broker *broker, int fd)
+/* Out of descriptors or memory the connection stays where it is: it is tried again, with a pause.
+ */
+static void serve_one(const struct broker *broker, int fd)
+{
+	int peer = plx_sys->accept(fd, SOCK_CLOEXEC);
+
+	if (peer >= 0) {
+		broker_answer(broker, peer);
+		plx_sys->close(peer);
+	} else if (errno != EINTR && errno != EAGAIN && errno != ECONNABORTED) {
+		plx_warn("a connection can't be accepted: %s", strerror(errno));
+		plx_sys->sleep_ms(NAP_MS);
+	}
+}
+
+static enum exit_code serve(const struct broker *broker, int fd, const sigset_t *mask)
 {
 	while (!stopping) {
 		struct pollfd pollfd = { .fd = fd, .events = POLLIN };
-		int peer;
 
-		if (plx_sys->poll(&pollfd, 1, -1) < 0) {
-			if (errno == EINTR)
-				continue;
+		if (ppoll(&pollfd, 1, NULL, mask) >= 0) {
+			serve_one(broker, fd);
+		} else if (errno != EINTR) {
 			plx_err("the broker can't wait for requests: %s", strerror(errno));
 			return EXIT_FAILED;
 		}
-		peer = plx_sys->accept(fd, SOCK_CLOEXEC);
-		if (peer < 0)
-			continue;
-		broker_answer(broker, peer);
-		plx_sys->close(peer);
 	}
 	return EXIT_DONE;
 }
@@ -272,6 +358,7 @@ enum exit_code broker_run(const struct options *options, const struct inventory 
 	struct broker broker = { 0 };
 	struct selection selection;
 	enum exit_code code;
+	sigset_t mask;
 	int fd;
 
 	if (read_users(&broker, options->grantee))
@@ -281,12 +368,12 @@ enum exit_code broker_run(const struct options *options, const struct inventory 
 		return code;
 	broker.devices = &selection;
 	code = EXIT_FAILED;
-	catch_signals();
+	catch_signals(&mask);
 	fd = open_socket(path);
 	if (fd >= 0) {
 		plx_notice("at %s, for %u devices and %u users", path, selection.count,
 			   broker.nuids);
-		code = serve(&broker, fd);
+		code = serve(&broker, fd, &mask);
 		plx_sys->unlink(path);
 		plx_sys->close(fd);
 	}

@@ -179,6 +179,11 @@ static ssize_t fake_sendmsg(int fd, const struct msghdr *msg, int flags)
 	return fails() ? -1 : sendmsg(fd, msg, flags);
 }
 
+static int fake_shutdown(int fd, int how)
+{
+	return fails() ? -1 : shutdown(fd, how);
+}
+
 static int fake_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 {
 	return fails() ? -1 : getsockopt(fd, level, name, value, len);
@@ -271,6 +276,7 @@ static const struct plx_sys fake = {
 	.socket = fake_socket,
 	.recvmsg = fake_recvmsg,
 	.sendmsg = fake_sendmsg,
+	.shutdown = fake_shutdown,
 	.getsockopt = fake_getsockopt,
 	.poll = fake_poll,
 	.readlink = fake_readlink,

@@ -111,10 +111,48 @@ static void not_on_the_list(void **state)
 	(void)state;
 	broker.uid[0] = getuid() + 1;
 	assert_refused(&request, sizeof(request), -EACCES, "is not on the broker's list");
-	/* The request was taken all the same: an answer before it would end in a broken pipe. */
-	assert_int_equal(recv(ends[1], &request, sizeof(request), MSG_DONTWAIT), -1);
+	/* The request was taken all the same: one left unread would hide the answer. */
+	assert_int_equal(recv(ends[1], &request, sizeof(request), MSG_DONTWAIT), 0);
+}
+
+/* One that hasn't asked yet isn't waited for; it has the answer when its request breaks. */
+static void not_on_the_list_and_silent(void **state)
+{
+	struct pci_broker_request request = request_for(NIC0, PLX_VFIO_ALL_MODES);
+	struct pci_broker_reply reply;
+
+	(void)state;
 	broker.nuids = 0;
-	assert_refused(&request, sizeof(request), -EACCES, "is not on the broker's list");
+	broker_answer(&broker, ends[1]);
+	assert_int_equal(send(ends[0], &request, sizeof(request), MSG_NOSIGNAL), -1);
+	assert_int_equal(errno, EPIPE);
+	assert_int_equal(recv(ends[0], &reply, sizeof(reply), MSG_DONTWAIT), sizeof(reply));
+	assert_int_equal(reply.err, -EACCES);
+}
+
+/* A group is all of its devices that are VFIO's. */
+static void group(void **state)
+{
+	struct pci_broker_request request = request_for(NIC1, 1u << PLX_VFIO_TYPE1V2);
+	struct device members[] = { { .bdf = NIC1 }, { .bdf = NIC2 } };
+	struct device *both[] = { &members[0], &members[1] };
+	struct selection some = { .dev = both, .count = 1 };
+	struct pci_broker_reply reply;
+	unsigned nfds;
+
+	(void)state;
+	machine_give_to_vfio(NIC2, "vfio2");
+	broker.devices = &some;
+	assert_refused(&request, sizeof(request), -EACCES, "would open " NIC2 " too");
+	request.modes = 1u << PLX_VFIO_COMPAT;
+	assert_refused(&request, sizeof(request), -EACCES, "would open " NIC2 " too");
+	request.modes = PLX_VFIO_ALL_MODES;
+	assert_int_equal(ask(&request, sizeof(request), &reply, &nfds), 0);
+	assert_int_equal(reply.mode, PLX_VFIO_CDEV);
+	some.count = 2;
+	request.modes = 1u << PLX_VFIO_TYPE1V2;
+	assert_int_equal(ask(&request, sizeof(request), &reply, &nfds), 0);
+	assert_int_equal(nfds, 2);
 }
 
 static void not_handed_out(void **state)
@@ -197,7 +235,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(given),   TEST(not_on_the_list), TEST(not_handed_out),	TEST(no_sense),
+		TEST(given),   TEST(not_on_the_list), TEST(not_on_the_list_and_silent),
+		TEST(group),   TEST(not_handed_out),  TEST(no_sense),
 		TEST(no_mode), TEST(client_gone),     TEST(every_call_failing),
 	};
 

@@ -7,6 +7,7 @@
  * one reply, in host order, as both ends are on one machine. Who we are it knows from the kernel.
  *
  *      us  -> request                 name of the function, access modes that we would take
+ *                                     (who gets nothing is answered without it)
  *      us  <- reply, descriptors      the mode, and what it takes (SCM_RIGHTS):
  *                                         cdev            the cdev, /dev/iommu
  *                                         type1v2, type1  the group, /dev/vfio/vfio
