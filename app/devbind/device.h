@@ -74,6 +74,12 @@ int inventory_net(struct inventory *inv);
 int inventory_block(struct inventory *inv);
 int inventory_processes(struct inventory *inv);
 
+/*
+ * Whether the kernel, or a program, has one of its disks to itself; name: which. O_EXCL on a block
+ * device, open(2), tells of mounts that this mount namespace doesn't show. Takes root.
+ */
+bool device_claimed(const struct device *dev, char name[NAME_TEXT_LEN]);
+
 /* names.c: fills in the names; needs no root, and no list of names either. */
 struct names;
 struct names *names_open(void);

@@ -28,6 +28,10 @@ char *file_read(const char *path, size_t *len)
 			have += (size_t)got;
 	}
 	plx_sys->close(fd);
+	if (text && got < 0) {
+		plx_sys->free(text);
+		return NULL;
+	}
 	if (text && len)
 		*len = have;
 	return text;

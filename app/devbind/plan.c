@@ -57,12 +57,17 @@ void plan_add(struct plan *plan, const struct device *dev, const char *driver, c
 /* What speaks against taking a device from the driver it has. Returns how much. */
 static unsigned tell_uses(const struct device *dev, bool force)
 {
+	enum plx_log_level level = force ? PLX_LOG_WARN : PLX_LOG_ERR;
+	char name[NAME_TEXT_LEN];
 	unsigned i;
 
 	for (i = 0; i < dev->uses.count; i++)
-		plx_log(force ? PLX_LOG_WARN : PLX_LOG_ERR, "%s is in use: %s", dev->bdf,
-			dev->uses.at[i]);
-	return dev->uses.count;
+		plx_log(level, "%s is in use: %s", dev->bdf, dev->uses.at[i]);
+	if (i || !device_claimed(dev, name))
+		return i;
+	plx_log(level, "%s is in use: %s is mounted in another mount namespace, or held otherwise",
+		dev->bdf, name);
+	return 1;
 }
 
 static bool refused(const struct plan *plan)

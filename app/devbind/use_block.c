@@ -5,6 +5,7 @@
  * swapped to in turn, so holders are followed.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 
 struct block {
 	char *mounts, *swaps; /* the kernel's tables; NULL: can't be read */
+	bool blind;	      /* one that is there can't be */
 };
 
 /* A whole line at a time; the table stays as it is. Returns the next line or NULL. */
@@ -157,6 +159,9 @@ static int add_block(const struct block *block, struct device *dev, const char *
 	if (plx_sys_read_text(path, number, sizeof(number)) < 0)
 		number[0] = '\0';
 	err = texts_add(&dev->blocks, "%s", name);
+	if (!err && block->blind)
+		err = texts_add(&dev->uses, "%s may be: what is mounted, or swap, can't be read",
+				name);
 	err = err ? err : add_mounts(block, dev, name, number);
 	err = err ? err : add_swap(block, dev, name, number);
 	return err ? err : add_holders(block, dev, name, depth);
@@ -218,8 +223,31 @@ int inventory_block(struct inventory *inv)
 
 	block.mounts = file_read("/proc/self/mountinfo", NULL);
 	block.swaps = file_read("/proc/swaps", NULL);
+	/* A kernel may be without swap. */
+	block.blind = !block.mounts || (!block.swaps && !plx_sys->access("/proc/swaps", F_OK));
 	err = inventory_each(inv, "block", add_found, &block);
 	plx_sys->free(block.mounts);
 	plx_sys->free(block.swaps);
 	return err;
+}
+
+bool device_claimed(const struct device *dev, char name[NAME_TEXT_LEN])
+{
+	char path[NAME_TEXT_LEN + 8], *slash;
+	bool busy = false;
+	unsigned i;
+	int fd;
+
+	for (i = 0; i < dev->blocks.count && !busy; i++) {
+		snprintf(name, NAME_TEXT_LEN, "%s", dev->blocks.at[i]);
+		snprintf(path, sizeof(path), "/dev/%s", name);
+		/* sysfs has no "/" in names. */
+		while ((slash = strchr(path, '!')))
+			*slash = '/';
+		fd = plx_sys->open(path, O_RDONLY | O_EXCL | O_NONBLOCK);
+		busy = fd < 0 && errno == EBUSY;
+		if (fd >= 0)
+			plx_sys->close(fd);
+	}
+	return busy;
 }

@@ -18,10 +18,10 @@
 #include "device.h"
 #include "sys.h"
 
-#define INTERFACES_MAX 256
-#define MESSAGE_MAX    32768 /* the kernel fills dumps in pieces of up to 32 KiB */
+#define MESSAGE_MAX 32768 /* the kernel fills dumps in pieces of up to 32 KiB */
 
 struct interface {
+	struct interface *next;
 	struct device *dev;
 	char name[IF_NAMESIZE];
 	uint64_t index;
@@ -30,8 +30,7 @@ struct interface {
 };
 
 struct net {
-	unsigned count;
-	struct interface interface[INTERFACES_MAX];
+	struct interface *first, **end;
 	char message[MESSAGE_MAX];
 };
 
@@ -57,30 +56,34 @@ static int add_uppers(struct device *dev, const char *name)
 static int add_interface(void *ctx, struct device *dev, const char *name)
 {
 	struct net *net = ctx;
-	struct interface *interface = &net->interface[net->count];
+	struct interface *interface;
+	uint64_t index;
 	char path[64];
 	int err;
 
-	if (net->count == INTERFACES_MAX || strlen(name) >= sizeof(interface->name))
+	if (strlen(name) >= sizeof(interface->name))
 		return 0;
-	*interface = (struct interface){ .dev = dev };
-	strcpy(interface->name, name);
 	snprintf(path, sizeof(path), "/sys/class/net/%s/ifindex", name);
-	if (plx_sys_read_u64(path, &interface->index))
+	if (plx_sys_read_u64(path, &index))
 		return 0;
-	net->count++;
+	interface = plx_sys->alloc(sizeof(*interface));
+	if (!interface)
+		return -ENOMEM;
+	*interface = (struct interface){ .dev = dev, .index = index };
+	strcpy(interface->name, name);
+	*net->end = interface;
+	net->end = &interface->next;
 	err = texts_add(&dev->interfaces, "%s", name);
 	return err ? err : add_uppers(dev, name);
 }
 
 static struct interface *find(struct net *net, uint64_t index)
 {
-	unsigned i;
+	struct interface *interface = net->first;
 
-	for (i = 0; i < net->count; i++)
-		if (net->interface[i].index == index)
-			return &net->interface[i];
-	return NULL;
+	while (interface && interface->index != index)
+		interface = interface->next;
+	return interface;
 }
 
 /* The payload of an attribute if it has at least len bytes, or NULL. */
@@ -173,8 +176,10 @@ static int take_message(struct net *net, const struct nlmsghdr *msg)
 {
 	int err = 0;
 
-	if (msg->nlmsg_type == NLMSG_DONE || msg->nlmsg_type == NLMSG_ERROR)
+	if (msg->nlmsg_type == NLMSG_DONE)
 		return 0;
+	if (msg->nlmsg_type == NLMSG_ERROR)
+		return -EIO;
 	if (msg->nlmsg_type == RTM_NEWADDR &&
 	    msg->nlmsg_len >= NLMSG_LENGTH(sizeof(struct ifaddrmsg)))
 		err = take_address(net, msg);
@@ -196,13 +201,13 @@ static int take_datagram(struct net *net, int fd)
 	if (len < 0 && errno == EINTR)
 		return 1;
 	if (len <= 0)
-		return 0;
+		return len ? -errno : -EIO;
 	for (; more > 0 && NLMSG_OK(msg, (size_t)len); msg = NLMSG_NEXT(msg, len))
 		more = take_message(net, msg);
 	return more;
 }
 
-/* Where rtnetlink can't be asked there is no network to lose. */
+/* 0 or -errno. */
 static int dump(struct net *net, int type)
 {
 	struct {
@@ -217,9 +222,8 @@ static int dump(struct net *net, int type)
 	int more;
 
 	if (fd < 0)
-		return 0;
-	more = plx_sys->write(fd, &request, request.head.nlmsg_len) ==
-	       (ssize_t)request.head.nlmsg_len;
+		return -errno;
+	more = plx_sys->write(fd, &request, request.head.nlmsg_len) < 0 ? -errno : 1;
 	while (more > 0)
 		more = take_datagram(net, fd);
 	plx_sys->close(fd);
@@ -228,12 +232,10 @@ static int dump(struct net *net, int type)
 
 static int tell_routes(struct net *net)
 {
-	unsigned i;
+	struct interface *interface;
 	int err = 0;
 
-	for (i = 0; i < net->count && !err; i++) {
-		struct interface *interface = &net->interface[i];
-
+	for (interface = net->first; interface && !err; interface = interface->next) {
 		if (!interface->routes)
 			continue;
 		interface->dev->active = true;
@@ -248,17 +250,89 @@ static int tell_routes(struct net *net)
 	return err;
 }
 
+/* What can't be seen may be there. */
+static int tell_blind(struct net *net, int why)
+{
+	struct interface *interface;
+	int err = 0;
+
+	for (interface = net->first; interface && !err; interface = interface->next)
+		err = texts_add(&interface->dev->uses,
+				"%s may be: its addresses and routes can't be asked for (%s)",
+				interface->name, strerror(-why));
+	return err;
+}
+
+static int ask_kernel(struct net *net)
+{
+	int err = dump(net, RTM_GETADDR);
+
+	err = err ? err : dump(net, RTM_GETROUTE);
+	if (err && err != -ENOMEM)
+		return tell_blind(net, err);
+	return err ? err : tell_routes(net);
+}
+
+/*
+ * The folder of a function's interfaces is there in all network namespaces, the interfaces only
+ * in their own. It is the function's, or a child's (virtio0/net); links lead to other functions.
+ */
+static bool has_net_folder(const struct device *dev)
+{
+	char path[400];
+	struct dirent *entry;
+	bool found;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/net", dev->bdf);
+	found = !plx_sys->access(path, F_OK);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", dev->bdf);
+	dir = found ? NULL : plx_sys->opendir(path);
+	if (!dir)
+		return found;
+	while (!found && (entry = plx_sys->readdir(dir))) {
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s/net", dev->bdf,
+			 entry->d_name);
+		found = !plx_sys->access(path, F_OK);
+	}
+	plx_sys->closedir(dir);
+	return found;
+}
+
+static int tell_hidden(struct inventory *inv)
+{
+	unsigned i;
+	int err = 0;
+
+	for (i = 0; i < inv->count && !err; i++) {
+		struct device *dev = &inv->dev[i];
+
+		if (device_is_endpoint(dev) && !dev->interfaces.count && has_net_folder(dev))
+			err = texts_add(&dev->uses,
+					"its interface may be in another network namespace");
+	}
+	return err;
+}
+
 int inventory_net(struct inventory *inv)
 {
 	struct net *net = plx_sys->alloc(sizeof(*net));
+	struct interface *interface;
 	int err;
 
 	if (!net)
 		return -ENOMEM;
+	net->end = &net->first;
 	err = inventory_each(inv, "net", add_interface, net);
-	err = err || !net->count ? err : dump(net, RTM_GETADDR);
-	err = err || !net->count ? err : dump(net, RTM_GETROUTE);
-	err = err ? err : tell_routes(net);
+	if (!err && net->first)
+		err = ask_kernel(net);
+	err = err ? err : tell_hidden(inv);
+	while ((interface = net->first)) {
+		net->first = interface->next;
+		plx_sys->free(interface);
+	}
 	plx_sys->free(net);
 	return err;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,7 @@
 #define WORDS_MAX 16
 #define TEXT_MAX  64
 
-static char refusing[PLX_NAME_LEN], denied[TEXT_MAX];
+static char refusing[PLX_NAME_LEN], denied[TEXT_MAX], claimed[TEXT_MAX];
 static const char *end_at;
 static uint64_t memlock;
 static void (*meanwhile)(void);
@@ -136,6 +137,11 @@ static int accessed(const char *path, int mode)
 	return mode != F_OK && !strcmp(path, denied) ? -EACCES : 0;
 }
 
+static int opened(const char *path, int flags)
+{
+	return flags & O_EXCL && !(flags & O_CREAT) && !strcmp(path, claimed) ? -EBUSY : 0;
+}
+
 /*
  * rtnetlink.
  */
@@ -203,6 +209,11 @@ void machine_route(unsigned index, const char *to, unsigned bits)
 	end_message(1, msg);
 }
 
+void machine_netlink_error(void)
+{
+	end_message(0, add_message(0, NLMSG_ERROR, sizeof(struct nlmsgerr)));
+}
+
 static ssize_t received(void *buf, size_t len)
 {
 	struct nlmsghdr done = { .nlmsg_len = NLMSG_LENGTH(0), .nlmsg_type = NLMSG_DONE };
@@ -260,6 +271,11 @@ void machine_node(const char *path)
 void machine_deny(const char *path)
 {
 	snprintf(denied, sizeof(denied), "%s", path ? path : "");
+}
+
+void machine_claim(const char *path)
+{
+	snprintf(claimed, sizeof(claimed), "%s", path ? path : "");
 }
 
 void machine_memlock(uint64_t bytes)
@@ -349,8 +365,8 @@ static void keep_line(void *ctx, enum plx_log_level level, const char *line)
 
 int machine_setup(void **state)
 {
-	static const struct pci_sysfs_kernel kernel = { written, received, accessed, &memlock,
-							slept };
+	static const struct pci_sysfs_kernel kernel = { written, received, accessed,
+							opened,	 &memlock, slept };
 
 	if (pci_sysfs_setup(state))
 		return -1;
@@ -360,6 +376,9 @@ int machine_setup(void **state)
 	netlink.asked = -1;
 	machine_refuse(NULL);
 	machine_deny(NULL);
+	machine_claim(NULL);
+	pci_sysfs_file("/proc/self/mountinfo", "");
+	pci_sysfs_file("/proc/swaps", "Filename Type Size Used Priority\n");
 	machine_meanwhile(NULL);
 	machine_end_at(NULL);
 	machine_memlock(UINT64_MAX);

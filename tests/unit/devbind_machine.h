@@ -42,11 +42,16 @@ void machine_give_to_vfio(const char *bdf, const char *cdev);
 /* A device node, which this process may not open if it is the one denied; NULL: none is. */
 void machine_node(const char *path);
 void machine_deny(const char *path);
+
+/* A node that somebody has to himself; NULL: none. */
+void machine_claim(const char *path);
 void machine_memlock(uint64_t bytes);
 
 void machine_interface(const char *bdf, const char *name, unsigned index);
 void machine_address(unsigned index, const char *address, unsigned bits);
 void machine_route(unsigned index, const char *to, unsigned bits); /* bits 0: the default route */
+
+void machine_netlink_error(void); /* dumps of addresses fail */
 
 /* A disk or, if of is not NULL, its partition. number: "259:0". */
 void machine_disk(const char *bdf, const char *name, const char *of, const char *number);

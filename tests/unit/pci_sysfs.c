@@ -40,8 +40,16 @@ static int fails(void)
 static int fake_open(const char *path, int flags)
 {
 	char buf[MOVED_MAX];
-	int fd = fails() ? -1 : open(moved(path, buf), flags | O_CLOEXEC, 0600);
+	int err = kernel ? kernel->opened(path, flags) : 0;
+	int fd;
 
+	if (fails())
+		return -1;
+	if (err) {
+		errno = -err;
+		return -1;
+	}
+	fd = open(moved(path, buf), flags | O_CLOEXEC, 0600);
 	left += fd >= 0;
 	return fd;
 }

@@ -119,6 +119,42 @@ static void in_use(void **state)
 	assert_bound(NIC0, "vfio-pci");
 }
 
+/* Used by whom this process can't see. */
+static void in_hidden_use(void **state)
+{
+	(void)state;
+	machine_disk(NVME0, "nvme0n1", NULL, "259:0\n");
+	machine_disk(NVME0, "nvme0n1p1", "nvme0n1", "259:1\n");
+	machine_claim("/dev/nvme0n1p1");
+	assert_int_equal(machine_run("bind", "vfio-pci", NVME0, NULL), EXIT_REFUSED);
+	assert_true(machine_said("nvme0n1p1 is mounted in another mount namespace"));
+	assert_bound(NVME0, "nvme");
+	machine_claim(NULL);
+	pci_sysfs_remove("/proc/self/mountinfo");
+	assert_int_equal(machine_run("bind", "vfio-pci", NVME0, NULL), EXIT_REFUSED);
+	assert_true(machine_said("can't be read"));
+	pci_sysfs_file("/proc/self/mountinfo", "");
+	pci_sysfs_remove("/proc/swaps");
+	assert_int_equal(machine_run("bind", "vfio-pci", NVME0, NULL), EXIT_DONE);
+	pci_sysfs_file("/sys/bus/pci/devices/" NIC0 "/net/eth0/ifindex", "3\n");
+	pci_sysfs_file("/sys/bus/pci/devices/" NIC1 "/virtio0/net/eth1/ifindex", "4\n");
+	assert_int_equal(machine_run("bind", "vfio-pci", NIC0, NULL), EXIT_REFUSED);
+	assert_true(machine_said("may be in another network namespace"));
+	assert_int_equal(machine_run("unbind", NIC1, NULL), EXIT_REFUSED);
+	assert_int_equal(machine_run("unbind", NIC2, NULL), EXIT_DONE);
+}
+
+/* An interface whose addresses the kernel doesn't tell. */
+static void no_answer(void **state)
+{
+	(void)state;
+	machine_interface(NIC0, "eth0", 3);
+	machine_netlink_error();
+	assert_int_equal(machine_run("bind", "vfio-pci", NIC0, NULL), EXIT_REFUSED);
+	assert_true(machine_said("its addresses and routes can't be asked for"));
+	assert_int_equal(machine_run("bind", "--force", "vfio-pci", NIC0, NULL), EXIT_DONE);
+}
+
 static void held_by_a_program(void **state)
 {
 	(void)state;
@@ -336,12 +372,26 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, machine_setup, machine_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(there_and_back),  TEST(as_dpdk_devbind),	      TEST(an_override_is_kept),
-		TEST(refusing_driver), TEST(failing_in_the_middle),   TEST(no_way_back),
-		TEST(in_use),	       TEST(held_by_a_program),	      TEST(bridges_stay),
-		TEST(groups),	       TEST(drivers_and_modules),     TEST(without_iommu),
-		TEST(persistent),      TEST(persistent_by_driverctl), TEST(another_card),
-		TEST(another_at_work), TEST(ended_between_steps),     TEST(every_call_failing),
+		TEST(there_and_back),
+		TEST(as_dpdk_devbind),
+		TEST(an_override_is_kept),
+		TEST(refusing_driver),
+		TEST(failing_in_the_middle),
+		TEST(no_way_back),
+		TEST(in_use),
+		TEST(in_hidden_use),
+		TEST(no_answer),
+		TEST(held_by_a_program),
+		TEST(bridges_stay),
+		TEST(groups),
+		TEST(drivers_and_modules),
+		TEST(without_iommu),
+		TEST(persistent),
+		TEST(persistent_by_driverctl),
+		TEST(another_card),
+		TEST(another_at_work),
+		TEST(ended_between_steps),
+		TEST(every_call_failing),
 	};
 
 	return cmocka_run_group_tests_name("devbind_bind", tests, NULL, NULL);
