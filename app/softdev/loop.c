@@ -106,7 +106,7 @@ static int look(struct loop *loop)
 		const int ret = dev->serve(dev->model, loop->now);
 
 		if (ret < 0) {
-			plx_err("the server of device %u is broken: %s", i, strerror(-ret));
+			plx_err("%s: the server is broken: %s", dev->name, strerror(-ret));
 			return ret;
 		}
 		if (ret) {

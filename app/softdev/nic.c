@@ -78,6 +78,7 @@ static int nics_run(const struct nics *nics)
 		plx_notice("%s: an 82574L, " MAC_FMT, nics->opts->socket[i],
 			   MAC(nics->opts->mac[i]));
 		devs[i] = (struct served){
+			.name = nics->opts->socket[i],
 			.model = nics->nic[i],
 			.turn = turn,
 			.serve = serve,

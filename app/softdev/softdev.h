@@ -23,6 +23,7 @@ enum exit_code {
 
 /* One device in the loop. */
 struct served {
+	const char *name; /* for log lines */
 	void *model;
 	unsigned (*turn)(void *model);		 /* work without system calls; how much */
 	int (*serve)(void *model, uint64_t now); /* requests; how many, or -errno */

@@ -12,10 +12,34 @@
 #define BACKLOG	  4
 #define POLL_MSGS 64	     /* a poll handles at most so many */
 #define QUEUE_MAX (4u << 20) /* bytes of requests kept while the client owes an answer */
+#define QUEUE_FDS 64	     /* and their descriptors */
 
 /*
  * The socket in the file system.
  */
+
+/* Why the socket that is there stays. got: what connecting to it gave. */
+static int say_taken(const struct plx_vfu *vfu, const struct stat *st, int got)
+{
+	switch (got) {
+	case -EACCES:
+	case -EPERM:
+		plx_err("%s: %s belongs to another user (uid %u, mode %04o): remove it or use "
+			"another path",
+			vfu->name, vfu->path, st->st_uid, st->st_mode & 07777);
+		return -EACCES;
+	case -EPROTOTYPE:
+		plx_err("%s: %s is a socket of another kind", vfu->name, vfu->path);
+		return -EADDRINUSE;
+	default:
+		if (got >= 0 || got == -EAGAIN)
+			plx_err("%s: another process listens on %s", vfu->name, vfu->path);
+		else
+			plx_err("%s: can't tell whether anybody listens on %s: %s", vfu->name,
+				vfu->path, strerror(-got));
+		return -EADDRINUSE;
+	}
+}
 
 /* Whether nobody listens on what is there. */
 static int remove_stale(struct plx_vfu *vfu)
@@ -32,10 +56,8 @@ static int remove_stale(struct plx_vfu *vfu)
 	fd = plx_vfu_connect(vfu->path);
 	if (fd >= 0)
 		plx_sys->close(fd);
-	if (fd != -ECONNREFUSED) {
-		plx_err("%s: another process listens on %s", vfu->name, vfu->path);
-		return -EADDRINUSE;
-	}
+	if (fd != -ECONNREFUSED)
+		return say_taken(vfu, &st, fd);
 	plx_info("%s: replacing the stale socket %s", vfu->name, vfu->path);
 	return plx_sys->unlink(vfu->path) && errno != ENOENT ? -errno : 0;
 }
@@ -113,6 +135,7 @@ static void unqueue(struct vfu_client *client, struct vfu_queued *item)
 	if (!client->queue)
 		client->queue_end = &client->queue;
 	client->queued -= sizeof(*item) + item->msg.len;
+	client->queued_fds -= item->nfds;
 	plx_vfu_msg_done(&item->msg);
 	plx_sys->free(item);
 }
@@ -123,18 +146,20 @@ int plx_vfu_enqueue(struct plx_vfu *vfu, struct vfu_msg *msg)
 	struct vfu_queued *item;
 	size_t size = sizeof(*item) + msg->len;
 
-	if (client->queued + size > QUEUE_MAX)
+	if (client->queued + size > QUEUE_MAX || client->queued_fds + msg->nfds > QUEUE_FDS)
 		return -ENOBUFS;
 	item = plx_sys->alloc(size);
 	if (!item)
 		return -ENOMEM;
 	item->msg = *msg;
+	item->nfds = msg->nfds;
 	item->msg.body = item + 1;
 	memcpy(item + 1, msg->body, msg->len);
 	msg->nfds = 0;
 	*client->queue_end = item;
 	client->queue_end = &item->next;
 	client->queued += size;
+	client->queued_fds += item->nfds;
 	return 0;
 }
 
@@ -186,13 +211,38 @@ static int drop(struct plx_vfu *vfu, int why)
 	return err;
 }
 
+/*
+ * Something ran out: that is said once, and is no reason to end. A client that waits in the backlog
+ * would wake us again and again: the descriptor kept to spare takes it, to turn it away.
+ */
+static void turn_away(struct plx_vfu *vfu, int why)
+{
+	int fd;
+
+	if (!vfu->turning_away)
+		plx_warn("%s: can't take a client: %s", vfu->name, strerror(-why));
+	vfu->turning_away = true;
+	if (vfu->spare_fd >= 0)
+		plx_sys->close(vfu->spare_fd);
+	fd = plx_sys->accept(vfu->listen_fd, SOCK_CLOEXEC);
+	if (fd >= 0)
+		plx_sys->close(fd);
+	vfu->spare_fd = plx_sys->dup(vfu->null_fd);
+}
+
 /* While there's a client, the next one waits in the backlog without waking anybody. */
 static int welcome(struct plx_vfu *vfu)
 {
 	int fd = plx_sys->accept(vfu->listen_fd, SOCK_CLOEXEC | SOCK_NONBLOCK), err;
 
-	if (fd < 0)
-		return errno == EAGAIN || errno == EINTR || errno == ECONNABORTED ? 0 : -errno;
+	if (fd < 0) {
+		err = -errno;
+		if (err == -EMFILE || err == -ENFILE || err == -ENOBUFS || err == -ENOMEM)
+			turn_away(vfu, err);
+		else if (err != -EAGAIN && err != -EINTR && err != -ECONNABORTED)
+			return err;
+		return 0;
+	}
 	err = watch(vfu, EPOLL_CTL_ADD, fd, EPOLLIN);
 	if (!err)
 		err = watch(vfu, EPOLL_CTL_MOD, vfu->listen_fd, 0);
@@ -200,6 +250,7 @@ static int welcome(struct plx_vfu *vfu)
 		plx_sys->close(fd);
 		return err;
 	}
+	vfu->turning_away = false;
 	vfu->client.fd = fd;
 	vfu->events = EPOLLIN;
 	plx_vfu_rx_reset(&vfu->rx, fd);
@@ -376,6 +427,10 @@ static int init(struct plx_vfu *vfu, const struct plx_vfu_desc *desc, const char
 		err = plx_vfu_irqs_init(vfu, desc);
 	if (!err)
 		err = plx_vfu_eventfd_init(vfu);
+	if (!err) {
+		vfu->spare_fd = plx_sys->dup(vfu->null_fd);
+		err = vfu->spare_fd < 0 ? -errno : 0;
+	}
 	if (!err)
 		err = start_listening(vfu);
 	return err;
@@ -392,7 +447,7 @@ int plx_vfu_create(const struct plx_vfu_desc *desc, void *model, const char *pat
 		return -ENOMEM;
 	vfu->ops = desc->ops;
 	vfu->model = model;
-	vfu->listen_fd = vfu->epoll_fd = vfu->null_fd = -1;
+	vfu->listen_fd = vfu->epoll_fd = vfu->null_fd = vfu->spare_fd = -1;
 	for (i = 0; i < PLX_VFU_REGIONS; i++)
 		vfu->region[i].fd = -1;
 	no_client(vfu);
@@ -417,6 +472,8 @@ void plx_vfu_destroy(struct plx_vfu *vfu)
 	}
 	if (vfu->epoll_fd >= 0)
 		plx_sys->close(vfu->epoll_fd);
+	if (vfu->spare_fd >= 0)
+		plx_sys->close(vfu->spare_fd);
 	plx_vfu_irqs_fini(vfu);
 	plx_vfu_eventfd_fini(vfu);
 	plx_vfu_regions_fini(vfu);

@@ -37,6 +37,7 @@ struct vfu_region {
 /* A request that came while the server waited for an answer. */
 struct vfu_queued {
 	struct vfu_queued *next;
+	unsigned nfds;	    /* that came with it */
 	struct vfu_msg msg; /* its body follows */
 };
 
@@ -49,6 +50,7 @@ struct vfu_client {
 	int64_t waited_us; /* for answers to them, since the last poll */
 	struct vfu_queued *queue, **queue_end;
 	size_t queued; /* bytes */
+	unsigned queued_fds;
 	/* A reply that didn't fit into the socket: sent..tx_len of tx, and its descriptor. */
 	size_t tx_len, sent;
 	int tx_fd;
@@ -67,7 +69,9 @@ struct plx_vfu {
 	unsigned vectors[PLX_VFU_IRQS];
 
 	int listen_fd, epoll_fd;
-	int null_fd; /* see eventfd.c */
+	int null_fd;	   /* see eventfd.c */
+	int spare_fd;	   /* given up to turn clients away when there's no other */
+	bool turning_away; /* said so */
 	aio_context_t aio;
 	uint32_t events; /* what epoll waits for on client.fd */
 	int err;	 /* the server can't go on */

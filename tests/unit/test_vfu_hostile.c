@@ -22,6 +22,8 @@
 
 #include <cmocka.h>
 
+#include <pollux/log.h>
+
 #include "fail_nth.h"
 #include "vfu_rig.h"
 
@@ -234,6 +236,34 @@ static void without_room_for_descriptors_the_client_goes(void **state)
 	assert_true(rig_dropped());
 	expect_service();
 	close(file);
+}
+
+/* Nor is that the end of the server: who connects then is turned away, which is said once. */
+static void without_room_for_a_client_it_is_turned_away(void **state)
+{
+	struct rlimit limit, full;
+	unsigned before;
+	int i, next;
+
+	(void)state;
+	rig_hang_up();
+	rig_poll();
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	full = limit;
+	before = rig_lines(PLX_LOG_WARN);
+	for (i = 0; i < 3; i++) {
+		rig_connect();
+		next = open("/dev/null", O_RDONLY);
+		close(next);
+		full.rlim_cur = next;
+		setrlimit(RLIMIT_NOFILE, &full);
+		assert_int_equal(plx_vfu_poll(rig.vfu), 0);
+		setrlimit(RLIMIT_NOFILE, &limit);
+		assert_true(rig_dropped());
+		rig_hang_up();
+	}
+	assert_int_equal(rig_lines(PLX_LOG_WARN), before + 1);
+	expect_service();
 }
 
 static void descriptors_go_with_their_message(void **state)
@@ -612,6 +642,7 @@ int main(void)
 		CONNECTED(a_flood_of_descriptors_ends_the_connection),
 		CONNECTED(descriptors_with_each_byte_end_the_connection),
 		CONNECTED(without_room_for_descriptors_the_client_goes),
+		CONNECTED(without_room_for_a_client_it_is_turned_away),
 		CONNECTED(descriptors_go_with_their_message),
 		CONNECTED(a_client_that_does_not_read_stops_only_itself),
 		CONNECTED(a_client_that_goes_while_a_reply_is_stuck_is_gone),
