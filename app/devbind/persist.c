@@ -61,6 +61,37 @@ static int write_rule(const char *bdf, const char *driver)
 	return file_make(path, text);
 }
 
+static void current_path(char path[PATH_LEN], const char *bdf)
+{
+	if (have_driverctl())
+		driverctl_path(path, bdf);
+	else
+		rule_path(path, bdf);
+}
+
+int persist_keep(const char *bdf, char **text)
+{
+	char path[PATH_LEN];
+
+	current_path(path, bdf);
+	*text = NULL;
+	if (plx_sys->access(path, F_OK) && errno == ENOENT)
+		return 0;
+	*text = file_read(path, NULL);
+	if (*text)
+		return 0;
+	plx_err("%s can't be read, so it is not replaced", path);
+	return -EIO;
+}
+
+int persist_put_back(const char *bdf, const char *text)
+{
+	char path[PATH_LEN];
+
+	current_path(path, bdf);
+	return text ? file_make(path, text) : file_remove(path);
+}
+
 int persist_write(const char *bdf, const char *driver)
 {
 	return have_driverctl() ? write_driverctl(bdf, driver) : write_rule(bdf, driver);

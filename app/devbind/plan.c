@@ -16,8 +16,8 @@ int plan_init(struct plan *plan, const struct options *options, unsigned count)
 	*plan = (struct plan){ .options = options };
 	plan->change = plx_sys->alloc((count + 1) * sizeof(*plan->change));
 	plan->record = plx_sys->alloc((count + 1) * sizeof(*plan->record));
-	plan->made = plx_sys->alloc((count + 1) * sizeof(*plan->made));
-	if (plan->change && plan->record && plan->made)
+	plan->noted = plx_sys->alloc((count + 1) * sizeof(*plan->noted));
+	if (plan->change && plan->record && plan->noted)
 		return 0;
 	plx_err("out of memory for %u devices", count);
 	return -ENOMEM;
@@ -25,9 +25,11 @@ int plan_init(struct plan *plan, const struct options *options, unsigned count)
 
 void plan_free(struct plan *plan)
 {
+	while (plan->count)
+		plx_sys->free(plan->noted[--plan->count].before);
 	plx_sys->free(plan->change);
 	plx_sys->free(plan->record);
-	plx_sys->free(plan->made);
+	plx_sys->free(plan->noted);
 }
 
 void plan_add(struct plan *plan, const struct device *dev, const char *driver, const char *override)
@@ -135,7 +137,7 @@ static enum exit_code check_iommu(struct plan *plan)
 	return EXIT_DONE;
 }
 
-/* Records that this run made, with what they made persist, are taken back. */
+/* Records that this run made, and what made it persist, are taken back. */
 static void forget(const struct plan *plan)
 {
 	unsigned i;
@@ -143,11 +145,10 @@ static void forget(const struct plan *plan)
 	for (i = 0; i < plan->count; i++) {
 		const char *bdf = plan->change[i].dev->bdf;
 
-		if (!plan->made[i])
-			continue;
-		record_remove(bdf, plan->record[i].persistent);
-		if (plan->record[i].persistent)
-			persist_undo(bdf, plan->record[i].persisted);
+		if (plan->noted[i].record)
+			record_remove(bdf, plan->record[i].persistent);
+		if (plan->noted[i].persisted)
+			persist_put_back(bdf, plan->noted[i].before);
 	}
 }
 
@@ -158,10 +159,16 @@ static int remember(struct plan *plan)
 
 	for (i = 0; i < plan->count && !err; i++) {
 		const struct change *change = &plan->change[i];
+		struct noted *noted = &plan->noted[i];
 
-		err = record_make(change->dev, &plan->record[i], &plan->made[i]);
-		if (!err && plan->record[i].persistent)
-			err = persist_write(change->dev->bdf, change->driver);
+		err = record_make(change->dev, &plan->record[i], &noted->record);
+		if (err || !plan->record[i].persistent)
+			continue;
+		err = persist_keep(change->dev->bdf, &noted->before);
+		if (err)
+			continue;
+		noted->persisted = true;
+		err = persist_write(change->dev->bdf, change->driver);
 	}
 	return err;
 }

@@ -11,11 +11,18 @@
 #include "options.h"
 #include "record.h"
 
+/* What this run did about a device besides its driver. */
+struct noted {
+	bool record;	/* made one */
+	bool persisted; /* replaced the file of --persist, which had this text */
+	char *before;	/* NULL: there was none */
+};
+
 struct plan {
 	const struct options *options;
 	struct change *change;
 	struct record *record; /* of each change's device */
-	bool *made;	       /* a record was written in this run */
+	struct noted *noted;
 	unsigned count;
 	bool restoring; /* records are used up rather than made */
 	bool switched;	/* the no-IOMMU mode is to be turned on */

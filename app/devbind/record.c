@@ -48,8 +48,9 @@ static int read_one(const struct device *dev, bool persistent, struct record *re
 	len = plx_sys_read_text(path, text, sizeof(text));
 	if (len < 0)
 		return len;
-	if (sscanf(text, "id %4x:%4x driver %39s override %39s persisted %39s", &vendor, &device,
-		   record->driver, record->override, record->persisted) != 5) {
+	/* A driver's name may have blanks. */
+	if (sscanf(text, "id %4x:%4x driver %39[^\n] override %39[^\n] persisted %39[^\n]", &vendor,
+		   &device, record->driver, record->override, record->persisted) != 5) {
 		plx_warn("%s makes no sense: passed over", path);
 		return -EINVAL;
 	}
@@ -83,6 +84,7 @@ int record_make(const struct device *dev, const struct record *record, bool *mad
 			return 0;
 		/* What it was first counts, not what it has become since. */
 		before.persistent = true;
+		strcpy(before.persisted, record->persisted);
 		record = &before;
 	}
 	record_path(path, record->persistent, dev->bdf);

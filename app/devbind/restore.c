@@ -72,6 +72,18 @@ static enum exit_code use_up(const struct plan *plan)
 	return code;
 }
 
+/* A device may have been granted that was never bound by us. */
+static enum exit_code end_grants(const struct selection *selection)
+{
+	enum exit_code code = EXIT_DONE;
+	unsigned i;
+
+	for (i = 0; i < selection->count; i++)
+		if (grant_undo(selection->dev[i]->bdf))
+			code = EXIT_FAILED;
+	return code;
+}
+
 enum exit_code restore_run(const struct options *options, const struct inventory *inv)
 {
 	struct selection selection;
@@ -93,6 +105,8 @@ enum exit_code restore_run(const struct options *options, const struct inventory
 		code = plan_run(&plan);
 		if (code == EXIT_DONE)
 			code = use_up(&plan);
+		if (code == EXIT_DONE)
+			code = end_grants(&selection);
 		plan_free(&plan);
 	}
 	selection_free(&selection);

@@ -11,6 +11,7 @@
 #include "devbind_machine.h"
 #include "sys.h"
 
+#define RULE   "/etc/udev/rules.d/10-plx-devbind-" NIC0 ".rules"
 #define LOCK   "/run/pollux/devbind.lock"
 #define SWITCH "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
 
@@ -248,6 +249,53 @@ static void persistent_by_driverctl(void **state)
 	assert_string_equal(pci_sysfs_text("/etc/driverctl.d/pci-" NIC0), "igb");
 }
 
+/* What driverctl had is known only when it is about to be replaced. */
+static void persistent_by_driverctl_later(void **state)
+{
+	(void)state;
+	pci_sysfs_file("/usr/sbin/driverctl", "");
+	pci_sysfs_file("/etc/driverctl.d/pci-" NIC0, "igb\n");
+	assert_int_equal(machine_run("bind", "vfio-pci", NIC0, NULL), EXIT_DONE);
+	assert_int_equal(machine_run("bind", "--persist", "vfio-pci", NIC0, NULL), EXIT_DONE);
+	assert_int_equal(machine_run("restore", NIC0, NULL), EXIT_DONE);
+	assert_string_equal(pci_sysfs_text("/etc/driverctl.d/pci-" NIC0), "igb");
+}
+
+/* A second bind --persist that fails leaves the first one's rule. */
+static void persistent_failing(void **state)
+{
+	char rule[1024];
+
+	(void)state;
+	assert_int_equal(machine_run("bind", "--persist", "vfio-pci", NIC0, NULL), EXIT_DONE);
+	snprintf(rule, sizeof(rule), "%s", pci_sysfs_text(RULE));
+	machine_refuse("late");
+	assert_int_equal(machine_run("bind", "--persist", "late", NIC0, NULL), EXIT_FAILED);
+	assert_string_equal(machine_driver(NIC0), "vfio-pci");
+	assert_string_equal(pci_sysfs_text(RULE), rule);
+	assert_int_equal(machine_run("bind", "--persist", "late", NIC1, NULL), EXIT_FAILED);
+	assert_false(pci_sysfs_exists("/etc/udev/rules.d/10-plx-devbind-" NIC1 ".rules"));
+}
+
+static void blanks_in_a_name(void **state)
+{
+	(void)state;
+	machine_add("0000:07:00.0", "0x020000\n", "Blank Driver", 19);
+	assert_int_equal(machine_run("bind", "vfio-pci", "07:00.0", NULL), EXIT_DONE);
+	assert_int_equal(machine_run("restore", "07:00.0", NULL), EXIT_DONE);
+	assert_bound("0000:07:00.0", "Blank Driver");
+}
+
+static void granted_alone(void **state)
+{
+	static const char rule[] = "/etc/udev/rules.d/70-plx-devbind-" NIC0 ".rules";
+
+	(void)state;
+	pci_sysfs_file(rule, "");
+	assert_int_equal(machine_run("restore", NIC0, NULL), EXIT_DONE);
+	assert_false(pci_sysfs_exists(rule));
+}
+
 /* Another card in the slot: what the old one was is nothing to it. */
 static void another_card(void **state)
 {
@@ -258,7 +306,7 @@ static void another_card(void **state)
 	assert_true(machine_said("another card"));
 	assert_bound(NIC0, "vfio-pci");
 	pci_sysfs_file("/run/pollux/devbind/" NIC0,
-		       "id 8086:1533 driver ../x override - persisted -");
+		       "id 8086:1533\ndriver ../x\noverride -\npersisted -\n");
 	assert_int_equal(machine_run("restore", NULL), EXIT_DONE);
 	assert_true(machine_said("which is no driver"));
 	pci_sysfs_file("/run/pollux/devbind/" NIC0, "garbage");
@@ -388,6 +436,10 @@ int main(void)
 		TEST(without_iommu),
 		TEST(persistent),
 		TEST(persistent_by_driverctl),
+		TEST(persistent_by_driverctl_later),
+		TEST(persistent_failing),
+		TEST(blanks_in_a_name),
+		TEST(granted_alone),
 		TEST(another_card),
 		TEST(another_at_work),
 		TEST(ended_between_steps),
