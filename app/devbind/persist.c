@@ -24,7 +24,10 @@ static void driverctl_path(char path[PATH_LEN], const char *bdf)
 	snprintf(path, PATH_LEN, "/etc/driverctl.d/pci-%.16s", bdf);
 }
 
-/* Before 80-drivers.rules, which loads a driver for the device. */
+/*
+ * Before 80-drivers.rules, which loads a driver for the device. A driver that is there already has
+ * not seen the override: the device is offered once more, as driverctl does.
+ */
 static void rule_path(char path[PATH_LEN], const char *bdf)
 {
 	snprintf(path, PATH_LEN, "/etc/udev/rules.d/10-plx-devbind-%.16s.rules", bdf);
@@ -50,14 +53,15 @@ static int write_driverctl(const char *bdf, const char *driver)
 
 static int write_rule(const char *bdf, const char *driver)
 {
-	char path[PATH_LEN], text[400];
+	char path[PATH_LEN], text[512];
 
 	rule_path(path, bdf);
 	snprintf(text, sizeof(text),
 		 "# Made by plx-devbind --persist; `plx-devbind restore %s` removes it.\n"
 		 "ACTION==\"add\", SUBSYSTEM==\"pci\", KERNEL==\"%s\", "
-		 "ATTR{driver_override}=\"%s\", RUN{builtin}+=\"kmod load %s\"\n",
-		 bdf, bdf, driver, driver);
+		 "ATTR{driver_override}=\"%s\", RUN{builtin}+=\"kmod load %s\", "
+		 "RUN+=\"/bin/sh -c 'echo %s > /sys/bus/pci/drivers_probe'\"\n",
+		 bdf, bdf, driver, driver, bdf);
 	return file_make(path, text);
 }
 

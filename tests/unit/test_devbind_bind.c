@@ -228,6 +228,9 @@ static void persistent(void **state)
 	assert_int_equal(machine_run("bind", "--persist", "vfio-pci", NIC0, NULL), EXIT_DONE);
 	assert_non_null(strstr(pci_sysfs_text("/etc/udev/rules.d/10-plx-devbind-" NIC0 ".rules"),
 			       "ATTR{driver_override}=\"vfio-pci\""));
+	assert_non_null(strstr(pci_sysfs_text(RULE),
+			       "kmod load vfio-pci\", RUN+=\"/bin/sh -c 'echo " NIC0
+			       " > /sys/bus/pci/drivers_probe'"));
 	assert_string_equal(machine_override(NIC0), "vfio-pci");
 	assert_true(pci_sysfs_exists("/var/lib/pollux/devbind/" NIC0));
 	/* A reboot empties /run. */
