@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/uio.h>
 
 #include <rte_interrupts.h>
 
@@ -121,8 +121,14 @@ static void intr_fired(void *arg)
 {
 	struct plx_eth_watch *watch = arg;
 	uint64_t count;
+	const struct iovec iov = { &count, sizeof(count) };
 
-	if (read(rte_intr_fd_get(watch->handle), &count, sizeof(count)) == sizeof(count))
+	/*
+	 * A process that serves the device shares the eventfd and its O_NONBLOCK: it could turn
+	 * that off and read the count away before us. RWF_NOWAIT is per call (for eventfds since
+	 * Linux 5.8).
+	 */
+	if (preadv2(rte_intr_fd_get(watch->handle), &iov, 1, -1, RWF_NOWAIT) == sizeof(count))
 		watch->handler(watch->dev);
 }
 
