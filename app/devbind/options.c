@@ -115,7 +115,6 @@ static int take_option(struct options *options, int option)
 	case OPT_PERSIST: options->persist = true; return 0;
 	case OPT_MEMORY: return parse_memory(optarg, &options->memory);
 	case OPT_SOCKET: options->socket = optarg; return 0;
-	case 'h': options->command = COMMAND_HELP; return 0;
 	default: return -EINVAL;
 	}
 }
@@ -185,14 +184,35 @@ bool command_changes(enum command command)
 	       command == COMMAND_GRANT;
 }
 
+static int next_option(int argc, char **argv)
+{
+	return getopt_long(argc, argv, ":sb:uU:G:h", long_options, NULL);
+}
+
+/* Whoever asks for help gets it, whatever else is said, or is wrong. */
+static bool wants_help(int argc, char **argv)
+{
+	bool help = false;
+	int option;
+
+	optind = 0; /* glibc: start afresh, whoever used getopt before */
+	while ((option = next_option(argc, argv)) != -1)
+		help |= option == 'h';
+	return help;
+}
+
 int options_parse(int argc, char **argv, struct options *options)
 {
 	int option, err;
 
 	*options = (struct options){ 0 };
 	opterr = 0;
-	optind = 0; /* glibc: start afresh, whoever used getopt before */
-	while ((option = getopt_long(argc, argv, ":sb:uU:G:h", long_options, NULL)) != -1) {
+	if (wants_help(argc, argv)) {
+		options->command = COMMAND_HELP;
+		return 0;
+	}
+	optind = 0;
+	while ((option = next_option(argc, argv)) != -1) {
 		if (option == ':') {
 			plx_err("option '%s' wants a value", argv[optind - 1]);
 			return -EINVAL;
@@ -205,8 +225,6 @@ int options_parse(int argc, char **argv, struct options *options)
 		if (err)
 			return err;
 	}
-	if (options->command == COMMAND_HELP)
-		return 0;
 	err = take_words(options, argv + optind, (unsigned)(argc - optind));
 	return err ? err : check(options);
 }

@@ -33,7 +33,7 @@ _plx_devbind()
 	'') COMPREPLY=($(compgen -W "$commands" -- "$cur")) ;;
 	doctor | help) ;;
 	*)
-		COMPREPLY=($(compgen -W "$(command ls /sys/bus/pci/devices /sys/class/net)" -- "$cur"))
+		COMPREPLY=($(compgen -W "$(command ls /sys/bus/pci/devices; command ls /sys/class/net)" -- "$cur"))
 		__ltrim_colon_completions "$cur"
 		;;
 	esac

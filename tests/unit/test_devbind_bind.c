@@ -57,6 +57,19 @@ static void as_dpdk_devbind(void **state)
 	assert_true(machine_said("name the driver before"));
 }
 
+static void help_wins(void **state)
+{
+	static char name[] = "plx-devbind", bind[] = "-b", driver[] = "vfio-pci", nic[] = NIC0,
+		    unbind[] = "-u", unknown[] = "--warp", help[] = "-h";
+	char *words[] = { name, bind, driver, nic, unbind, unknown, help, NULL };
+	struct options options;
+
+	(void)state;
+	assert_int_equal(options_parse(6, words, &options), -EINVAL);
+	assert_int_equal(options_parse(7, words, &options), 0);
+	assert_int_equal(options.command, COMMAND_HELP);
+}
+
 static void an_override_is_kept(void **state)
 {
 	(void)state;
@@ -425,6 +438,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(there_and_back),
 		TEST(as_dpdk_devbind),
+		TEST(help_wins),
 		TEST(an_override_is_kept),
 		TEST(refusing_driver),
 		TEST(failing_in_the_middle),
