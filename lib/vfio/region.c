@@ -3,9 +3,12 @@
  * Regions: what VFIO says of them, reading and writing, and mapping what may be mapped.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
+
+#include <pollux/log.h>
 
 #include "caps.h"
 #include "dev.h"
@@ -309,6 +312,17 @@ int plx_vfio_write(struct plx_vfio_dev *dev, unsigned index, uint64_t offset, co
 	return transfer(dev, index, offset, (void *)(uintptr_t)buf, len, true);
 }
 
+/* A file whose length isn't sealed can lose pages that are mapped. The kernel's has no length. */
+static bool can_shrink(const struct plx_vfio_dev *dev, const struct plx_region_state *r)
+{
+	int seals;
+
+	if (r->fd == dev->fd)
+		return false;
+	seals = plx_sys->fcntl(r->fd, F_GET_SEALS, 0);
+	return seals < 0 || !(seals & F_SEAL_SHRINK);
+}
+
 static int map_region(struct plx_vfio_dev *dev, struct plx_region_state *r)
 {
 	const struct plx_vfio_region *info = &r->info;
@@ -348,8 +362,13 @@ int plx_vfio_mmap(struct plx_vfio_dev *dev, unsigned index, void **va, size_t *l
 	err = query(dev, index);
 	if (!err) {
 		r = &dev->region[index];
-		if (!r->va)
+		if (!r->va) {
 			err = map_region(dev, r);
+			if (!err && can_shrink(dev, r))
+				plx_warn("%s: the file of region %u isn't sealed: if its process "
+					 "shortens it, this one ends with SIGBUS",
+					 dev->name, index);
+		}
 		if (!err) {
 			*va = r->va;
 			*len = r->info.size;

@@ -450,6 +450,11 @@ static int sys_stat(const char *path, struct stat *st)
 	return 0;
 }
 
+static int sys_fcntl(int fd, int cmd, int arg)
+{
+	return fcntl(fd, cmd, arg);
+}
+
 static struct plx_sys user_sys;
 
 void fake_user_start(void)
@@ -476,7 +481,7 @@ void fake_user_start(void)
 		fake_user.file[i] = -1;
 		if (!sizes[i])
 			continue;
-		fake_user.file[i] = memfd_create("region", MFD_CLOEXEC);
+		fake_user.file[i] = memfd_create("region", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 		fake_user.region[i].file_len = 2 * sizes[i];
 		assert_int_equal(ftruncate(fake_user.file[i], 2 * sizes[i]), 0);
 		fake_user.mem[i] = mmap(NULL, 2 * sizes[i], PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -501,6 +506,7 @@ void fake_user_start(void)
 	user_sys.access = sys_access;
 	user_sys.stat = sys_stat;
 	user_sys.fstat = fstat;
+	user_sys.fcntl = sys_fcntl;
 	plx_sys = &user_sys;
 }
 

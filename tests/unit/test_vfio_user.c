@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Devices that a process serves: claim, memory, regions, interrupts, events. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -423,6 +424,29 @@ static void files_of_regions(void **state)
 	claim();
 	assert_int_equal(plx_vfio_mmap(dev, BAR0, &va, &len), -ENODEV);
 	assert_int_equal(plx_vfio_mmap(dev, BAR3, &va, &len), -ENODEV);
+}
+
+/* Files that may become shorter while they are mapped are told. */
+static void seals_of_files(void **state)
+{
+	int sealed;
+	size_t len;
+	void *va;
+
+	(void)state;
+	for (sealed = 0; sealed < 2; sealed++) {
+		if (sealed)
+			assert_int_equal(fcntl(fake_user.file[0], F_ADD_SEALS, F_SEAL_SHRINK), 0);
+		claim();
+		fake_log_clear();
+		assert_int_equal(plx_vfio_mmap(dev, BAR0, &va, &len), 0);
+		assert_int_equal(plx_vfio_mmap(dev, BAR0, &va, &len), 0);
+		assert_int_equal(fake_log_count(PLX_LOG_WARN), sealed ? 0 : 1);
+		assert_true(sealed || fake_logged(PLX_LOG_WARN,
+						  FAKE_USER ": the file of region 0 isn't sealed"));
+		plx_vfio_close(dev);
+		dev = NULL;
+	}
 }
 
 static void accesses(void **state)
@@ -854,6 +878,7 @@ int main(void)
 		CASE(memory_that_is_kept),
 		CASE(regions),
 		CASE(files_of_regions),
+		CASE(seals_of_files),
 		CASE(accesses),
 		CASE(interrupts),
 		CASE(no_descriptors_for_interrupts),
