@@ -57,6 +57,9 @@ void nic_ring_broken(struct soft_nic *nic, struct nic_ring *ring, const char *fm
 		return;
 	ring->broken = true;
 	nic->errors++;
+	/* A driver can mend and break a ring as fast as we look: it's counted each time. */
+	if (!plx_vfu_may_say(nic->vfu))
+		return;
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);

@@ -43,9 +43,11 @@ void nic_rx_select(struct soft_nic *nic)
 	if (rctl & E1000_RCTL_EN && split && !nic->split_said) {
 		nic->split_said = true;
 		nic->errors++;
-		plx_err("%s: the driver wants headers split from data (RCTL.DTYP), which isn't "
-			"modelled: nothing is received",
-			nic->name);
+		if (plx_vfu_may_say(nic->vfu))
+			plx_err("%s: the driver wants headers split from data (RCTL.DTYP), which "
+				"isn't "
+				"modelled: nothing is received",
+				nic->name);
 	}
 	nic->rx_bufsize = buffer_size(rctl);
 	nic->rx_plain_max = rctl & E1000_RCTL_LPE ? SOFT_FRAME_MAX : FRAME_USUAL;
@@ -341,8 +343,10 @@ static unsigned full(struct soft_nic *nic, const struct soft_frame *frames, unsi
 		if (nic->now - nic->paused < PAUSE_NS)
 			return 0;
 		nic->overrun = true;
-		plx_warn("%s: the driver has no buffers for %u ms: frames are lost until it has",
-			 nic->name, PAUSE_NS / 1000000);
+		if (plx_vfu_may_say(nic->vfu))
+			plx_warn("%s: the driver has no buffers for %u ms: frames are lost until "
+				 "it has",
+				 nic->name, PAUSE_NS / 1000000);
 	}
 	for (unsigned i = 0; i < count; i++)
 		lose(nic, NIC_RX_MISSED, &frames[i]);

@@ -101,6 +101,12 @@ int plx_vfu_poll(struct plx_vfu *vfu);
 
 bool plx_vfu_connected(const struct plx_vfu *vfu);
 
+/*
+ * Whether the log has room for another line that the client is to blame for: 64 at once, and one
+ * more a second, over all clients. To be asked for each line, the server's own too.
+ */
+bool plx_vfu_may_say(struct plx_vfu *vfu);
+
 /* The shared memory of a region with mappable parts, or NULL. It stays where it is. */
 void *plx_vfu_region_mem(struct plx_vfu *vfu, unsigned region);
 

@@ -14,6 +14,10 @@
 #define QUEUE_MAX (4u << 20) /* bytes of requests kept while the client owes an answer */
 #define QUEUE_FDS 64	     /* and their descriptors */
 
+/* Of the log, for what clients do: so many lines at once, and one more in so many milliseconds. */
+#define LINES_MAX 64
+#define LINE_MS	  1000
+
 /*
  * The socket in the file system.
  */
@@ -129,6 +133,26 @@ static int start_listening(struct plx_vfu *vfu)
 /*
  * The client.
  */
+bool plx_vfu_may_say(struct plx_vfu *vfu)
+{
+	const int64_t now = plx_vfu_deadline(0), due = (now - vfu->lines.since) / LINE_MS;
+
+	if (due > 0) {
+		vfu->lines.said = due < vfu->lines.said ? vfu->lines.said - due : 0;
+		vfu->lines.since = now;
+	}
+	if (vfu->lines.said < LINES_MAX) {
+		vfu->lines.hushed &= vfu->lines.said > 0;
+		vfu->lines.said++;
+		return true;
+	}
+	if (!vfu->lines.hushed)
+		plx_warn("%s: clients give too much to say: most of it is left out from now on",
+			 vfu->name);
+	vfu->lines.hushed = true;
+	return false;
+}
+
 static void unqueue(struct vfu_client *client, struct vfu_queued *item)
 {
 	client->queue = item->next;
@@ -182,8 +206,10 @@ static void disconnect(struct plx_vfu *vfu)
 	no_client(vfu);
 }
 
-static void say_why(const struct plx_vfu *vfu, int err)
+static void say_why(struct plx_vfu *vfu, int err)
 {
+	if (!plx_vfu_may_say(vfu))
+		return;
 	if (err == -ECONNRESET)
 		plx_info("%s: the client closed the connection", vfu->name);
 	else if (err == -EFAULT)
@@ -219,7 +245,7 @@ static void turn_away(struct plx_vfu *vfu, int why)
 {
 	int fd;
 
-	if (!vfu->turning_away)
+	if (!vfu->turning_away && plx_vfu_may_say(vfu))
 		plx_warn("%s: can't take a client: %s", vfu->name, strerror(-why));
 	vfu->turning_away = true;
 	if (vfu->spare_fd >= 0)
@@ -310,7 +336,7 @@ static int handle(struct plx_vfu *vfu, struct vfu_msg *msg)
 	if (result < 0)
 		plx_debug("%s: %s refused: %s", vfu->name, plx_vfu_cmd_name(header.cmd),
 			  strerror(-result));
-	if (!vfu->client.ready)
+	if (!vfu->client.ready && plx_vfu_may_say(vfu))
 		plx_warn("%s: no common version with the client: %s", vfu->name, strerror(-result));
 	if (vfu->client.broken)
 		return vfu->client.broken;

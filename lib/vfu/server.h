@@ -75,6 +75,11 @@ struct plx_vfu {
 	aio_context_t aio;
 	uint32_t events; /* what epoll waits for on client.fd */
 	int err;	 /* the server can't go on */
+	struct {
+		int64_t since; /* when said was brought up to date */
+		int64_t said;
+		bool hushed; /* said so; until all of said is forgotten */
+	} lines;	     /* of the log, that clients made us write */
 	char *name, *path;
 	uint64_t dev, ino; /* of the socket, bound */
 };

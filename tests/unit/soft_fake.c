@@ -81,6 +81,14 @@ int plx_vfu_fd(const struct plx_vfu *vfu)
 	return -1;
 }
 
+bool fake_hushed;
+
+bool plx_vfu_may_say(struct plx_vfu *vfu)
+{
+	(void)vfu;
+	return !fake_hushed;
+}
+
 int plx_vfu_poll(struct plx_vfu *vfu)
 {
 	(void)vfu;
@@ -303,6 +311,7 @@ void fake_single(void)
 
 void fake_end(void)
 {
+	fake_hushed = false;
 	soft_nic_destroy(fake_nic[0]);
 	soft_nic_destroy(fake_nic[1]);
 	fake_said(NULL);

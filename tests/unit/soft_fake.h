@@ -26,6 +26,8 @@ void fake_arm(unsigned card, unsigned index, bool armed);	    /* all vectors of 
 unsigned fake_irqs(unsigned card, unsigned index, unsigned vector); /* raised since the last call */
 void fake_leave(unsigned card);					    /* the client goes away */
 
+extern bool fake_hushed; /* nothing more is to be said about the client */
+
 /* What was logged since the last call, up to 4 KiB; and how many lines. */
 const char *fake_said(unsigned *lines);
 

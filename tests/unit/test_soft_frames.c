@@ -461,6 +461,22 @@ static void a_wrong_buffer_stops_the_queue(void **state)
 	check_sends_again();
 }
 
+static void what_is_not_said_is_counted(void **state)
+{
+	struct soft_nic_totals totals;
+	unsigned lines;
+
+	(void)state;
+	fake_hushed = true;
+	fake_tx(0, UINT64_C(0xdead00000000), 64 | E1000_TXD_EOP | E1000_TXD_IFCS);
+	fake_tx_tail(0);
+	fake_turn();
+	fake_said(&lines);
+	assert_int_equal(lines, 0);
+	soft_nic_totals(fake_nic[0], &totals);
+	assert_int_equal(totals.errors, 1);
+}
+
 static void a_buffer_that_runs_out_of_its_map_stops_the_queue(void **state)
 {
 	(void)state;
@@ -683,6 +699,7 @@ int main(void)
 		CASE(pause_frames_end_here),
 		CASE(interrupts_tell_of_frames),
 		CASE(a_wrong_buffer_stops_the_queue),
+		CASE(what_is_not_said_is_counted),
 		CASE(a_buffer_that_runs_out_of_its_map_stops_the_queue),
 		CASE(a_buffer_that_is_write_only_is_not_read),
 		CASE(a_tail_outside_stops_the_queue),

@@ -366,6 +366,22 @@ static void a_client_that_goes_while_a_reply_is_stuck_is_gone(void **state)
 	expect_service();
 }
 
+/* Coming and going doesn't fill the log. */
+static void clients_cannot_flood_the_log(void **state)
+{
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < 300; i++) {
+		rig_hang_up();
+		rig_connect();
+		rig_hello(NULL);
+	}
+	assert_true(rig_lines(PLX_LOG_DEBUG - 1) < 100);
+	assert_int_equal(rig_lines(PLX_LOG_WARN), 1); /* that there's more */
+	assert_int_equal(rig.gone, 300);
+}
+
 /* The client has the eventfd's flags in its hand, and says when its counter is full. */
 static void a_full_eventfd_stops_nobody(void **state)
 {
@@ -646,6 +662,7 @@ int main(void)
 		CONNECTED(descriptors_go_with_their_message),
 		CONNECTED(a_client_that_does_not_read_stops_only_itself),
 		CONNECTED(a_client_that_goes_while_a_reply_is_stuck_is_gone),
+		CONNECTED(clients_cannot_flood_the_log),
 		CONNECTED(a_full_eventfd_stops_nobody),
 		CONNECTED(killed_clients_leave_nothing),
 		LISTENING(every_failing_call_is_survived),

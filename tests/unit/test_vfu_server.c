@@ -61,6 +61,23 @@ static void a_stale_socket_is_replaced(void **state)
 	rig_hello(NULL);
 }
 
+static void a_socket_of_another_kind_is_left_alone(void **state)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct plx_vfu *vfu = NULL;
+	struct stat st;
+
+	(void)state;
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s.dgram", rig.path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(plx_vfu_create(&rig_desc, &rig, addr.sun_path, &vfu), -EADDRINUSE);
+	assert_non_null(strstr(rig_line(), "another kind"));
+	assert_int_equal(stat(addr.sun_path, &st), 0);
+	unlink(addr.sun_path);
+	close(fd);
+}
+
 static void what_is_no_socket_is_left_alone(void **state)
 {
 	struct plx_vfu *vfu;
@@ -803,6 +820,7 @@ int main(void)
 		LISTENING(the_socket_is_the_owners),
 		LISTENING(a_live_socket_is_not_taken),
 		LISTENING(a_stale_socket_is_replaced),
+		LISTENING(a_socket_of_another_kind_is_left_alone),
 		LISTENING(what_is_no_socket_is_left_alone),
 		LISTENING(another_servers_socket_is_not_unlinked),
 		LISTENING(descriptions_that_make_no_sense_are_refused),
