@@ -16,7 +16,8 @@ PATIENCE = 60
 DONE, FAILED, USAGE, REFUSED = range(4)
 NATIVE = {"e1000e": "e1000e", "igb": "igb", "vmxnet3": "vmxnet3", "virtio": "virtio-pci",
           "nvme": "nvme"}
-DEVICES = "e1000e:kernel,vmxnet3:kernel,virtio:kernel,nvme:kernel,e1000e/g1:kernel,e1000e/g1:kernel"
+DEVICES = ("e1000e:kernel,igb:kernel,vmxnet3:kernel,virtio:kernel,nvme:kernel,"
+           "e1000e/g1:kernel,e1000e/g1:kernel")
 
 GUESTS = {
     "IOMMU": tap.Guest("--device", DEVICES, "--cpus", "1"),
@@ -144,7 +145,7 @@ def parse_report(text):
 
 def with_iommu(devbind):
     """Everything that needs no file system and no module."""
-    nic, vmx, virtio, nvme, first, second = addresses()
+    nic, igb, vmx, virtio, nvme, first, second = addresses()
 
     def status_lists_all():
         report = {device["address"]: device for device in devbind.json("status", "--all")}
@@ -305,7 +306,7 @@ def with_iommu(devbind):
 
     yield "status lists every device, without root too", status_lists_all
     yield "dpdk-devbind.py lists the same devices", same_as_dpdk_devbind
-    for address in (nic, vmx, virtio, nvme):
+    for address in (nic, igb, vmx, virtio, nvme):
         yield f"{natives()[address]}: bind, unbind, restore", \
             lambda address=address: there_and_back(address)
     yield "-b and -u", in_the_old_way
