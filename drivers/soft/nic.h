@@ -93,6 +93,7 @@ struct nic_txq {
 	struct nic_ring ring;
 	struct nic_context ctx;
 	struct nic_packet_out out;
+	uint32_t segments_left;	    /* that may go in this turn */
 	uint8_t *frame;		    /* NIC_TX_MAX bytes */
 	uint8_t *segment;	    /* SOFT_FRAME_MAX bytes */
 	uint8_t *frames, *segments; /* their memory, with headroom for a tag */

@@ -16,6 +16,8 @@
 #define PLAIN_MASK (E1000_TXD_EOP | E1000_TXD_IFCS | NIC_TXD_IC | E1000_TXD_DEXT | E1000_TXD_VLE)
 #define PLAIN	   (E1000_TXD_EOP | E1000_TXD_IFCS)
 
+#define SEGMENTS_TURN 512
+
 #define LEGACY_LEN   0xffffu
 #define EXTENDED_LEN 0xfffffu
 
@@ -212,7 +214,10 @@ static bool assemble(struct soft_nic *nic, struct nic_txq *q, uint32_t count)
 	return !q->ring.broken;
 }
 
-/* Whether the packet at hand has gone, all its segments. */
+/*
+ * Whether the packet at hand has gone, all its segments. With segments of a byte each it has tens
+ * of thousands: those that are too many for one turn go in the next ones.
+ */
 static bool emit(struct soft_nic *nic, struct nic_txq *q)
 {
 	struct nic_packet_out *out = &q->out;
@@ -224,12 +229,15 @@ static bool emit(struct soft_nic *nic, struct nic_txq *q)
 	if (!out->header)
 		return transmit(nic, &frame, 1);
 	while (out->done < out->len) {
+		if (!q->segments_left)
+			return false;
 		done = out->done;
 		nic_segment(nic, q, &frame);
 		if (!transmit(nic, &frame, 1)) {
 			out->done = done;
 			return false;
 		}
+		q->segments_left--;
 	}
 	return true;
 }
@@ -266,7 +274,8 @@ static unsigned odd_run(struct soft_nic *nic, struct nic_txq *q, uint32_t count)
 }
 
 /*
- * A burst, or a packet of many descriptors. Returns the descriptors that have gone.
+ * A burst, or a packet of many descriptors. Returns the descriptors that have gone, or 1 if just
+ * segments have.
  */
 unsigned nic_tx_turn(struct soft_nic *nic, struct nic_txq *q)
 {
@@ -279,6 +288,7 @@ unsigned nic_tx_turn(struct soft_nic *nic, struct nic_txq *q)
 		nic_ring_publish(ring);
 		return 0;
 	}
+	q->segments_left = SEGMENTS_TURN;
 	while (gone < filled && gone < SOFT_BURST && !stuck) {
 		run = filled - gone < SOFT_BURST ? filled - gone : SOFT_BURST;
 		if (run > ring->size - ring->head)
@@ -292,5 +302,5 @@ unsigned nic_tx_turn(struct soft_nic *nic, struct nic_txq *q)
 	}
 	if (gone == filled)
 		nic_intr(nic, NIC_ICR_TXQE);
-	return gone;
+	return gone ? gone : q->segments_left < SEGMENTS_TURN;
 }

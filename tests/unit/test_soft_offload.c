@@ -216,6 +216,27 @@ static void packets_are_cut_into_segments(void **state)
 	assert_int_equal(fake_reg(0, E1000_TSCTC), 4);
 }
 
+/* Segments of one byte: no turn is longer for them, and all of them go. */
+static void tiny_segments_take_turns(void **state)
+{
+	const uint32_t data = 1400, len = make(false, NIC_PROTO_TCP, data), header = len - data;
+	unsigned turns = 0;
+	uint32_t slot;
+
+	(void)state;
+	memcpy(fake_tx_buf(0, 0), packet, len);
+	context(false, NIC_PROTO_TCP,
+		NIC_TXD_TSE | data | (uint64_t)header << 40 | (uint64_t)1 << 48);
+	slot = fake_tx(0, fake_tx_addr(0, 0), len | DATA | NIC_TXD_TSE | IXSM | TXSM | END);
+	fake_tx_tail(0);
+	fake_cable_room = data;
+	while (soft_nic_turn(fake_nic[0]))
+		turns++;
+	assert_int_equal(turns, 3);
+	assert_int_equal(fake_cable_room, 0);
+	assert_true(fake_tx_ring(0, 0)[slot].data.status & E1000_TXD_DD);
+}
+
 /* Headers that don't fit, no segment size: nothing is sent, nothing is touched. */
 static void senseless_contexts_send_nothing(void **state)
 {
@@ -353,6 +374,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(packets_are_cut_into_segments, setup_single,
 						teardown),
+		cmocka_unit_test_setup_teardown(tiny_segments_take_turns, setup_single, teardown),
 		cmocka_unit_test_setup_teardown(senseless_contexts_send_nothing, setup_single,
 						teardown),
 		cmocka_unit_test_setup_teardown(checksums_are_checked, setup_pair, teardown),
