@@ -10,10 +10,15 @@
 #include "server.h"
 
 /*
- * All the waiting between two polls, whatever a model asks for: a client that is slower than that
- * is dropped, and one client can't stop a process that serves several.
+ * A client that has had us wait for too long is dropped: it would stop a process that serves
+ * several. That is a second between two polls, whatever a model asks for; and over time, a second
+ * at once and a tenth of the time from then on. Over time, what a quick client needs isn't counted:
+ * it may be another program's turn on its CPU. Such a client slows the others down, but it can't
+ * stop them.
  */
 #define PATIENCE_US 1000000
+#define QUICK_US    4000
+#define SHARE	    10
 
 void *plx_vfu_dma(struct plx_vfu *vfu, uint64_t iova, size_t len, unsigned access)
 {
@@ -122,13 +127,22 @@ static int64_t now_us(void)
 static int patient_exchange(struct plx_vfu *vfu, struct vfu_dma_access *req, void *buf, bool write,
 			    bool *refused)
 {
-	int64_t left = PATIENCE_US - vfu->client.waited_us, start = now_us();
+	struct vfu_client *client = &vfu->client;
+	const int64_t start = now_us(), due = (start - client->slow_at) / SHARE;
+	int64_t left, took;
 	int err;
 
+	client->slow_us = client->slow_us > due ? client->slow_us - due : 0;
+	client->slow_at = start;
+	left = PATIENCE_US -
+	       (client->slow_us > client->waited_us ? client->slow_us : client->waited_us);
 	if (left <= 0)
 		return -ETIMEDOUT;
 	err = exchange(vfu, req, buf, write, plx_vfu_deadline(left / 1000 + 1), refused);
-	vfu->client.waited_us += now_us() - start;
+	took = now_us() - start;
+	client->waited_us += took;
+	if (took > QUICK_US)
+		client->slow_us += took - QUICK_US;
 	return err;
 }
 

@@ -48,6 +48,8 @@ struct vfu_client {
 	struct vfu_caps caps;
 	uint16_t next_id;  /* of our commands */
 	int64_t waited_us; /* for answers to them, since the last poll */
+	int64_t slow_us;   /* for slow ones, less what time has forgiven until slow_at */
+	int64_t slow_at;
 	struct vfu_queued *queue, **queue_end;
 	size_t queued; /* bytes */
 	unsigned queued_fds;

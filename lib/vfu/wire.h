@@ -118,11 +118,11 @@ struct vfu_dma_access {
 
 /*
  * Limits. Ours are what we tell a peer and hold it to: 16 descriptors a message is the most that
- * QEMU takes for an answer, the others are the specification's defaults.
+ * QEMU takes for an answer; the others are the specification's defaults, but for the maps.
  */
 #define VFU_MAX_FDS   16
 #define VFU_MAX_XFER  (1u << 20)
-#define VFU_MAX_MAPS  65535u
+#define VFU_MAX_MAPS  16384u /* of a process's 65530 (vm.max_map_count), which servers share */
 #define VFU_PAGE      UINT64_C(4096)
 #define VFU_MAX_JSON  4096 /* bytes of capabilities, NUL included */
 #define VFU_MAX_MSG   (sizeof(struct vfu_header) + 64 + VFU_MAX_XFER) /* whole, of any command */

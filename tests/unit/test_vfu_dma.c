@@ -582,23 +582,38 @@ static void *answer_slowly(void *arg)
 	return NULL;
 }
 
-/* Each answer in time, all of them too late: without a poll in between there's no new patience. */
-static void a_slow_client_is_waited_for_once(void **state)
+/* Each answer in time, all of them too late. */
+static void wait_for_slow_answers(bool poll_between)
 {
 	pthread_t thread;
 	int err = 0, i;
 	char byte;
 
-	(void)state;
 	assert_int_equal(rig_map(0x10000, PAGE, 0, RW, -1), 0);
 	assert_int_equal(pthread_create(&thread, NULL, answer_slowly, NULL), 0);
-	for (i = 0; i < 20 && !err; i++)
+	for (i = 0; i < 20 && !err; i++) {
 		err = plx_vfu_dma_read(rig.vfu, 0x10000, &byte, 1);
+		if (!err && poll_between)
+			assert_int_equal(plx_vfu_poll(rig.vfu), 0);
+	}
 	assert_int_equal(err, -ETIMEDOUT);
-	assert_true(i <= 5);
+	assert_true(i <= 6);
 	assert_true(plx_vfu_poll(rig.vfu) > 0);
 	assert_int_equal(rig.gone, 1);
 	pthread_join(thread, NULL);
+}
+
+static void a_slow_client_is_waited_for_once(void **state)
+{
+	(void)state;
+	wait_for_slow_answers(false);
+}
+
+/* A poll in between brings no new patience: time does. */
+static void a_client_that_stays_slow_is_dropped(void **state)
+{
+	(void)state;
+	wait_for_slow_answers(true);
 }
 
 static void requests_in_between_are_served_afterwards(void **state)
@@ -737,6 +752,7 @@ int main(void)
 		LISTENING(answers_out_of_step_end_the_connection),
 		CONNECTED(a_silent_client_is_waited_for_once),
 		CONNECTED(a_slow_client_is_waited_for_once),
+		CONNECTED(a_client_that_stays_slow_is_dropped),
 		CONNECTED(requests_in_between_are_served_afterwards),
 		CONNECTED(flooding_instead_of_answering_ends_the_connection),
 		CONNECTED(a_model_may_read_memory_while_it_is_accessed),
