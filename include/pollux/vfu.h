@@ -120,7 +120,8 @@ void *plx_vfu_dma(struct plx_vfu *vfu, uint64_t iova, size_t len, unsigned acces
 /*
  * Copies, across maps; where the client shared no fd, by DMA_READ and DMA_WRITE messages. 0,
  * -EFAULT (not mapped that way, or the client refused), -ENOTCONN, -ETIMEDOUT (a second was
- * spent waiting since the server was polled, or too much of the time before: the client is dropped when it is polled next).
+ * spent waiting since the server was polled, or too much of the time before: the client is dropped
+ * at the next poll).
  */
 int plx_vfu_dma_read(struct plx_vfu *vfu, uint64_t iova, void *buf, size_t len);
 int plx_vfu_dma_write(struct plx_vfu *vfu, uint64_t iova, const void *buf, size_t len);
