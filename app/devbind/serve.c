@@ -208,14 +208,25 @@ static int open_files(const char *bdf, enum plx_vfio_mode mode, int fds[PCI_BROK
 		mode == PLX_VFIO_CDEV || mode == PLX_VFIO_COMPAT ? "/dev/iommu" : "/dev/vfio/vfio";
 	char path[PATH_LEN];
 	struct plx_facts facts;
+	int err;
 
+	memcpy(reply->name, bdf, sizeof(reply->name));
 	if (plx_facts_read(bdf, &facts) || !facts.present)
 		return refuse(reply, -ENODEV, "the device has gone");
 	if (mode == PLX_VFIO_CDEV)
 		snprintf(path, sizeof(path), "/dev/vfio/devices/%s", facts.cdev);
 	else
 		snprintf(path, sizeof(path), "/dev/vfio/%d", facts.group);
-	return open_both(path, container, fds, reply);
+	err = open_both(path, container, fds, reply);
+	if (err || mode != PLX_VFIO_CDEV)
+		return err;
+	err = plx_iommufd_make_ioas(fds[1], &reply->ioas_id);
+	if (err) {
+		refuse(reply, err, "iommufd gives no address space: %s", strerror(-err));
+		plx_sys->close(fds[0]);
+		plx_sys->close(fds[1]);
+	}
+	return err;
 }
 
 static int send_reply(int fd, const struct pci_broker_reply *reply, const int *fds)
@@ -270,7 +281,20 @@ void broker_answer(const struct broker *broker, int fd)
 	}
 }
 
-/* Everybody may ask: who is answered is up to the list. */
+/* Everybody may ask: who is answered is up to the list. The mode is right from the start. */
+static int listen_at(int fd, const struct sockaddr_un *addr)
+{
+	mode_t mask = umask(0777 & ~0666);
+	int err = plx_sys->bind(fd, addr, sizeof(*addr)) ? -errno : 0;
+
+	umask(mask);
+	if (!err && plx_sys->listen(fd, BACKLOG)) {
+		err = -errno;
+		plx_sys->unlink(addr->sun_path);
+	}
+	return err;
+}
+
 static int open_socket(const char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -283,17 +307,17 @@ static int open_socket(const char *path)
 		return -ENAMETOOLONG;
 	}
 	strcpy(addr.sun_path, path);
-	fd = plx_sys->socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	/* Not blocking: who waits here can't be told to stop. */
+	fd = plx_sys->socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		err = -errno;
-	else if (!plx_sys->connect(fd, &addr, sizeof(addr)))
+	/* EAGAIN: one is at work, and many wait for it. */
+	else if (!plx_sys->connect(fd, &addr, sizeof(addr)) || errno == EAGAIN)
 		err = -EADDRINUSE;
 	/* What a broker left that was killed. One that is at work would have answered. */
 	else if (errno == ECONNREFUSED && !plx_sys->stat(path, &st) && S_ISSOCK(st.st_mode))
 		plx_sys->unlink(path);
-	if (!err && (plx_sys->bind(fd, &addr, sizeof(addr)) || plx_sys->listen(fd, BACKLOG) ||
-		     plx_sys->chmod(path, 0666)))
-		err = -errno;
+	err = err ? err : listen_at(fd, &addr);
 	if (err)
 		plx_err("no socket at %s: %s", path, strerror(-err));
 	if (err && fd >= 0)
@@ -363,6 +387,10 @@ enum exit_code broker_run(const struct options *options, const struct inventory 
 
 	if (read_users(&broker, options->grantee))
 		return EXIT_USAGE;
+	if (!broker.nuids) {
+		plx_err("broker wants users who may ask");
+		return EXIT_USAGE;
+	}
 	code = selection_make(&selection, inv, options->words, options->count);
 	if (code != EXIT_DONE)
 		return code;

@@ -64,6 +64,12 @@ struct plx_vfio_opts {
 	int iommufd;	  /* /dev/iommu */
 	int container_fd; /* /dev/vfio/vfio */
 	int group_fd;	  /* /dev/vfio/N, in no container */
+
+	/*
+	 * An IOAS in that iommufd, for the cdev access modes; 0: one is made. It stays the
+	 * caller's, but what is mapped in it goes when the last device leaves it.
+	 */
+	unsigned ioas_id;
 };
 
 #define PLX_VFIO_OPTS_INIT                                                                     \
@@ -124,6 +130,12 @@ struct plx_vfio_candidate {
  * when an IOMMU's address width can't hold our virtual addresses, VA otherwise (and for none).
  */
 int plx_vfio_policy(const struct plx_vfio_candidate *devs, size_t count, struct plx_policy *policy);
+
+/*
+ * Makes an IOAS in an iommufd, to be handed in with it. It goes with the file. 0, or the kernel's
+ * -errno.
+ */
+int plx_iommufd_make_ioas(int iommufd, unsigned *ioas_id);
 
 struct plx_vfio_dev;
 

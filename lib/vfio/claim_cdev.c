@@ -171,22 +171,27 @@ static int bind_device(const struct plx_claim *claim, int dev_fd, int iommufd,
 	return err ? refuse_bind(claim, err, why) : 0;
 }
 
-/* To an IOAS that is there already, if one suits the device; else to a new one. */
+/* To an IOAS that is there already, if one suits the device; else to the caller's, or a new one. */
 static int attach(const struct plx_claim *claim, struct plx_vfio_dev *dev, struct plx_iommufd *file,
 		  struct plx_refusal *why)
 {
+	unsigned int ioas_id = claim->opts->iommufd < 0 ? 0 : claim->opts->ioas_id;
 	struct plx_ioas *ioas = claim->ioas;
 	struct plx_iommu *iommu;
 	int err;
 
 	for (iommu = ioas->contexts; iommu; iommu = iommu->next) {
-		if (iommu->mode != claim->mode || !plx_iommufd_is_of(iommu, file) ||
-		    plx_iommufd_attach(iommu, dev->fd))
+		if (!plx_iommufd_is_of(iommu, file))
+			continue;
+		/* One context an IOAS: this one didn't suit, or is about to. */
+		if (plx_iommufd_ioas(iommu) == ioas_id)
+			ioas_id = 0;
+		if (iommu->mode != claim->mode || plx_iommufd_attach(iommu, dev->fd))
 			continue;
 		dev->iommu = iommu;
 		return plx_ioas_join(ioas, iommu, why);
 	}
-	err = plx_iommufd_create(&ioas->iommufds, file, claim->mode, &iommu, why);
+	err = plx_iommufd_create(&ioas->iommufds, file, claim->mode, ioas_id, &iommu, why);
 	if (err)
 		return err;
 	err = plx_iommufd_attach(iommu, dev->fd);

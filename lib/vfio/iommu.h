@@ -87,10 +87,11 @@ int plx_iommufd_get(struct plx_iommufd **list, int given, struct plx_iommufd **f
 void plx_iommufd_put(struct plx_iommufd **list, struct plx_iommufd *file);
 int plx_iommufd_fd(const struct plx_iommufd *file);
 
-/* An empty IOAS. Takes a reference of its own on file. */
+/* A new IOAS or, if ioas_id isn't 0, the caller's. Takes a reference of its own on file. */
 int plx_iommufd_create(struct plx_iommufd **list, struct plx_iommufd *file, enum plx_vfio_mode mode,
-		       struct plx_iommu **iommu, struct plx_refusal *why);
+		       unsigned int ioas_id, struct plx_iommu **iommu, struct plx_refusal *why);
 bool plx_iommufd_is_of(const struct plx_iommu *iommu, const struct plx_iommufd *file);
+unsigned int plx_iommufd_ioas(const struct plx_iommu *iommu);
 int plx_iommufd_attach(struct plx_iommu *iommu, int dev_fd);
 void plx_iommufd_detach(int dev_fd);
 

@@ -33,6 +33,7 @@ struct ioas_context {
 	struct plx_iommufd **list;
 	struct plx_iommufd *file;
 	uint32_t ioas_id;
+	bool given;	  /* the IOAS is the caller's */
 	bool no_map_file; /* the kernel said that it has no such command */
 };
 
@@ -217,13 +218,21 @@ static int destroy_id(int fd, uint32_t id)
 	return plx_ioctl(fd, UAPI_IOMMU_DESTROY, &arg);
 }
 
+static int unmap_all(int fd, uint32_t id)
+{
+	struct uapi_ioas_unmap arg = { .size = sizeof(arg), .ioas_id = id, .length = UINT64_MAX };
+
+	return plx_ioctl(fd, UAPI_IOAS_UNMAP, &arg);
+}
+
 static void iommufd_destroy(struct plx_iommu *iommu)
 {
 	struct ioas_context *c = context(iommu);
-	int err = destroy_id(iommu->fd, c->ioas_id);
+	int err = (c->given ? unmap_all : destroy_id)(iommu->fd, c->ioas_id);
 
 	if (err)
-		plx_warn("IOAS %u can't be destroyed: %s", c->ioas_id, strerror(-err));
+		plx_warn("IOAS %u can't be %s: %s", c->ioas_id, c->given ? "emptied" : "destroyed",
+			 strerror(-err));
 	plx_iommufd_put(c->list, c->file);
 	plx_sys->free(c);
 }
@@ -245,16 +254,26 @@ static const struct plx_iommu_ops noiommu_cdev_ops = {
 	.destroy = iommufd_destroy,
 };
 
-int plx_iommufd_create(struct plx_iommufd **list, struct plx_iommufd *file, enum plx_vfio_mode mode,
-		       struct plx_iommu **iommu, struct plx_refusal *why)
+int plx_iommufd_make_ioas(int iommufd, unsigned int *ioas_id)
 {
 	struct uapi_ioas_alloc arg = { .size = sizeof(arg) };
+	int err = plx_ioctl(iommufd, UAPI_IOAS_ALLOC, &arg);
+
+	*ioas_id = arg.out_ioas_id;
+	return err;
+}
+
+int plx_iommufd_create(struct plx_iommufd **list, struct plx_iommufd *file, enum plx_vfio_mode mode,
+		       unsigned int ioas_id, struct plx_iommu **iommu, struct plx_refusal *why)
+{
 	struct ioas_context *c = plx_sys->alloc(sizeof(*c));
-	int err;
+	int err = 0;
 
 	if (!c)
 		return plx_refuse(why, PLX_REFUSED_KERNEL, -ENOMEM, "out of memory");
-	err = plx_ioctl(file->fd, UAPI_IOAS_ALLOC, &arg);
+	c->given = ioas_id;
+	if (!c->given)
+		err = plx_iommufd_make_ioas(file->fd, &ioas_id);
 	if (err) {
 		plx_sys->free(c);
 		return plx_refuse(why, PLX_REFUSED_KERNEL, err,
@@ -264,7 +283,7 @@ int plx_iommufd_create(struct plx_iommufd **list, struct plx_iommufd *file, enum
 	c->base.mode = mode;
 	c->base.fd = file->fd;
 	c->base.given = file->given;
-	c->ioas_id = arg.out_ioas_id;
+	c->ioas_id = ioas_id;
 	c->list = list;
 	c->file = file;
 	file->refs++;
@@ -276,6 +295,11 @@ bool plx_iommufd_is_of(const struct plx_iommu *iommu, const struct plx_iommufd *
 {
 	return (iommu->ops == &iommufd_ops || iommu->ops == &noiommu_cdev_ops) &&
 	       context(iommu)->file == file;
+}
+
+unsigned int plx_iommufd_ioas(const struct plx_iommu *iommu)
+{
+	return context(iommu)->ioas_id;
 }
 
 int plx_iommufd_attach(struct plx_iommu *iommu, int dev_fd)

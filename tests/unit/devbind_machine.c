@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -26,6 +27,7 @@
 
 static char refusing[PLX_NAME_LEN], denied[TEXT_MAX], claimed[TEXT_MAX];
 static const char *end_at;
+static bool no_ioas;
 static uint64_t memlock;
 static void (*meanwhile)(void);
 static char said[16384];
@@ -140,6 +142,21 @@ static int accessed(const char *path, int mode)
 static int opened(const char *path, int flags)
 {
 	return flags & O_EXCL && !(flags & O_CREAT) && !strcmp(path, claimed) ? -EBUSY : 0;
+}
+
+/* iommufd: an IOAS, if it is asked for in the kernel's words. */
+static int controlled(const char *path, unsigned long request, void *arg)
+{
+	struct {
+		uint32_t size, flags, out_ioas_id;
+	} *alloc = arg;
+
+	if (strcmp(path, "/dev/iommu") || request != _IO(';', 0x81))
+		return -ENOTTY;
+	if (no_ioas || alloc->size != sizeof(*alloc) || alloc->flags)
+		return -ENOMEM;
+	alloc->out_ioas_id = MACHINE_IOAS;
+	return 0;
 }
 
 /*
@@ -278,6 +295,11 @@ void machine_claim(const char *path)
 	snprintf(claimed, sizeof(claimed), "%s", path ? path : "");
 }
 
+void machine_no_ioas(bool none)
+{
+	no_ioas = none;
+}
+
 void machine_memlock(uint64_t bytes)
 {
 	memlock = bytes;
@@ -365,8 +387,15 @@ static void keep_line(void *ctx, enum plx_log_level level, const char *line)
 
 int machine_setup(void **state)
 {
-	static const struct pci_sysfs_kernel kernel = { written, received, accessed,
-							opened,	 &memlock, slept };
+	static const struct pci_sysfs_kernel kernel = {
+		.written = written,
+		.received = received,
+		.accessed = accessed,
+		.opened = opened,
+		.controlled = controlled,
+		.memlock = &memlock,
+		.slept = slept,
+	};
 
 	if (pci_sysfs_setup(state))
 		return -1;
@@ -377,6 +406,7 @@ int machine_setup(void **state)
 	machine_refuse(NULL);
 	machine_deny(NULL);
 	machine_claim(NULL);
+	machine_no_ioas(false);
 	pci_sysfs_file("/proc/self/mountinfo", "");
 	pci_sysfs_file("/proc/swaps", "Filename Type Size Used Priority\n");
 	machine_meanwhile(NULL);

@@ -45,6 +45,11 @@ void machine_deny(const char *path);
 
 /* A node that somebody has to himself; NULL: none. */
 void machine_claim(const char *path);
+
+/* /dev/iommu makes an IOAS of this number, or none. */
+#define MACHINE_IOAS 7
+void machine_no_ioas(bool none);
+
 void machine_memlock(uint64_t bytes);
 
 void machine_interface(const char *bdf, const char *name, unsigned index);

@@ -91,6 +91,18 @@ static ssize_t fake_write(int fd, const void *data, size_t len)
 	return did < 0 ? -1 : did ? (ssize_t)len : write(fd, data, len);
 }
 
+static int fake_ioctl(int fd, unsigned long request, void *arg)
+{
+	char buf[MOVED_MAX];
+	int err;
+
+	if (fails())
+		return -1;
+	err = kernel ? kernel->controlled(path_of(fd, buf), request, arg) : -ENOTTY;
+	errno = -err;
+	return err ? -1 : 0;
+}
+
 static int fake_access(const char *path, int mode)
 {
 	int err = kernel ? kernel->accessed(path, mode) : 0;
@@ -273,6 +285,7 @@ static const struct plx_sys fake = {
 	.close = fake_close,
 	.read = fake_read,
 	.write = fake_write,
+	.ioctl = fake_ioctl,
 	.access = fake_access,
 	.mkdir = fake_mkdir,
 	.unlink = fake_unlink,

@@ -57,14 +57,15 @@ const char *pci_sysfs_link_name(const char *path);
 /*
  * Stands for the kernel where it does more than keep what is written. written: 1 if that was all,
  * 0 if the file is to be written, or -errno. received: what a socket has next, length or -errno.
- * accessed, opened: 0 if it depends on the file, or -errno. memlock: the limit. slept: time has
- * passed.
+ * accessed, opened: 0 if it depends on the file, or -errno. controlled: what ioctl() does to an
+ * open file, 0 or -errno. memlock: the limit. slept: time has passed.
  */
 struct pci_sysfs_kernel {
 	int (*written)(const char *path, const void *data, size_t len);
 	ssize_t (*received)(void *buf, size_t len);
 	int (*accessed)(const char *path, int mode);
 	int (*opened)(const char *path, int flags);
+	int (*controlled)(const char *path, unsigned long request, void *arg);
 	const uint64_t *memlock;
 	void (*slept)(void);
 };

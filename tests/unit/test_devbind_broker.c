@@ -82,6 +82,8 @@ static void assert_given(unsigned modes, enum plx_vfio_mode mode)
 	assert_int_equal(ask(&request, sizeof(request), &reply, &nfds), 0);
 	assert_int_equal(reply.version, PCI_BROKER_VERSION);
 	assert_int_equal(reply.mode, mode);
+	assert_int_equal(reply.ioas_id, mode == PLX_VFIO_CDEV ? MACHINE_IOAS : 0);
+	assert_string_equal(reply.name, NIC0);
 	assert_int_equal(nfds, 2);
 }
 
@@ -195,6 +197,17 @@ static void no_mode(void **state)
 	assert_refused(&request, sizeof(request), -ENOENT, "cdev: /dev/iommu does not exist");
 }
 
+/* The kernel has no IOAS left: the cdev isn't given without one. */
+static void no_ioas(void **state)
+{
+	struct pci_broker_request request = request_for(NIC0, PLX_VFIO_ALL_MODES);
+
+	(void)state;
+	machine_no_ioas(true);
+	assert_refused(&request, sizeof(request), -ENOMEM, "iommufd gives no address space");
+	assert_given(1u << PLX_VFIO_TYPE1V2, PLX_VFIO_TYPE1V2);
+}
+
 /* One that has gone before it was answered, or says nothing, harms nobody. */
 static void client_gone(void **state)
 {
@@ -235,9 +248,16 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(given),   TEST(not_on_the_list), TEST(not_on_the_list_and_silent),
-		TEST(group),   TEST(not_handed_out),  TEST(no_sense),
-		TEST(no_mode), TEST(client_gone),     TEST(every_call_failing),
+		TEST(given),
+		TEST(not_on_the_list),
+		TEST(not_on_the_list_and_silent),
+		TEST(group),
+		TEST(not_handed_out),
+		TEST(no_sense),
+		TEST(no_mode),
+		TEST(no_ioas),
+		TEST(client_gone),
+		TEST(every_call_failing),
 	};
 
 	return cmocka_run_group_tests_name("devbind_broker", tests, NULL, NULL);

@@ -23,7 +23,7 @@ static int ends[2]; /* the client's, the broker's */
 static struct plx_sys sys;
 static struct plx_pci_bus bus;
 static struct pci_fn fns[2];
-static unsigned errors;
+static unsigned errors, next_fn, next_ioas;
 
 static int fake_socket(int domain, int type, int protocol)
 {
@@ -70,7 +70,8 @@ static int setup(void **state)
 	sys.connect = fake_connect;
 	plx_sys = &sys;
 	plx_log_set_sink(count_errors, NULL);
-	errors = 0;
+	errors = next_fn = 0;
+	next_ioas = 5;
 	bus = (struct plx_pci_bus){ .iommufd = -1, .container_fd = -1 };
 	TAILQ_INIT(&bus.fns);
 	for (i = 0; i < 2; i++) {
@@ -119,8 +120,13 @@ static void answer(const void *reply, size_t len, unsigned nfds)
 
 static void answer_mode(enum plx_vfio_mode mode)
 {
-	struct pci_broker_reply reply = { .version = PCI_BROKER_VERSION, .mode = mode };
+	struct pci_broker_reply reply = {
+		.version = PCI_BROKER_VERSION,
+		.mode = mode,
+		.ioas_id = next_ioas++,
+	};
 
+	strcpy(reply.name, fns[next_fn++].pci.name);
 	answer(&reply, sizeof(reply), 2);
 }
 
@@ -154,6 +160,9 @@ static void files_are_shared(void **state)
 	assert_true(fns[0].opts.cdev_fd >= 0 && fns[1].opts.cdev_fd >= 0);
 	assert_int_not_equal(fns[0].opts.cdev_fd, fns[1].opts.cdev_fd);
 	assert_int_equal(fns[0].opts.iommufd, fns[1].opts.iommufd);
+	/* And an IOAS by its number there: the second one's file was given back. */
+	assert_int_equal(fns[0].opts.ioas_id, 5);
+	assert_int_equal(fns[1].opts.ioas_id, 5);
 	assert_int_equal(open_files(), before + 3);
 	assert_true(fcntl(fns[0].opts.cdev_fd, F_GETFD) & FD_CLOEXEC);
 	plx_pci_broker_release(&fns[0]);
@@ -175,6 +184,8 @@ static void group_modes(void **state)
 	assert_int_equal(fns[0].opts.iommufd, -1);
 	assert_true(fns[1].opts.group_fd >= 0 && fns[1].opts.iommufd >= 0);
 	assert_int_equal(fns[1].opts.container_fd, -1);
+	assert_int_equal(fns[0].opts.ioas_id, 0);
+	assert_int_equal(fns[1].opts.ioas_id, 0);
 }
 
 static void refusal(void **state)
@@ -192,31 +203,39 @@ static void refusal(void **state)
 
 static void no_sense(void **state)
 {
+#define VERSION PCI_BROKER_VERSION
+#define LEN	sizeof(struct pci_broker_reply)
 	static const struct {
 		uint32_t version;
 		int32_t err;
 		uint32_t mode;
 		unsigned nfds;
 		size_t len;
+		unsigned of; /* which function it is about */
 	} cases[] = {
-		{ 2, 0, PLX_VFIO_CDEV, 2, sizeof(struct pci_broker_reply) },
-		{ 1, 0, PLX_VFIO_CDEV, 0, sizeof(struct pci_broker_reply) },
-		{ 1, 0, PLX_VFIO_CDEV, 1, sizeof(struct pci_broker_reply) },
-		{ 1, 0, PLX_VFIO_CDEV, 3, sizeof(struct pci_broker_reply) },
-		{ 1, 0, PLX_VFIO_CDEV, 2, sizeof(struct pci_broker_reply) - 1 },
-		{ 1, 0, PLX_VFIO_NOIOMMU, 2, sizeof(struct pci_broker_reply) },
-		{ 1, 0, PLX_VFIO_MODES, 2, sizeof(struct pci_broker_reply) },
-		{ 1, 1, PLX_VFIO_CDEV, 0, sizeof(struct pci_broker_reply) },
-		{ 1, INT32_MIN, PLX_VFIO_CDEV, 0, sizeof(struct pci_broker_reply) },
-		{ 1, -EACCES, PLX_VFIO_CDEV, 2, sizeof(struct pci_broker_reply) },
+		{ 1, 0, PLX_VFIO_CDEV, 2, LEN, 0 },
+		{ VERSION, 0, PLX_VFIO_CDEV, 0, LEN, 0 },
+		{ VERSION, 0, PLX_VFIO_CDEV, 1, LEN, 0 },
+		{ VERSION, 0, PLX_VFIO_CDEV, 3, LEN, 0 },
+		{ VERSION, 0, PLX_VFIO_CDEV, 2, LEN - 1, 0 },
+		{ VERSION, 0, PLX_VFIO_NOIOMMU, 2, LEN, 0 },
+		{ VERSION, 0, PLX_VFIO_MODES, 2, LEN, 0 },
+		{ VERSION, 1, PLX_VFIO_CDEV, 0, LEN, 0 },
+		{ VERSION, INT32_MIN, PLX_VFIO_CDEV, 0, LEN, 0 },
+		{ VERSION, -EACCES, PLX_VFIO_CDEV, 2, LEN, 0 },
+		{ VERSION, 0, PLX_VFIO_CDEV, 2, LEN, 1 },
 	};
 	unsigned i, before = open_files();
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct pci_broker_reply reply = { cases[i].version, cases[i].err, cases[i].mode,
-						  "" };
+		struct pci_broker_reply reply = {
+			.version = cases[i].version,
+			.err = cases[i].err,
+			.mode = cases[i].mode,
+		};
 
+		strcpy(reply.name, fns[cases[i].of].pci.name);
 		errors = 0;
 		answer(&reply, cases[i].len, cases[i].nfds);
 		if (plx_pci_broker_ask(&bus, &fns[0]) != -EPROTO || errors != 1 ||

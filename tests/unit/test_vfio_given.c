@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "fake_kernel.h"
 #include "fake_rig.h"
 
 static void given_descriptors_are_used_and_stay_open(void **state)
@@ -90,6 +91,48 @@ static void given_descriptors_do_not_keep_the_memory(void **state)
 	rig_stop(&rig);
 }
 
+/* The caller's IOAS serves all its devices, is emptied when they have gone, and stays. */
+static void a_given_ioas_is_used_and_stays(void **state)
+{
+	struct plx_vfio_dev *dev, *second;
+	struct fake_file *file;
+	int iommufd, round;
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig, PLX_VFIO_CDEV, PLX_ADDR_VA);
+	iommufd = plx_sys->open("/dev/iommu", O_RDWR);
+	file = fake_file_of(iommufd);
+	rig.opts.iommufd = iommufd;
+	assert_int_equal(plx_iommufd_make_ioas(iommufd, &rig.opts.ioas_id), 0);
+	assert_int_equal(rig_map(rig.ioas, VA, HUGE), 0);
+	for (round = 0; round < 2; round++) {
+		dev = rig_open(&rig, BDF0);
+		second = rig_open(&rig, BDF1);
+		assert_true(rig_reaches(rig.ioas, rig.dev[0], VA, HUGE));
+		assert_int_equal(rig.dev[0]->pt, rig.opts.ioas_id);
+		assert_int_equal(rig.dev[1]->pt, rig.opts.ioas_id);
+		plx_vfio_close(dev);
+		assert_true(rig_reaches(rig.ioas, rig.dev[1], VA, HUGE));
+		plx_vfio_close(second);
+		assert_int_equal(fake.pinned, 0);
+		assert_non_null(fake_iommufd_ioas(file, rig.opts.ioas_id));
+		assert_int_equal(fake_log_count(PLX_LOG_WARN), 0);
+	}
+	plx_sys->close(iommufd);
+
+	/* One that isn't there. */
+	iommufd = plx_sys->open("/dev/iommu", O_RDWR);
+	rig.opts.iommufd = iommufd;
+	rig.opts.ioas_id = 77;
+	rig_refuses(&rig, -ENOENT, PLX_VFIO_CDEV, PLX_REFUSED_IOMMU, "can't be attached");
+	/* Without the file that it is in, a number says nothing. */
+	rig.opts.iommufd = -1;
+	plx_vfio_close(rig_open(&rig, BDF0));
+	plx_sys->close(iommufd);
+	rig_stop(&rig);
+}
+
 /* Without sysfs there is only what the descriptors themselves say. */
 static void given_descriptors_do_without_sysfs(void **state)
 {
@@ -163,6 +206,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(given_descriptors_are_used_and_stay_open),
 		cmocka_unit_test(given_descriptors_do_not_keep_the_memory),
+		cmocka_unit_test(a_given_ioas_is_used_and_stays),
 		cmocka_unit_test(given_descriptors_do_without_sysfs),
 		cmocka_unit_test(given_descriptors_may_be_wrong),
 	};

@@ -62,7 +62,8 @@ static void close_all(const int *fds, unsigned count)
 		plx_sys->close(fds[count]);
 }
 
-static int receive(int fd, struct pci_broker_reply *reply, int fds[PCI_BROKER_FDS])
+static int receive(int fd, const char *name, struct pci_broker_reply *reply,
+		   int fds[PCI_BROKER_FDS])
 {
 	union {
 		char bytes[CMSG_SPACE(PCI_BROKER_FDS * sizeof(int))];
@@ -83,7 +84,8 @@ static int receive(int fd, struct pci_broker_reply *reply, int fds[PCI_BROKER_FD
 	count = take_fds(&msg, fds);
 	if (len != sizeof(*reply) || msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ||
 	    reply->version != PCI_BROKER_VERSION || reply->err > 0 || reply->err < -4095 ||
-	    count != (reply->err ? 0 : PCI_BROKER_FDS)) {
+	    count != (reply->err ? 0 : PCI_BROKER_FDS) ||
+	    (!reply->err && strncmp(reply->name, name, sizeof(reply->name)))) {
 		close_all(fds, count);
 		return -EPROTO;
 	}
@@ -106,7 +108,7 @@ static int converse(const struct pci_fn *fn, struct pci_broker_reply *reply,
 	/* Whom it gives nothing it answers unasked, and reads no more. */
 	err = err == -EPIPE ? 0 : err;
 	err = err ? err : wait_for_reply(fd);
-	err = err ? err : receive(fd, reply, fds);
+	err = err ? err : receive(fd, fn->pci.name, reply, fds);
 	plx_sys->close(fd);
 	return err;
 }
@@ -124,13 +126,17 @@ static int adopt(int *shared, int fd)
 	return *shared;
 }
 
-static int keep(struct plx_pci_bus *bus, struct pci_fn *fn, unsigned mode,
+static int keep(struct plx_pci_bus *bus, struct pci_fn *fn, const struct pci_broker_reply *reply,
 		const int fds[PCI_BROKER_FDS])
 {
-	switch (mode) {
+	switch (reply->mode) {
 	case PLX_VFIO_CDEV:
+		/* An IOAS is its file's. */
+		if (bus->iommufd < 0)
+			bus->ioas_id = reply->ioas_id;
 		fn->opts.cdev_fd = fds[0];
 		fn->opts.iommufd = adopt(&bus->iommufd, fds[1]);
+		fn->opts.ioas_id = bus->ioas_id;
 		return 0;
 	case PLX_VFIO_TYPE1V2:
 	case PLX_VFIO_TYPE1:
@@ -194,7 +200,7 @@ int plx_pci_broker_ask(struct plx_pci_bus *bus, struct pci_fn *fn)
 			reply.text);
 		return reply.err;
 	}
-	err = keep(bus, fn, reply.mode, fds);
+	err = keep(bus, fn, &reply, fds);
 	return err ? say(fn, err, "makes no sense") : 0;
 }
 
@@ -212,10 +218,12 @@ void plx_pci_broker_release(struct pci_fn *fn)
 	let_go(&fn->opts.cdev_fd);
 	let_go(&fn->opts.group_fd);
 	fn->opts.iommufd = fn->opts.container_fd = -1;
+	fn->opts.ioas_id = 0;
 }
 
 void plx_pci_broker_cleanup(struct plx_pci_bus *bus)
 {
 	let_go(&bus->iommufd);
 	let_go(&bus->container_fd);
+	bus->ioas_id = 0;
 }

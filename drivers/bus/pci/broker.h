@@ -8,8 +8,8 @@
  *
  *      us  -> request                 name of the function, access modes that we would take
  *                                     (who gets nothing is answered without it)
- *      us  <- reply, descriptors      the mode, and what it takes (SCM_RIGHTS):
- *                                         cdev            the cdev, /dev/iommu
+ *      us  <- reply, descriptors      the function and the mode, and what it takes (SCM_RIGHTS):
+ *                                         cdev            the cdev, /dev/iommu with an IOAS
  *                                         type1v2, type1  the group, /dev/vfio/vfio
  *                                         compat          the group, /dev/iommu
  */
@@ -20,7 +20,7 @@
 
 #include "bus.h"
 
-#define PCI_BROKER_VERSION 1
+#define PCI_BROKER_VERSION 2
 #define PCI_BROKER_FDS	   2
 
 struct pci_broker_request {
@@ -31,9 +31,11 @@ struct pci_broker_request {
 
 struct pci_broker_reply {
 	uint32_t version;
-	int32_t err;	/* 0, or a negative errno: no descriptors came */
-	uint32_t mode;	/* enum plx_vfio_mode */
-	char text[228]; /* why not */
+	int32_t err;	  /* 0, or a negative errno: no descriptors came */
+	uint32_t mode;	  /* enum plx_vfio_mode */
+	uint32_t ioas_id; /* cdev: an empty IOAS in the iommufd */
+	char name[PLX_BDF_LEN];
+	char text[224]; /* why not */
 };
 
 /* Modes whose descriptors work in a process without rights. */

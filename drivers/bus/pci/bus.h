@@ -83,6 +83,7 @@ struct plx_pci_bus {
 	struct pci_fn_list fns;
 	struct plx_ioas *ioas;	   /* that functions are claimed into; NULL until the probe */
 	int iommufd, container_fd; /* a broker's, or -1 */
+	unsigned ioas_id;	   /* in that iommufd; 0: none */
 };
 
 static inline struct pci_fn *pci_fn(struct plx_pci *pci)
