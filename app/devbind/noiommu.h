@@ -11,7 +11,11 @@ bool noiommu_needed(const struct device *dev, const char *driver);
 /* Whether the kernel was told to do that: 1, 0, or -errno if it has no such switch. */
 int noiommu_mode(void);
 
-/* 0 or -errno, with a line logged. */
-int noiommu_set_mode(bool on);
+/* Turns it on, and notes that it was us. Both: 0 or -errno, with a line logged. */
+int noiommu_turn_on(void);
+int noiommu_turn_off(void);
+
+/* Turns it off if it was us who turned it on, and no device needs it any more. */
+int noiommu_settle(const struct inventory *inv);
 
 #endif

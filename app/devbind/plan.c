@@ -175,13 +175,13 @@ static int remember(struct plan *plan)
 
 static int change_drivers(const struct plan *plan)
 {
-	int err = plan->switched ? noiommu_set_mode(true) : 0;
+	int err = plan->switched ? noiommu_turn_on() : 0;
 
 	if (err)
 		return err;
 	err = changes_apply(plan->change, plan->count);
 	if (err && plan->switched)
-		noiommu_set_mode(false);
+		noiommu_turn_off();
 	return err;
 }
 

@@ -6,6 +6,7 @@
 
 #include "bind.h"
 #include "grant.h"
+#include "noiommu.h"
 #include "persist.h"
 #include "plan.h"
 
@@ -107,6 +108,8 @@ enum exit_code restore_run(const struct options *options, const struct inventory
 			code = use_up(&plan);
 		if (code == EXIT_DONE)
 			code = end_grants(&selection);
+		if (code == EXIT_DONE && noiommu_settle(inv))
+			code = EXIT_FAILED;
 		plan_free(&plan);
 	}
 	selection_free(&selection);

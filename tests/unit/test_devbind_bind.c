@@ -231,6 +231,20 @@ static void without_iommu(void **state)
 			 EXIT_DONE);
 	assert_string_equal(pci_sysfs_text(SWITCH), "1");
 	assert_bound("0000:05:00.0", "vfio-pci");
+	/* On as long as somebody needs it, and off when nobody does any more. */
+	machine_add("0000:06:00.0", "0x020000\n", "e1000e", -1);
+	assert_int_equal(machine_run("bind", "vfio-pci", "06:00.0", NULL), EXIT_DONE);
+	assert_int_equal(machine_run("restore", "05:00.0", NULL), EXIT_DONE);
+	assert_string_equal(pci_sysfs_text(SWITCH), "1");
+	assert_int_equal(machine_run("restore", NULL), EXIT_DONE);
+	assert_true(machine_said("mode is off again"));
+	assert_string_equal(pci_sysfs_text(SWITCH), "0");
+	assert_bound("0000:06:00.0", "e1000e");
+	/* What somebody else turned on stays. */
+	pci_sysfs_file(SWITCH, "Y\n");
+	assert_int_equal(machine_run("bind", "vfio-pci", "05:00.0", NULL), EXIT_DONE);
+	assert_int_equal(machine_run("restore", NULL), EXIT_DONE);
+	assert_string_equal(pci_sysfs_text(SWITCH), "Y");
 }
 
 static void persistent(void **state)
