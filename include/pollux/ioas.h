@@ -83,6 +83,28 @@ int plx_ioas_map(struct plx_ioas *ioas, const struct plx_dma_mem *mem);
 int plx_ioas_unmap(struct plx_ioas *ioas, void *va, size_t len);
 
 /*
+ * Takes back everything, ring memory too: from then on no device reaches anything. What was given
+ * out stays the caller's; plx_dma_free() is still to be called. The first error of a context is
+ * returned, and nothing is mapped afterwards all the same.
+ */
+int plx_ioas_unmap_all(struct plx_ioas *ioas);
+
+/* How much is mapped, and how much more can be: limits, before they are hit. */
+struct plx_ioas_usage {
+	uint64_t maps;	    /* mappings, as plx_ioas_map() makes them */
+	uint64_t bytes;	    /* in them */
+	unsigned contexts;  /* that they are mapped in */
+	uint64_t maps_left; /* more that each context takes; UINT64_MAX: no limit is known */
+	/*
+	 * That the memlock limit leaves to this process (UINT64_MAX: no limit). iommufd counts all
+	 * processes of a user together: others of the user's may leave less.
+	 */
+	uint64_t bytes_left;
+};
+
+void plx_ioas_usage(struct plx_ioas *ioas, struct plx_ioas_usage *usage);
+
+/*
  * Translation, for hot loops: a table of 2 MiB frames in two levels, read without a lock. An entry
  * is the frame's (device address - virtual address) with bit 0 set, or 0 where nothing is mapped:
  * both addresses are page aligned, so the low bits are free.

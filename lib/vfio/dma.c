@@ -126,7 +126,8 @@ static void arena_destroy(struct plx_ioas *ioas, struct plx_dma_arena *arena)
 {
 	int err = plx_ioas_unmap(ioas, arena->mem->va, arena->mem->len);
 
-	if (err)
+	/* plx_ioas_unmap_all() was there before. */
+	if (err && err != -ENOENT)
 		plx_err("DMA arena at %p: taking it back failed: %s", arena->mem->va,
 			strerror(-err));
 	free_blocks(arena->first);
@@ -225,7 +226,8 @@ static int alloc_locked(struct plx_ioas *ioas, uint64_t len, uint64_t align, int
 	int err;
 
 	for (arena = ioas->arenas; arena; arena = arena->next) {
-		if (arena->mem->node != node || align > arena->mem->page_size)
+		if (arena->mem->node != node || align > arena->mem->page_size ||
+		    plx_xlate_dma(&ioas->xlate, arena->mem->va) == PLX_DMA_BAD)
 			continue;
 		err = take_from(arena, len, align, dma);
 		if (err != -ENOSPC)

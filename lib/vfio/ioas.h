@@ -11,6 +11,8 @@
 
 #include <pthread.h>
 
+#include <bsd/sys/tree.h>
+
 #include <pollux/ioas.h>
 
 #include "iommu.h"
@@ -24,6 +26,7 @@ struct plx_seg {
 };
 
 struct plx_mapping {
+	RB_ENTRY(plx_mapping) node;
 	uint64_t va, len;
 	size_t page_size;
 	int fd;
@@ -37,13 +40,17 @@ struct plx_mapping {
 struct plx_dma_arena;
 struct plx_group;
 
+RB_HEAD(plx_mappings, plx_mapping);
+RB_PROTOTYPE(plx_mappings, plx_mapping, node, compare)
+
 struct plx_ioas {
 	pthread_mutex_t lock; /* all below, but for what dma_lock covers */
 	struct plx_policy policy;
 	size_t base_page;
 
-	struct plx_mapping **map; /* sorted by va */
-	unsigned int nmaps, room;
+	struct plx_mappings mappings; /* by va; none overlaps another */
+	unsigned int nmaps;
+	uint64_t bytes;		   /* in them, and in the one that is being added */
 	struct plx_ranges allowed; /* what all translating contexts can map */
 	struct plx_ranges used;	   /* ALLOC: IOVA frames taken */
 
@@ -68,17 +75,43 @@ int plx_ioas_join(struct plx_ioas *ioas, struct plx_iommu *iommu, struct plx_ref
 /* One device less; the context is destroyed with its last, or if it never had any. Lock held. */
 void plx_ioas_leave(struct plx_ioas *ioas, struct plx_iommu *iommu);
 
-/* Maps a mapping in one context, or takes it back. A mapping without segments maps nowhere. */
-int plx_mapping_apply(struct plx_iommu *iommu, const struct plx_mapping *m,
-		      struct plx_refusal *why);
+/* What all contexts, and one more (or NULL), can map. The old value is kept on failure. */
+int plx_ioas_narrow(struct plx_ioas *ioas, const struct plx_iommu *more);
+
+/* The mapping of exactly these addresses. -EINVAL: a part of one, or more than one; -ENOENT. */
+int plx_ioas_lookup(struct plx_ioas *ioas, const void *va, size_t len, struct plx_mapping **m);
+
+/*
+ * Mapping in contexts, and taking it back (mapping.c). Where the device addresses of a mapping
+ * aren't known, contexts that translate map nothing.
+ */
+int plx_mapping_apply(const struct plx_ioas *ioas, struct plx_iommu *iommu,
+		      const struct plx_mapping *m, struct plx_refusal *why);
 int plx_mapping_revoke(struct plx_iommu *iommu, const struct plx_mapping *m);
+
+/* In all contexts that translate, or that don't: in each, or in none. */
+int plx_mapping_apply_all(struct plx_ioas *ioas, const struct plx_mapping *m, bool translates,
+			  struct plx_refusal *why);
+int plx_mapping_revoke_all(struct plx_ioas *ioas, const struct plx_mapping *m, bool translates);
+
+/* All mappings, in one context. */
+int plx_mapping_revoke_everything(struct plx_ioas *ioas, struct plx_iommu *iommu);
+
+/* How many maps of the context's it takes. */
+uint64_t plx_mapping_count(const struct plx_iommu *iommu, const struct plx_mapping *m);
+
+/* A context before this one in the list, or any if it isn't there, from which maps are copied. */
+const struct plx_iommu *plx_iommu_source(const struct plx_ioas *ioas,
+					 const struct plx_iommu *iommu);
 
 /*
  * Device addresses (place.c). prev and next are the mappings around m, or NULL.
  */
 struct plx_neighbours {
-	const struct plx_mapping *prev, *next;
+	struct plx_mapping *prev, *next;
 };
+
+struct plx_neighbours plx_neighbours_of(struct plx_mapping *m);
 
 /* Gives m its segments. 0 with none: nobody can tell yet. Non-translating contexts have m mapped.
  */

@@ -27,16 +27,29 @@ struct plx_iommu_map {
 	int fd; /* shared mapping of this file at va, or -1 */
 	uint64_t fd_offset;
 	unsigned int access; /* PLX_DMA_* */
+	uint64_t total;	     /* bytes, of all that is to be mapped in the context with this */
+	/* A context of the same kind and file that has the very same map, or NULL. */
+	const struct plx_iommu *source;
+};
+
+/* Whose memlock limit mapping counts against. */
+enum plx_pins {
+	PLX_PINS_NOTHING,
+	PLX_PINS_PROCESS, /* this process's locked memory */
+	PLX_PINS_USER,	  /* its user's, whatever the process */
 };
 
 struct plx_iommu_ops {
 	const char *name;
 	bool translates;
+	enum plx_pins pins;
 	/* 0, or -errno with the reason in *why. */
 	int (*map)(struct plx_iommu *iommu, const struct plx_iommu_map *map,
 		   struct plx_refusal *why);
 	/* Takes back one map, whole. Less or more than that is -EIO. */
 	int (*unmap)(struct plx_iommu *iommu, uint64_t key, uint64_t len);
+	/* Takes back all at once. NULL, or an error: they are taken back one by one. */
+	int (*unmap_all)(struct plx_iommu *iommu);
 	/* Adds the keys that can be mapped to an empty list. Only if it translates. */
 	int (*ranges)(struct plx_iommu *iommu, struct plx_ranges *ranges);
 	/*
@@ -56,6 +69,8 @@ struct plx_iommu {
 	unsigned int devices;	  /* 0: not part of the address space yet */
 	struct plx_ranges ranges; /* as read after the last attach */
 	uint64_t mapped;	  /* bytes */
+	uint32_t maps, limit;	  /* how many, and how many it takes; 0: no limit is known */
+	const char *peer;	  /* what messages call it, if not by its kind; or NULL */
 	int fd;			  /* container or iommufd */
 	int given;		  /* the caller's number for it, or -1 if we opened it */
 };
@@ -72,6 +87,12 @@ static inline int plx_ioctl_int(int fd, unsigned long request, unsigned long arg
 {
 	return plx_ioctl(fd, request, (void *)(uintptr_t)arg);
 }
+
+/* How many more maps a context takes; UINT64_MAX: no end is known. */
+uint64_t plx_iommu_room(const struct plx_iommu *iommu);
+
+/* Whether it takes this many more: 0, or -ENOSPC with the reason in *why. */
+int plx_iommu_has_room(const struct plx_iommu *iommu, uint64_t maps, struct plx_refusal *why);
 
 /* A reason for a map that failed with err, common to all contexts: limits with their numbers. */
 int plx_refuse_map(struct plx_refusal *why, const struct plx_iommu *iommu,

@@ -124,6 +124,24 @@ static int map_file(struct ioas_context *c, const struct plx_iommu_map *map)
 	return err;
 }
 
+/* From another IOAS of the file: the pages are pinned, and accounted, once for both. */
+static int copy_map(struct ioas_context *c, const struct plx_iommu_map *map)
+{
+	struct uapi_ioas_copy arg = {
+		.size = sizeof(arg),
+		.flags = map_flags(map->access),
+		.dst_ioas_id = c->ioas_id,
+		.length = map->len,
+		.dst_iova = map->key,
+		.src_iova = map->key,
+	};
+
+	if (!map->source)
+		return -EOPNOTSUPP;
+	arg.src_ioas_id = context(map->source)->ioas_id;
+	return plx_ioctl(c->base.fd, UAPI_IOAS_COPY, &arg);
+}
+
 static int iommufd_map(struct plx_iommu *iommu, const struct plx_iommu_map *map,
 		       struct plx_refusal *why)
 {
@@ -136,8 +154,10 @@ static int iommufd_map(struct plx_iommu *iommu, const struct plx_iommu_map *map,
 		.length = map->len,
 		.iova = map->key,
 	};
-	int err = map_file(c, map);
+	int err = copy_map(c, map);
 
+	if (err && err != -ENOMEM && err != -EEXIST)
+		err = map_file(c, map);
 	if (err && err != -ENOMEM && err != -EEXIST)
 		err = plx_ioctl(iommu->fd, UAPI_IOAS_MAP, &arg);
 	return err ? plx_refuse_map(why, iommu, map, err) : 0;
@@ -156,6 +176,20 @@ static int iommufd_unmap(struct plx_iommu *iommu, uint64_t key, uint64_t len)
 	if (err)
 		return err;
 	return arg.length == len ? 0 : -EIO;
+}
+
+static int iommufd_unmap_all(struct plx_iommu *iommu)
+{
+	struct uapi_ioas_unmap arg = {
+		.size = sizeof(arg),
+		.ioas_id = context(iommu)->ioas_id,
+		.length = UINT64_MAX,
+	};
+	int err = plx_ioctl(iommu->fd, UAPI_IOAS_UNMAP, &arg);
+
+	if (err)
+		return err;
+	return arg.length == iommu->mapped ? 0 : -EIO;
 }
 
 static int iommufd_ranges(struct plx_iommu *iommu, struct plx_ranges *ranges)
@@ -240,16 +274,20 @@ static void iommufd_destroy(struct plx_iommu *iommu)
 static const struct plx_iommu_ops iommufd_ops = {
 	.name = "iommufd",
 	.translates = true,
+	.pins = PLX_PINS_USER,
 	.map = iommufd_map,
 	.unmap = iommufd_unmap,
+	.unmap_all = iommufd_unmap_all,
 	.ranges = iommufd_ranges,
 	.destroy = iommufd_destroy,
 };
 
 static const struct plx_iommu_ops noiommu_cdev_ops = {
 	.name = "iommufd without an IOMMU",
+	.pins = PLX_PINS_USER,
 	.map = iommufd_map,
 	.unmap = iommufd_unmap,
+	.unmap_all = iommufd_unmap_all,
 	.phys = iommufd_phys,
 	.destroy = iommufd_destroy,
 };

@@ -26,22 +26,22 @@ static int get_info(struct plx_iommu *iommu, void **info, size_t *len, uint32_t 
 	return 0;
 }
 
-/* How many more maps the container takes, or UINT32_MAX if it doesn't say. */
-static uint32_t maps_left(struct plx_iommu *iommu)
+/*
+ * How many maps the container takes in all: those that it has and what it says it has room for. One
+ * of the caller's is used by others, too, and has an answer for the moment only.
+ */
+static void read_limit(struct plx_iommu *iommu, const void *info, size_t len, uint32_t caps)
 {
-	struct vfio_iommu_type1_info_dma_avail avail = { .avail = UINT32_MAX };
+	struct vfio_iommu_type1_info_dma_avail avail;
 	const void *cap;
-	size_t len, room;
-	uint32_t caps;
-	void *info;
+	size_t room;
 
-	if (get_info(iommu, &info, &len, &caps))
-		return UINT32_MAX;
 	cap = plx_cap_find(info, len, caps, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, sizeof(avail), &room);
-	if (cap)
-		memcpy(&avail, cap, sizeof(avail));
-	plx_sys->free(info);
-	return avail.avail;
+	if (!cap || iommu->given >= 0)
+		return;
+	memcpy(&avail, cap, sizeof(avail));
+	/* iommufd's stand-in knows no limit, and says so with the largest number. */
+	iommu->limit = avail.avail < UINT32_MAX - iommu->maps ? iommu->maps + avail.avail : 0;
 }
 
 static int type1_map(struct plx_iommu *iommu, const struct plx_iommu_map *map,
@@ -60,17 +60,12 @@ static int type1_map(struct plx_iommu *iommu, const struct plx_iommu_map *map,
 	if (map->access & PLX_DMA_WRITE)
 		arg.flags |= VFIO_DMA_MAP_FLAG_WRITE;
 	err = plx_ioctl(iommu->fd, VFIO_IOMMU_MAP_DMA, &arg);
-	if (err == -ENOSPC) {
-		uint32_t left = maps_left(iommu);
-
-		if (left != UINT32_MAX)
-			return plx_refuse(
-				why, PLX_REFUSED_MEMORY, err,
-				"DMA map failed: the container's limit of maps is used up "
-				"(%u left): use larger pages, or raise "
-				"vfio_iommu_type1.dma_entry_limit",
-				left);
-	}
+	if (err == -ENOSPC)
+		return plx_refuse(why, PLX_REFUSED_MEMORY, err,
+				  "DMA map failed: the container's limit of maps is used up (%u "
+				  "are ours): use larger pages, or raise "
+				  "vfio_iommu_type1.dma_entry_limit",
+				  iommu->maps);
 	return err ? plx_refuse_map(why, iommu, map, err) : 0;
 }
 
@@ -86,6 +81,19 @@ static int type1_unmap(struct plx_iommu *iommu, uint64_t key, uint64_t len)
 	if (err)
 		return err;
 	return arg.size == len ? 0 : -EIO;
+}
+
+static int type1_unmap_all(struct plx_iommu *iommu)
+{
+	struct vfio_iommu_type1_dma_unmap arg = {
+		.argsz = sizeof(arg),
+		.flags = VFIO_DMA_UNMAP_FLAG_ALL,
+	};
+	int err = plx_ioctl(iommu->fd, VFIO_IOMMU_UNMAP_DMA, &arg);
+
+	if (err)
+		return err;
+	return arg.size == iommu->mapped ? 0 : -EIO;
 }
 
 /* The ranges in a capability of room bytes. */
@@ -122,6 +130,7 @@ static int type1_ranges(struct plx_iommu *iommu, struct plx_ranges *ranges)
 	cap = plx_cap_find(info, len, caps, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE,
 			   offsetof(struct vfio_iommu_type1_info_cap_iova_range, iova_ranges),
 			   &room);
+	read_limit(iommu, info, len, caps);
 	err = cap ? read_cap(cap, room, ranges)
 		  : plx_ranges_add(ranges, PLX_IOVA_FALLBACK_FIRST, PLX_IOVA_FALLBACK_LAST);
 	plx_sys->free(info);
@@ -137,8 +146,10 @@ static void type1_destroy(struct plx_iommu *iommu)
 const struct plx_iommu_ops plx_type1_ops = {
 	.name = "type 1 container",
 	.translates = true,
+	.pins = PLX_PINS_PROCESS,
 	.map = type1_map,
 	.unmap = type1_unmap,
+	.unmap_all = type1_unmap_all,
 	.ranges = type1_ranges,
 	.destroy = type1_destroy,
 };

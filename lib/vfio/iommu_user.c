@@ -92,11 +92,6 @@ static int user_map(struct plx_iommu *iommu, const struct plx_iommu_map *map,
 				  "%s: its process takes DMA maps in pages of %" PRIu64
 				  " KiB only, not %" PRIu64 " KiB at 0x%" PRIx64,
 				  user->name, page >> 10, map->len >> 10, map->key);
-	if (user->nmaps >= user->peer.max_dma_maps)
-		return plx_refuse(why, PLX_REFUSED_MEMORY, -ENOSPC,
-				  "%s: its process takes %u DMA maps, and all are used up: use "
-				  "larger pages",
-				  user->name, user->peer.max_dma_maps);
 	err = plx_user_map_add(user, &entry);
 	if (err)
 		return plx_refuse(why, PLX_REFUSED_KERNEL, err, "out of memory for book-keeping");
@@ -159,6 +154,8 @@ int plx_user_iommu(struct plx_user *user, struct plx_iommu **out, struct plx_ref
 	c->base.mode = PLX_VFIO_USER;
 	c->base.fd = -1;
 	c->base.given = -1;
+	c->base.peer = user->name;
+	c->base.limit = user->peer.max_dma_maps;
 	c->user = user;
 	*out = &c->base;
 	return 0;

@@ -23,37 +23,72 @@ static struct plx_iommu_map whole(const struct plx_mapping *m)
 	};
 }
 
+uint64_t plx_mapping_count(const struct plx_iommu *iommu, const struct plx_mapping *m)
+{
+	return iommu->ops->translates ? m->nsegs : 1;
+}
+
+const struct plx_iommu *plx_iommu_source(const struct plx_ioas *ioas, const struct plx_iommu *iommu)
+{
+	const struct plx_iommu *c;
+
+	for (c = ioas->contexts; c && c != iommu; c = c->next)
+		if (c->ops == iommu->ops && c->fd == iommu->fd && c->fd >= 0)
+			return c;
+	return NULL;
+}
+
+static int map_one(struct plx_iommu *iommu, const struct plx_iommu_map *map,
+		   struct plx_refusal *why)
+{
+	int err = iommu->ops->map(iommu, map, why);
+
+	if (err)
+		return err;
+	iommu->mapped += map->len;
+	iommu->maps++;
+	return 0;
+}
+
+static int unmap_one(struct plx_iommu *iommu, uint64_t key, uint64_t len)
+{
+	int err = iommu->ops->unmap(iommu, key, len);
+
+	iommu->mapped -= len;
+	iommu->maps--;
+	if (err)
+		plx_err("%s: taking back 0x%" PRIx64 "-0x%" PRIx64 " failed: %s", iommu->ops->name,
+			key, key + len - 1, strerror(-err));
+	return err;
+}
+
 static int revoke_segs(struct plx_iommu *iommu, const struct plx_mapping *m, unsigned int count)
 {
 	int first_err = 0;
 
 	while (count--) {
-		const struct plx_seg *s = &m->seg[count];
-		int err = iommu->ops->unmap(iommu, s->dma, s->len);
+		int err = unmap_one(iommu, m->seg[count].dma, m->seg[count].len);
 
-		iommu->mapped -= s->len;
-		if (!err)
-			continue;
-		plx_err("%s: taking back 0x%" PRIx64 "-0x%" PRIx64 " failed: %s", iommu->ops->name,
-			s->dma, s->dma + s->len - 1, strerror(-err));
-		if (!first_err)
+		if (err && !first_err)
 			first_err = err;
 	}
 	return first_err;
 }
 
-int plx_mapping_apply(struct plx_iommu *iommu, const struct plx_mapping *m, struct plx_refusal *why)
+int plx_mapping_apply(const struct plx_ioas *ioas, struct plx_iommu *iommu,
+		      const struct plx_mapping *m, struct plx_refusal *why)
 {
 	struct plx_iommu_map map = whole(m);
 	unsigned int i;
 	int err;
 
-	if (!iommu->ops->translates) {
-		err = iommu->ops->map(iommu, &map, why);
-		if (!err)
-			iommu->mapped += m->len;
+	err = plx_iommu_has_room(iommu, plx_mapping_count(iommu, m), why);
+	if (err)
 		return err;
-	}
+	map.total = ioas->bytes;
+	map.source = plx_iommu_source(ioas, iommu);
+	if (!iommu->ops->translates)
+		return map_one(iommu, &map, why);
 	for (i = 0; i < m->nsegs; i++) {
 		const struct plx_seg *s = &m->seg[i];
 
@@ -61,28 +96,103 @@ int plx_mapping_apply(struct plx_iommu *iommu, const struct plx_mapping *m, stru
 		map.va = s->va;
 		map.len = s->len;
 		map.fd_offset = m->fd_offset + (s->va - m->va);
-		err = iommu->ops->map(iommu, &map, why);
+		err = map_one(iommu, &map, why);
 		if (err) {
 			revoke_segs(iommu, m, i);
 			return err;
 		}
-		iommu->mapped += s->len;
 	}
 	return 0;
 }
 
 int plx_mapping_revoke(struct plx_iommu *iommu, const struct plx_mapping *m)
 {
+	return iommu->ops->translates ? revoke_segs(iommu, m, m->nsegs)
+				      : unmap_one(iommu, m->va, m->len);
+}
+
+/* From the contexts of a kind before end in the list. */
+static int revoke_before(struct plx_ioas *ioas, const struct plx_mapping *m, bool translates,
+			 const struct plx_iommu *end)
+{
+	struct plx_iommu *iommu;
+	int first_err = 0, err;
+
+	for (iommu = ioas->contexts; iommu != end; iommu = iommu->next) {
+		if (iommu->ops->translates != translates)
+			continue;
+		err = plx_mapping_revoke(iommu, m);
+		if (err && !first_err)
+			first_err = err;
+	}
+	return first_err;
+}
+
+int plx_mapping_revoke_all(struct plx_ioas *ioas, const struct plx_mapping *m, bool translates)
+{
+	return revoke_before(ioas, m, translates, NULL);
+}
+
+int plx_mapping_apply_all(struct plx_ioas *ioas, const struct plx_mapping *m, bool translates,
+			  struct plx_refusal *why)
+{
+	struct plx_iommu *iommu;
 	int err;
 
-	if (iommu->ops->translates)
-		return revoke_segs(iommu, m, m->nsegs);
-	err = iommu->ops->unmap(iommu, m->va, m->len);
-	iommu->mapped -= m->len;
-	if (err)
-		plx_err("%s: taking back the memory at 0x%" PRIx64 " failed: %s", iommu->ops->name,
-			m->va, strerror(-err));
-	return err;
+	for (iommu = ioas->contexts; iommu; iommu = iommu->next) {
+		if (iommu->ops->translates != translates)
+			continue;
+		err = translates ? plx_place_check(ioas, m, &iommu->ranges, why) : 0;
+		if (!err)
+			err = plx_mapping_apply(ioas, iommu, m, why);
+		if (err) {
+			revoke_before(ioas, m, translates, iommu);
+			return err;
+		}
+	}
+	return 0;
+}
+
+int plx_mapping_revoke_everything(struct plx_ioas *ioas, struct plx_iommu *iommu)
+{
+	struct plx_mapping *m;
+	int first_err = 0, err;
+
+	/* In a file of the caller's there may be maps that aren't ours. */
+	if (iommu->ops->unmap_all && iommu->given < 0 && !iommu->ops->unmap_all(iommu)) {
+		iommu->mapped = 0;
+		iommu->maps = 0;
+		return 0;
+	}
+	RB_FOREACH(m, plx_mappings, &ioas->mappings)
+	{
+		err = plx_mapping_revoke(iommu, m);
+		if (err && !first_err)
+			first_err = err;
+	}
+	return first_err;
+}
+
+/*
+ * What is in the way, in words.
+ */
+
+uint64_t plx_iommu_room(const struct plx_iommu *iommu)
+{
+	if (!iommu->limit)
+		return UINT64_MAX;
+	return iommu->maps < iommu->limit ? iommu->limit - iommu->maps : 0;
+}
+
+int plx_iommu_has_room(const struct plx_iommu *iommu, uint64_t maps, struct plx_refusal *why)
+{
+	if (maps <= plx_iommu_room(iommu))
+		return 0;
+	return plx_refuse(why, PLX_REFUSED_MEMORY, -ENOSPC,
+			  "DMA map failed: %s takes %u DMA maps, %u are used and %" PRIu64
+			  " more needed: use larger pages%s",
+			  iommu->peer ? iommu->peer : iommu->ops->name, iommu->limit, iommu->maps,
+			  maps, iommu->peer ? "" : ", or raise vfio_iommu_type1.dma_entry_limit");
 }
 
 /* "512 MiB", or KiB where MiB would hide something. */
@@ -98,7 +208,7 @@ static const char *size_text(char *buf, size_t len, uint64_t bytes)
 static int refuse_memlock(struct plx_refusal *why, const struct plx_iommu *iommu,
 			  const struct plx_iommu_map *map)
 {
-	char want[32], have[32], most[32];
+	char want[32], have[32], most[32], total[32];
 	struct rlimit limit;
 
 	size_text(want, sizeof(want), map->len);
@@ -110,8 +220,9 @@ static int refuse_memlock(struct plx_refusal *why, const struct plx_iommu *iommu
 				  want, have);
 	return plx_refuse(why, PLX_REFUSED_MEMORY, -ENOMEM,
 			  "DMA map of %s failed: the memlock limit is %s (ulimit -l), %s mapped "
-			  "already, %s more needed: raise the limit",
-			  want, size_text(most, sizeof(most), limit.rlim_cur), have, want);
+			  "already, %s needed in all: raise the limit",
+			  want, size_text(most, sizeof(most), limit.rlim_cur), have,
+			  size_text(total, sizeof(total), map->total));
 }
 
 int plx_refuse_map(struct plx_refusal *why, const struct plx_iommu *iommu,

@@ -22,6 +22,7 @@
 
 #define UAPI_IOMMU_DESTROY	 _IO(UAPI_IOMMUFD_TYPE, 0x80)
 #define UAPI_IOAS_ALLOC		 _IO(UAPI_IOMMUFD_TYPE, 0x81)
+#define UAPI_IOAS_COPY		 _IO(UAPI_IOMMUFD_TYPE, 0x83)
 #define UAPI_IOAS_IOVA_RANGES	 _IO(UAPI_IOMMUFD_TYPE, 0x84)
 #define UAPI_IOAS_MAP		 _IO(UAPI_IOMMUFD_TYPE, 0x85)
 #define UAPI_IOAS_UNMAP		 _IO(UAPI_IOMMUFD_TYPE, 0x86)
@@ -76,6 +77,16 @@ struct uapi_ioas_map_file {
 	uint64_t start; /* in the file */
 	uint64_t length;
 	uint64_t iova;
+};
+
+struct uapi_ioas_copy {
+	uint32_t size;
+	uint32_t flags;
+	uint32_t dst_ioas_id;
+	uint32_t src_ioas_id;
+	uint64_t length;
+	uint64_t dst_iova;
+	uint64_t src_iova;
 };
 
 struct uapi_ioas_unmap {

@@ -4,7 +4,8 @@
  * <linux/vfio.h> we build with lacks. The fake shares no declaration with lib/vfio, so a wrong
  * size, offset or number there makes a test fail instead of agreeing with itself.
  *
- * Sources: include/uapi/linux/{vfio,iommufd}.h of Linux 6.12; MAP_FILE of 6.14; GET_PA of 7.3.
+ * Sources: include/uapi/linux/{vfio,iommufd}.h of Linux 6.12; MAP_FILE of 6.14; dma-bufs of
+ * 6.19; GET_PA of 7.3.
  */
 #ifndef FAKE_ABI_H
 #define FAKE_ABI_H
@@ -48,6 +49,9 @@ struct fk_detach_pt {
 #define FK_IOAS_MAP    _IO(';', 0x85)
 #define FK_IOAS_UNMAP  _IO(';', 0x86)
 #define FK_VFIO_IOAS   _IO(';', 0x88)
+#define FK_HWPT_ALLOC  _IO(';', 0x89)
+#define FK_SET_DIRTY   _IO(';', 0x8b)
+#define FK_GET_DIRTY   _IO(';', 0x8c)
 #define FK_MAP_FILE    _IO(';', 0x8f)
 #define FK_GET_PA      _IO(';', 0x95)
 
@@ -100,6 +104,36 @@ struct fk_map_file {
 	uint32_t size, flags, ioas_id;
 	int32_t fd;
 	uint64_t start, length, iova;
+};
+
+#define FK_HWPT_DIRTY_TRACKING 2u
+
+struct fk_hwpt_alloc {
+	uint32_t size, flags, dev_id, pt_id, out_hwpt_id, reserved, data_type, data_len;
+	uint64_t data_uptr;
+	uint32_t fault_id, reserved2;
+};
+
+#define FK_DIRTY_ENABLE	  1u
+#define FK_DIRTY_NO_CLEAR 1u
+
+struct fk_set_dirty {
+	uint32_t size, flags, hwpt_id, reserved;
+};
+
+struct fk_get_dirty {
+	uint32_t size, hwpt_id, flags, reserved;
+	uint64_t iova, length, page_size, data;
+};
+
+/* The device feature that gives a dma-buf of BAR memory (Linux 6.19), after its header. */
+#define FK_FEATURE_DMA_BUF 11
+
+struct fk_dma_buf {
+	uint32_t region_index, open_flags, flags, nr_ranges;
+	struct {
+		uint64_t offset, length;
+	} range[];
 };
 
 struct fk_get_pa {

@@ -666,6 +666,30 @@ static int device_reset(struct fake_dev *dev)
 	return 0;
 }
 
+/* A descriptor that stands for parts of a BAR, after vfio_pci_dmabuf.c of Linux 6.19. */
+static int dma_buf(struct fake_dev *dev, const struct fk_dma_buf *arg, size_t len)
+{
+	const struct fake_region *region = &dev->region[arg->region_index];
+	struct fake_file *file;
+
+	if (len < sizeof(*arg) + sizeof(arg->range[0]) || arg->flags ||
+	    len != sizeof(*arg) + arg->nr_ranges * sizeof(arg->range[0]))
+		return -EINVAL;
+	if (arg->region_index > VFIO_PCI_BAR5_REGION_INDEX)
+		return -ENODEV;
+	/* One is all that the tests need. */
+	if (arg->nr_ranges != 1 || !arg->range[0].length ||
+	    (arg->range[0].offset | arg->range[0].length) & (FAKE_PAGE - 1) ||
+	    arg->range[0].offset > region->size ||
+	    arg->range[0].length > region->size - arg->range[0].offset)
+		return -EINVAL;
+	file = fake_file_new(FAKE_FILE_DMABUF);
+	file->region = arg->region_index;
+	file->region_offset = arg->range[0].offset;
+	file->len = arg->range[0].length;
+	return fake_fd_install(file);
+}
+
 static int feature(struct fake_dev *dev, struct vfio_device_feature *arg)
 {
 	unsigned ops = arg->flags & (VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET);
@@ -685,8 +709,13 @@ static int feature(struct fake_dev *dev, struct vfio_device_feature *arg)
 	/* Feature 0, the VF token, can be set but not read. */
 	if (!number && (ops & VFIO_DEVICE_FEATURE_GET))
 		return -EINVAL;
+	if (number == FK_FEATURE_DMA_BUF && (ops & VFIO_DEVICE_FEATURE_SET))
+		return -EINVAL;
 	if (probe)
 		return 0;
+	if (number == FK_FEATURE_DMA_BUF)
+		return len < sizeof(struct fk_dma_buf) ? -EINVAL
+						       : dma_buf(dev, (void *)arg->data, len);
 	if (len < 16 || len > sizeof(dev->feature_data))
 		return -EINVAL;
 	if (ops == VFIO_DEVICE_FEATURE_SET)

@@ -16,10 +16,40 @@ int fake_iommufd_open(void)
 	return fake_fd_install(file);
 }
 
-static void ioas_destroy(struct fake_ioas *ioas)
+/* Memory under one map and its copies: pinned once, as long as one of them needs it. */
+struct fake_pages {
+	unsigned refs, pins;
+};
+
+static int map_pin(const struct fake_map *map)
+{
+	int ret = map->pages->pins ? 0 : fake_pin(map->size);
+
+	if (!ret)
+		map->pages->pins++;
+	return ret;
+}
+
+static void map_unpin(const struct fake_map *map)
+{
+	if (!--map->pages->pins)
+		fake_unpin(map->size);
+}
+
+static void map_release(const struct fake_ioas *ioas, const struct fake_map *map)
 {
 	if (ioas->pinned)
-		fake_unpin(fake_maps_bytes(&ioas->maps));
+		map_unpin(map);
+	if (!--map->pages->refs)
+		free(map->pages);
+}
+
+static void ioas_destroy(struct fake_ioas *ioas)
+{
+	size_t i;
+
+	for (i = 0; i < ioas->maps.count; i++)
+		map_release(ioas, &ioas->maps.map[i]);
 	fake_maps_clear(&ioas->maps);
 	memset(ioas, 0, sizeof(*ioas));
 }
@@ -28,6 +58,8 @@ void fake_iommufd_release(struct fake_file *file)
 {
 	unsigned i;
 
+	for (i = 0; i < FAKE_HWPTS; i++)
+		free(file->iommufd->hwpt[i].dirty);
 	for (i = 0; i < FAKE_IOASES; i++)
 		if (file->iommufd->ioas[i].id)
 			ioas_destroy(&file->iommufd->ioas[i]);
@@ -130,18 +162,22 @@ static int ioas_map(struct fake_file *file, struct fake_ioas *ioas, struct fake_
 		return -EINVAL;
 	if (map->fd < 0 && fake_va_is_device(map->va, map->size))
 		return -EFAULT;
-	if (ioas->pinned) {
-		ret = fake_pin(map->size);
-		if (ret)
-			return ret;
+	if (!map->pages)
+		map->pages = calloc(1, sizeof(*map->pages));
+	ret = ioas->pinned ? map_pin(map) : 0;
+	if (ret) {
+		if (!map->pages->refs)
+			free(map->pages);
+		return ret;
 	}
+	map->pages->refs++;
 	return fake_maps_insert(&ioas->maps, map);
 }
 
 static int cmd_map(struct fake_file *file, struct fk_ioas_map *cmd)
 {
 	struct fake_ioas *ioas = fake_iommufd_ioas(file, cmd->ioas_id);
-	struct fake_map map = { cmd->iova, cmd->user_va, cmd->length, -1, cmd->flags & 6 };
+	struct fake_map map = { cmd->iova, cmd->user_va, cmd->length, -1, cmd->flags & 6, NULL };
 	int ret;
 
 	if ((cmd->flags & ~7u) || cmd->reserved)
@@ -158,11 +194,26 @@ static int cmd_map(struct fake_file *file, struct fk_ioas_map *cmd)
 	return ret;
 }
 
+/* Of the kernel's files only a BAR's dma-buf will do. */
+static int map_dmabuf(const struct fk_map_file *cmd, struct fake_map *map)
+{
+	const struct fake_file *buf = fake_file_of(cmd->fd);
+
+	if (!buf)
+		return 0;
+	if (buf->kind != FAKE_FILE_DMABUF || cmd->start > buf->len ||
+	    cmd->length > buf->len - cmd->start)
+		return -EINVAL;
+	map->va = FAKE_BAR_VA(buf->region, buf->region_offset + cmd->start);
+	return 0;
+}
+
 static int cmd_map_file(struct fake_file *file, struct fk_map_file *cmd)
 {
 	struct fake_ioas *ioas = fake_iommufd_ioas(file, cmd->ioas_id);
-	struct fake_map map = { cmd->iova, fake_va_of_file(cmd->fd, cmd->start), cmd->length,
-				cmd->fd, cmd->flags & 6 };
+	struct fake_map map = { cmd->iova,	fake_va_of_file(cmd->fd, cmd->start),
+				cmd->length,	cmd->fd,
+				cmd->flags & 6, NULL };
 	int ret;
 
 	if (fake.flavour != FAKE_C || fake.no_map_file)
@@ -173,8 +224,9 @@ static int cmd_map_file(struct fake_file *file, struct fk_map_file *cmd)
 		return -EINVAL;
 	if (!ioas)
 		return -ENOENT;
-	if (fake_file_of(cmd->fd))
-		return -EINVAL;
+	ret = map_dmabuf(cmd, &map);
+	if (ret)
+		return ret;
 	ret = ioas_map(file, ioas, &map, cmd->flags & FK_MAP_FIXED_IOVA);
 	if (!ret)
 		cmd->iova = map.iova;
@@ -196,10 +248,9 @@ static int ioas_unmap(struct fake_ioas *ioas, uint64_t first, uint64_t last, uin
 			break;
 		}
 		*unmapped += map->size;
+		map_release(ioas, map);
 		fake_maps_remove(&ioas->maps, at, 1);
 	}
-	if (ioas->pinned)
-		fake_unpin(*unmapped);
 	return ret;
 }
 
@@ -230,13 +281,15 @@ static int cmd_copy(struct fake_file *file, struct fk_ioas_copy *cmd)
 {
 	struct fake_ioas *from = fake_iommufd_ioas(file, cmd->src_ioas_id);
 	struct fake_ioas *to = fake_iommufd_ioas(file, cmd->dst_ioas_id);
-	struct fake_map map = { cmd->dst_iova, 0, cmd->length, -1, cmd->flags & 6 };
+	struct fake_map map = { cmd->dst_iova, 0, cmd->length, -1, cmd->flags & 6, NULL };
 	const struct fake_map *src;
 	size_t at;
 	int ret;
 
 	if (cmd->flags & ~7u)
 		return -EOPNOTSUPP;
+	if (!map.prot)
+		return -EINVAL;
 	if (!from || !to)
 		return -ENOENT;
 	at = fake_maps_find(&from->maps, cmd->src_iova);
@@ -246,6 +299,8 @@ static int cmd_copy(struct fake_file *file, struct fk_ioas_copy *cmd)
 		return -ENOENT;
 	map.va = src->va + (cmd->src_iova - src->iova);
 	map.fd = src->fd;
+	if (map.size == src->size)
+		map.pages = src->pages;
 	ret = ioas_map(file, to, &map, cmd->flags & FK_MAP_FIXED_IOVA);
 	if (!ret)
 		cmd->dst_iova = map.iova;
@@ -302,14 +357,167 @@ static int cmd_get_pa(struct fake_file *file, struct fk_get_pa *cmd)
 	return 0;
 }
 
+/*
+ * Page tables that track dirty pages.
+ */
+static struct fake_hwpt *hwpt_of(struct fake_file *file, uint32_t id)
+{
+	unsigned i;
+
+	for (i = 0; i < FAKE_HWPTS; i++)
+		if (id && file->iommufd->hwpt[i].id == id)
+			return &file->iommufd->hwpt[i];
+	return NULL;
+}
+
+static int ioas_pin(struct fake_ioas *ioas)
+{
+	size_t i;
+	int ret;
+
+	for (i = 0; !ioas->pinned && i < ioas->maps.count; i++) {
+		ret = map_pin(&ioas->maps.map[i]);
+		if (!ret)
+			continue;
+		while (i--)
+			map_unpin(&ioas->maps.map[i]);
+		return ret;
+	}
+	ioas->pinned = true;
+	return 0;
+}
+
+static void ioas_unpin(struct fake_ioas *ioas)
+{
+	size_t i;
+
+	for (i = 0; ioas->pinned && i < ioas->maps.count; i++)
+		map_unpin(&ioas->maps.map[i]);
+	ioas->pinned = false;
+}
+
+static int cmd_hwpt_alloc(struct fake_file *file, struct fk_hwpt_alloc *cmd)
+{
+	struct fake_ioas *ioas = fake_iommufd_ioas(file, cmd->pt_id);
+	struct fake_hwpt *hwpt = file->iommufd->hwpt;
+	struct fake_dev *dev;
+	unsigned i;
+	int ret;
+
+	if (cmd->flags & ~FK_HWPT_DIRTY_TRACKING || cmd->reserved || cmd->reserved2)
+		return -EOPNOTSUPP;
+	if (cmd->data_type || cmd->data_len)
+		return -EINVAL;
+	for (i = 0; (dev = fake_dev_at(i)); i++)
+		if (dev->bound == file && dev->devid == cmd->dev_id)
+			break;
+	if (!dev)
+		return -ENOENT;
+	if (!ioas)
+		return hwpt_of(file, cmd->pt_id) ? -EINVAL : -ENOENT;
+	if (dev->noiommu || !dev->tracks_dirty)
+		return -EOPNOTSUPP;
+	for (i = 0; i < FAKE_HWPTS && hwpt[i].id; i++)
+		;
+	if (i == FAKE_HWPTS)
+		return -ENOMEM;
+	ret = ioas_pin(ioas);
+	if (ret)
+		return ret;
+	cmd->out_hwpt_id = hwpt[i].id = ++file->iommufd->next_id;
+	hwpt[i].ioas = ioas->id;
+	return 0;
+}
+
+static int cmd_set_dirty(struct fake_file *file, const struct fk_set_dirty *cmd)
+{
+	struct fake_hwpt *hwpt = hwpt_of(file, cmd->hwpt_id);
+
+	if (cmd->flags & ~FK_DIRTY_ENABLE)
+		return -EOPNOTSUPP;
+	if (!hwpt)
+		return -ENOENT;
+	hwpt->tracking = cmd->flags;
+	hwpt->ndirty = 0;
+	return 0;
+}
+
+static int cmd_get_dirty(struct fake_file *file, const struct fk_get_dirty *cmd)
+{
+	struct fake_hwpt *hwpt = hwpt_of(file, cmd->hwpt_id);
+	uint64_t *bitmap = (uint64_t *)(uintptr_t)cmd->data;
+	uint64_t page = cmd->page_size, bit;
+	size_t i = 0;
+
+	if (cmd->flags & ~FK_DIRTY_NO_CLEAR || cmd->reserved)
+		return -EOPNOTSUPP;
+	if (!hwpt)
+		return -ENOENT;
+	if (!cmd->length || !page || (cmd->iova | cmd->length) & (page - 1) ||
+	    (cmd->iova | cmd->length) & (FAKE_PAGE - 1))
+		return -EINVAL;
+	if (!hwpt->tracking)
+		return -EINVAL;
+	while (i < hwpt->ndirty) {
+		if (hwpt->dirty[i] < cmd->iova || hwpt->dirty[i] - cmd->iova >= cmd->length) {
+			i++;
+			continue;
+		}
+		bit = (hwpt->dirty[i] - cmd->iova) / page;
+		bitmap[bit / 64] |= UINT64_C(1) << bit % 64;
+		if (cmd->flags & FK_DIRTY_NO_CLEAR)
+			i++;
+		else
+			hwpt->dirty[i] = hwpt->dirty[--hwpt->ndirty];
+	}
+	return 0;
+}
+
+void fake_dev_wrote(struct fake_dev *dev, uint64_t iova, uint64_t len)
+{
+	struct fake_hwpt *hwpt = dev->bound ? hwpt_of(dev->bound, dev->hwpt) : NULL;
+	uint64_t at;
+
+	if (!hwpt || !hwpt->tracking)
+		return;
+	for (at = iova & ~(uint64_t)(FAKE_PAGE - 1); at < iova + len; at += FAKE_PAGE) {
+		hwpt->dirty = realloc(hwpt->dirty, (hwpt->ndirty + 1) * sizeof(*hwpt->dirty));
+		hwpt->dirty[hwpt->ndirty++] = at;
+	}
+}
+
+static int destroy_hwpt(struct fake_file *file, struct fake_hwpt *hwpt)
+{
+	struct fake_ioas *ioas = fake_iommufd_ioas(file, hwpt->ioas);
+	unsigned i;
+
+	if (hwpt->attached)
+		return -EBUSY;
+	free(hwpt->dirty);
+	memset(hwpt, 0, sizeof(*hwpt));
+	for (i = 0; i < FAKE_HWPTS; i++)
+		if (file->iommufd->hwpt[i].ioas == ioas->id)
+			return 0;
+	if (!ioas->attached && !ioas->noiommu)
+		ioas_unpin(ioas);
+	return 0;
+}
+
 static int cmd_destroy(struct fake_file *file, const struct fk_destroy *cmd)
 {
 	struct fake_ioas *ioas = fake_iommufd_ioas(file, cmd->id);
+	struct fake_hwpt *hwpt = hwpt_of(file, cmd->id);
+	unsigned i;
 
+	if (hwpt)
+		return destroy_hwpt(file, hwpt);
 	if (!ioas)
 		return -ENOENT;
 	if (ioas->attached || ioas->noiommu)
 		return -EBUSY;
+	for (i = 0; i < FAKE_HWPTS; i++)
+		if (file->iommufd->hwpt[i].id && file->iommufd->hwpt[i].ioas == ioas->id)
+			return -EBUSY;
 	if (file->iommufd->compat == cmd->id)
 		file->iommufd->compat = 0;
 	ioas_destroy(ioas);
@@ -381,10 +589,11 @@ void fake_iommufd_detach(struct fake_file *file, struct fake_dev *dev)
 	else
 		ioas->attached--;
 	dev->pt = 0;
-	if (!ioas->attached && !ioas->noiommu && ioas->pinned) {
-		fake_unpin(fake_maps_bytes(&ioas->maps));
-		ioas->pinned = false;
-	}
+	if (dev->hwpt)
+		hwpt_of(file, dev->hwpt)->attached--;
+	else if (!ioas->attached && !ioas->noiommu)
+		ioas_unpin(ioas);
+	dev->hwpt = 0;
 }
 
 void fake_iommufd_unbind(struct fake_file *file, struct fake_dev *dev)
@@ -397,13 +606,16 @@ void fake_iommufd_unbind(struct fake_file *file, struct fake_dev *dev)
 
 int fake_iommufd_attach(struct fake_file *file, struct fake_dev *dev, uint32_t *pt)
 {
-	struct fake_ioas *ioas = fake_iommufd_ioas(file, *pt);
+	struct fake_hwpt *hwpt = hwpt_of(file, *pt);
+	struct fake_ioas *ioas = fake_iommufd_ioas(file, hwpt ? hwpt->ioas : *pt);
 	int ret;
 	size_t m;
 
 	if (!ioas)
 		return -ENOENT;
-	if (dev->pt == ioas->id)
+	if (hwpt && !dev->tracks_dirty)
+		return -EINVAL;
+	if (dev->pt == ioas->id && dev->hwpt == (hwpt ? hwpt->id : 0))
 		return 0;
 	if (dev->noiommu ? ioas->attached : ioas->noiommu)
 		return -EINVAL;
@@ -411,14 +623,15 @@ int fake_iommufd_attach(struct fake_file *file, struct fake_dev *dev, uint32_t *
 		if (!fake_range_allows(dev->range, dev->nranges, ioas->maps.map[m].iova,
 				       ioas->maps.map[m].iova + ioas->maps.map[m].size - 1))
 			return -EADDRINUSE;
-	if (!ioas->pinned) {
-		ret = fake_pin(fake_maps_bytes(&ioas->maps));
-		if (ret)
-			return ret;
-		ioas->pinned = true;
-	}
+	ret = ioas_pin(ioas);
+	if (ret)
+		return ret;
 	fake_iommufd_detach(file, dev);
+	ioas_pin(ioas); /* if it was the only one */
 	dev->pt = ioas->id;
+	dev->hwpt = hwpt ? hwpt->id : 0;
+	if (hwpt)
+		hwpt->attached++;
 	if (dev->noiommu)
 		ioas->noiommu++;
 	else
@@ -514,7 +727,7 @@ static int compat_get_info(struct fake_file *file, struct fake_ioas *ioas,
 static int compat_map(struct fake_file *file, struct fake_ioas *ioas,
 		      const struct vfio_iommu_type1_dma_map *arg)
 {
-	struct fake_map map = { arg->iova, arg->vaddr, arg->size, -1, arg->flags };
+	struct fake_map map = { arg->iova, arg->vaddr, arg->size, -1, arg->flags, NULL };
 
 	if (arg->argsz < sizeof(*arg) ||
 	    (arg->flags & ~(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)))
@@ -581,6 +794,9 @@ int fake_iommufd_ioctl(struct fake_file *file, unsigned long request, void *arg)
 		{ FK_IOAS_MAP, sizeof(struct fk_ioas_map) },
 		{ FK_IOAS_UNMAP, sizeof(struct fk_ioas_unmap) },
 		{ FK_VFIO_IOAS, sizeof(struct fk_vfio_ioas) },
+		{ FK_HWPT_ALLOC, offsetof(struct fk_hwpt_alloc, reserved) + 4 },
+		{ FK_SET_DIRTY, sizeof(struct fk_set_dirty) },
+		{ FK_GET_DIRTY, sizeof(struct fk_get_dirty) },
 		{ FK_MAP_FILE, sizeof(struct fk_map_file) },
 		{ FK_GET_PA, sizeof(struct fk_get_pa) },
 	};
@@ -605,6 +821,9 @@ int fake_iommufd_ioctl(struct fake_file *file, unsigned long request, void *arg)
 	case FK_IOAS_MAP: return cmd_map(file, arg);
 	case FK_IOAS_UNMAP: return cmd_unmap(file, arg);
 	case FK_VFIO_IOAS: return cmd_vfio_ioas(file, arg);
+	case FK_HWPT_ALLOC: return cmd_hwpt_alloc(file, arg);
+	case FK_SET_DIRTY: return cmd_set_dirty(file, arg);
+	case FK_GET_DIRTY: return cmd_get_dirty(file, arg);
 	case FK_MAP_FILE: return cmd_map_file(file, arg);
 	case FK_GET_PA: return cmd_get_pa(file, arg);
 	default: return compat_ioctl(file, request, arg);

@@ -27,6 +27,7 @@ enum fake_file_kind {
 	FAKE_FILE_GROUP,
 	FAKE_FILE_IOMMUFD,
 	FAKE_FILE_DEVICE,
+	FAKE_FILE_DMABUF,
 };
 
 struct fake_group {
@@ -42,6 +43,7 @@ struct fake_group {
 struct fake_container {
 	int type; /* 0: not set */
 	bool noiommu;
+	bool tracking; /* dirty pages */
 	int ngroups;
 	struct fake_maps maps;
 	int refs;
@@ -57,11 +59,22 @@ struct fake_ioas {
 };
 
 #define FAKE_IOASES 8
+#define FAKE_HWPTS  8
+
+/* A page table of an IOAS that was asked for by itself, to track dirty pages. */
+struct fake_hwpt {
+	uint32_t id, ioas;
+	int attached;
+	bool tracking;
+	uint64_t *dirty; /* pages that were written to */
+	size_t ndirty;
+};
 
 struct fake_iommufd {
 	uint32_t next_id;
 	struct fake_ioas ioas[FAKE_IOASES]; /* id 0: free */
-	uint32_t compat;		    /* id of the compatibility IOAS, or 0 */
+	struct fake_hwpt hwpt[FAKE_HWPTS];
+	uint32_t compat; /* id of the compatibility IOAS, or 0 */
 	bool noiommu;
 };
 
@@ -75,9 +88,11 @@ struct fake_file {
 	struct fake_container *container; /* CONTAINER */
 	struct fake_group *group;	  /* GROUP */
 	struct fake_iommufd *iommufd;	  /* IOMMUFD */
-	struct fake_dev *dev;		  /* DEVICE */
+	struct fake_dev *dev;		  /* DEVICE, DMABUF */
 	struct fake_file *via; /* DEVICE: its group's file, or the iommufd it is bound to */
 	bool granted;	       /* DEVICE: may be used */
+	unsigned region;       /* DMABUF: what it is a part of; len is its size */
+	uint64_t region_offset;
 };
 
 /* fake_sys.c */

@@ -275,7 +275,7 @@ static int map_dma(struct fake_container *container, const struct vfio_iommu_typ
 {
 	unsigned known = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE;
 	struct fake_range range[2 * FAKE_RANGES];
-	struct fake_map map = { arg->iova, arg->vaddr, arg->size, -1, arg->flags & known };
+	struct fake_map map = { arg->iova, arg->vaddr, arg->size, -1, arg->flags & known, NULL };
 	uint64_t mask = (fake.pgsizes & -fake.pgsizes) - 1, last = arg->iova + arg->size - 1;
 	unsigned n;
 	int ret;
@@ -338,6 +338,57 @@ invalid:
 	return -EINVAL;
 }
 
+/* No device reports what it writes to: all that is pinned is dirty, always. */
+static int dirty_bitmap(struct fake_container *container,
+			const struct vfio_iommu_type1_dirty_bitmap_get *range)
+{
+	uint64_t page = fake.pgsizes & -fake.pgsizes, last = range->iova + range->size - 1, bit;
+	struct fake_maps *maps = &container->maps;
+	size_t at, end;
+
+	if (range->iova + range->size < range->iova)
+		return -EINVAL;
+	if (range->bitmap.pgsize != page || range->iova & (page - 1) || !range->size ||
+	    range->size & (page - 1))
+		return -EINVAL;
+	if (range->bitmap.size < (range->size / page + 63) / 64 * 8)
+		return -EINVAL;
+	if (!container->tracking)
+		return -EINVAL;
+	at = fake_maps_find(maps, range->iova);
+	end = fake_maps_find(maps, last);
+	if (at < maps->count && maps->map[at].iova < range->iova)
+		return -EINVAL;
+	if (end < maps->count && maps->map[end].iova <= last &&
+	    maps->map[end].iova + maps->map[end].size - 1 != last)
+		return -EINVAL;
+	for (; at < maps->count && maps->map[at].iova <= last; at++)
+		for (bit = 0; bit < maps->map[at].size / page; bit++) {
+			uint64_t n = (maps->map[at].iova - range->iova) / page + bit;
+
+			((uint64_t *)range->bitmap.data)[n / 64] |= UINT64_C(1) << n % 64;
+		}
+	return 0;
+}
+
+static int dirty_pages(struct fake_container *container,
+		       const struct vfio_iommu_type1_dirty_bitmap *arg)
+{
+	if (container->type != VFIO_TYPE1v2_IOMMU)
+		return -EACCES;
+	if (arg->argsz < sizeof(*arg))
+		return -EINVAL;
+	switch (arg->flags) {
+	case VFIO_IOMMU_DIRTY_PAGES_FLAG_START: container->tracking = true; return 0;
+	case VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP: container->tracking = false; return 0;
+	case VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP:
+		if (arg->argsz < sizeof(*arg) + sizeof(struct vfio_iommu_type1_dirty_bitmap_get))
+			return -EINVAL;
+		return dirty_bitmap(container, (const void *)arg->data);
+	default: return -EINVAL;
+	}
+}
+
 int fake_container_ioctl(struct fake_file *file, unsigned long request, void *arg)
 {
 	struct fake_container *container = file->container;
@@ -356,6 +407,7 @@ int fake_container_ioctl(struct fake_file *file, unsigned long request, void *ar
 	case VFIO_IOMMU_GET_INFO: return get_info(container, arg);
 	case VFIO_IOMMU_MAP_DMA: return map_dma(container, arg);
 	case VFIO_IOMMU_UNMAP_DMA: return unmap_dma(container, arg);
+	case VFIO_IOMMU_DIRTY_PAGES: return dirty_pages(container, arg);
 	default: return -ENOTTY;
 	}
 }
@@ -398,6 +450,7 @@ static void leave_container(struct fake_group *group)
 		fake_unpin(fake_maps_bytes(&container->maps));
 		fake_maps_clear(&container->maps);
 		container->type = 0;
+		container->tracking = false;
 	}
 	fake_container_put(container);
 }

@@ -56,6 +56,7 @@ struct fake_map {
 	uint64_t iova, va, size;
 	int fd; /* MAP_FILE: the file (va is its offset where it isn't mmapped); else -1 */
 	unsigned prot;
+	struct fake_pages *pages; /* iommufd: what copies of the map share; else NULL */
 };
 
 /* Maps of one IOMMU domain, in IOVA order. */
@@ -91,6 +92,7 @@ struct fake_dev {
 	bool reset_drops_irqs;
 	const char *vf_token; /* must be given to open it; NULL: none may be */
 	uint64_t features;    /* mask of VFIO_DEVICE_FEATURE_* */
+	bool tracks_dirty;    /* its IOMMU can tell which pages were written to */
 
 	/* State, to be looked at. */
 	unsigned nresets, nhotresets;
@@ -106,6 +108,7 @@ struct fake_dev {
 	unsigned opens;	    /* open counts as the kernel's device */
 	void *bound;	    /* the iommufd it is bound to */
 	uint32_t devid, pt; /* ids there */
+	uint32_t hwpt;	    /* the page table of its own choice, or 0 */
 };
 
 struct fake_kernel {
@@ -169,6 +172,12 @@ int fake_leaks(void);
  */
 const struct fake_maps *fake_dev_maps(const struct fake_dev *dev);
 uint64_t fake_dev_reach(const struct fake_dev *dev, uint64_t iova);
+
+/* The device writes to memory: what tracks dirty pages takes note. */
+void fake_dev_wrote(struct fake_dev *dev, uint64_t iova, uint64_t len);
+
+/* Where a map of a BAR's dma-buf leads to, in place of a virtual address. */
+#define FAKE_BAR_VA(index, offset) (((uint64_t)(index) + 1) << 52 | (offset))
 
 /* Physical addresses, as the fake pagemap and GET_PA tell them. */
 uint64_t fake_phys(uint64_t va, uint64_t len, uint64_t *run);

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * How much an address space holds and can hold yet, taking all of it back at once, and pins that
+ * two contexts share.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "fake_abi.h"
+#include "fake_rig.h"
+
+static struct plx_ioas_usage usage_of(struct plx_ioas *ioas)
+{
+	struct plx_ioas_usage usage;
+
+	plx_ioas_usage(ioas, &usage);
+	return usage;
+}
+
+static void usage_is_counted(void **state)
+{
+	(void)state;
+	RIG_EACH_MODE(mode)
+	{
+		struct plx_vfio_dev *dev;
+		struct plx_ioas_usage usage;
+		struct rig rig;
+
+		rig_start(&rig, mode, rig_policy(mode));
+		fake.memlock = UINT64_MAX;
+		usage = usage_of(rig.ioas);
+		assert_int_equal(usage.maps + usage.bytes + usage.contexts, 0);
+		assert_true(usage.maps_left == UINT64_MAX && usage.bytes_left == UINT64_MAX);
+		assert_int_equal(rig_map(rig.ioas, VA, 4 * HUGE), 0);
+		dev = rig_open(&rig, BDF0);
+		assert_int_equal(rig_map(rig.ioas, VA + 8 * HUGE, HUGE), 0);
+		usage = usage_of(rig.ioas);
+		assert_int_equal(usage.maps, 2);
+		assert_int_equal(usage.bytes, 5 * HUGE);
+		assert_int_equal(usage.contexts, 1);
+		if (mode == PLX_VFIO_TYPE1V2 || mode == PLX_VFIO_TYPE1)
+			assert_int_equal(usage.maps_left, 65533);
+		else
+			assert_true(usage.maps_left == UINT64_MAX);
+		/* What is refused isn't counted. */
+		assert_int_equal(rig_map(rig.ioas, VA, HUGE), -EEXIST);
+		assert_int_equal(rig_unmap(rig.ioas, VA, 4 * HUGE), 0);
+		usage = usage_of(rig.ioas);
+		assert_int_equal(usage.maps, 1);
+		assert_int_equal(usage.bytes, HUGE);
+		plx_vfio_close(dev);
+		usage = usage_of(rig.ioas);
+		assert_int_equal(usage.contexts, 0);
+		assert_int_equal(usage.bytes, HUGE);
+		rig_stop(&rig);
+	}
+}
+
+static void memlock_is_foreseen(void **state)
+{
+	static const enum plx_vfio_mode modes[] = { PLX_VFIO_CDEV, PLX_VFIO_TYPE1V2,
+						    PLX_VFIO_COMPAT };
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		struct plx_vfio_dev *dev;
+		struct rig rig;
+
+		rig_start(&rig, modes[i], PLX_ADDR_VA);
+		fake.memlock = 16 * MIB;
+		assert_int_equal(usage_of(rig.ioas).bytes_left, 16 * MIB);
+		assert_int_equal(rig_map(rig.ioas, VA, 4 * MIB), 0);
+		/* As soon as there is a device. */
+		assert_int_equal(usage_of(rig.ioas).bytes_left, 12 * MIB);
+		dev = rig_open(&rig, BDF0);
+		assert_int_equal(usage_of(rig.ioas).bytes_left, 12 * MIB);
+		assert_int_equal(rig_map(rig.ioas, VA + GIB, 12 * MIB), 0);
+		assert_int_equal(usage_of(rig.ioas).bytes_left, 0);
+		assert_int_equal(rig_map(rig.ioas, VA + 2 * GIB, HUGE), -ENOMEM);
+		assert_true(fake_logged(PLX_LOG_ERR, "16 MiB mapped already"));
+		assert_true(fake_logged(PLX_LOG_ERR, "18 MiB needed in all"));
+		/* Memory that mlock() holds counts for the process, too. */
+		assert_int_equal(rig_unmap(rig.ioas, VA + GIB, 12 * MIB), 0);
+		fake_path_file("/proc/self/status", "Name:\tx\nVmLck:\t    6144 kB\nCapEff:\t0\n");
+		assert_int_equal(usage_of(rig.ioas).bytes_left,
+				 modes[i] == PLX_VFIO_CDEV ? 12 * MIB : 10 * MIB);
+		plx_vfio_close(dev);
+		/* A limit that is below what is locked: none is left. */
+		fake.memlock = MIB;
+		assert_int_equal(usage_of(rig.ioas).bytes_left, 0);
+		rig_stop(&rig);
+	}
+}
+
+static void all_that_a_late_comer_needs_is_named(void **state)
+{
+	struct plx_vfio_dev *dev;
+	struct plx_refusals why;
+	struct rig rig;
+	unsigned i;
+
+	(void)state;
+	rig_start(&rig, PLX_VFIO_TYPE1V2, PLX_ADDR_VA);
+	fake.memlock = 8 * MIB;
+	for (i = 0; i < 256; i++)
+		assert_int_equal(rig_map(rig.ioas, VA + i * HUGE, HUGE), 0);
+	assert_int_equal(plx_vfio_open(rig.ioas, BDF0, &rig.opts, &dev, &why), -ENOMEM);
+	assert_non_null(strstr(why.mode[PLX_VFIO_TYPE1V2].text, "limit is 8 MiB"));
+	assert_non_null(strstr(why.mode[PLX_VFIO_TYPE1V2].text, "512 MiB needed in all"));
+	rig_stop(&rig);
+}
+
+static void map_limits_are_known_before_they_are_hit(void **state)
+{
+	struct plx_vfio_dev *dev, *more;
+	struct plx_refusals why;
+	unsigned i, calls;
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig, PLX_VFIO_TYPE1V2, PLX_ADDR_VA);
+	fake.dma_entry_limit = 4;
+	for (i = 0; i < 5; i++)
+		assert_int_equal(rig_map(rig.ioas, VA + 2 * i * HUGE, HUGE), 0);
+	/* Five maps don't fit in: none is tried. */
+	assert_int_equal(plx_vfio_open(rig.ioas, BDF0, &rig.opts, &dev, &why), -ENOSPC);
+	assert_int_equal(fake_ioctl_count(VFIO_IOMMU_MAP_DMA), 0);
+	assert_int_equal(why.mode[PLX_VFIO_TYPE1V2].code, PLX_REFUSED_MEMORY);
+	assert_non_null(strstr(why.mode[PLX_VFIO_TYPE1V2].text, "takes 4 DMA maps"));
+	assert_non_null(strstr(why.mode[PLX_VFIO_TYPE1V2].text, "0 are used and 5 more needed"));
+	assert_non_null(strstr(why.mode[PLX_VFIO_TYPE1V2].text, "dma_entry_limit"));
+	assert_int_equal(rig_unmap(rig.ioas, VA, HUGE), 0);
+	dev = rig_open(&rig, BDF0);
+	assert_int_equal(usage_of(rig.ioas).maps_left, 0);
+	calls = fake_ioctl_count(VFIO_IOMMU_MAP_DMA);
+	fake_log_clear();
+	assert_int_equal(rig_map(rig.ioas, VA, HUGE), -ENOSPC);
+	assert_int_equal(fake_ioctl_count(VFIO_IOMMU_MAP_DMA), calls);
+	assert_true(fake_logged(PLX_LOG_ERR, "takes 4 DMA maps, 4 are used and 1 more needed"));
+	/* One more device in the container: the count stays right. */
+	more = rig_open(&rig, BDF1);
+	assert_int_equal(usage_of(rig.ioas).maps_left, 0);
+	assert_int_equal(rig_unmap(rig.ioas, VA + 2 * HUGE, HUGE), 0);
+	assert_int_equal(usage_of(rig.ioas).maps_left, 1);
+	plx_vfio_close(more);
+	assert_int_equal(rig_map(rig.ioas, VA, HUGE), 0);
+	plx_vfio_close(dev);
+	rig_stop(&rig);
+}
+
+/* Others use it, too: only the kernel knows what is left at the moment. */
+static void a_container_of_the_callers_is_not_counted(void **state)
+{
+	struct plx_vfio_dev *dev;
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig, PLX_VFIO_TYPE1V2, PLX_ADDR_VA);
+	fake.dma_entry_limit = 1;
+	rig.opts.container_fd = plx_sys->open("/dev/vfio/vfio", O_RDWR);
+	dev = rig_open(&rig, BDF0);
+	assert_true(usage_of(rig.ioas).maps_left == UINT64_MAX);
+	assert_int_equal(rig_map(rig.ioas, VA, HUGE), 0);
+	assert_int_equal(rig_map(rig.ioas, VA + HUGE, HUGE), -ENOSPC);
+	assert_true(fake_logged(PLX_LOG_ERR, "1 are ours"));
+	/* Nor is it emptied: there may be maps of others. */
+	assert_int_equal(plx_ioas_unmap_all(rig.ioas), 0);
+	assert_int_equal(fake_dev_maps(rig.dev[0])->count, 0);
+	plx_vfio_close(dev);
+	plx_sys->close(rig.opts.container_fd);
+	rig_stop(&rig);
+}
+
+static void everything_is_taken_back_at_once(void **state)
+{
+	(void)state;
+	RIG_EACH_MODE(mode)
+	{
+		struct plx_vfio_dev *dev;
+		struct plx_dma ring, other;
+		struct rig rig;
+		unsigned i, calls;
+
+		rig_start(&rig, mode, rig_policy(mode));
+		dev = rig_open(&rig, BDF0);
+		assert_int_equal(plx_ioas_unmap_all(rig.ioas), 0);
+		for (i = 0; i < 100; i++)
+			assert_int_equal(rig_map(rig.ioas, VA + 3 * i * HUGE, HUGE), 0);
+		assert_int_equal(plx_dma_alloc(rig.ioas, PAGE, PAGE, -1, &ring), 0);
+		calls = fake_ioctl_count(VFIO_IOMMU_UNMAP_DMA) + fake_ioctl_count(FK_IOAS_UNMAP);
+		assert_int_equal(plx_ioas_unmap_all(rig.ioas), 0);
+		assert_true(fake_ioctl_count(VFIO_IOMMU_UNMAP_DMA) +
+				    fake_ioctl_count(FK_IOAS_UNMAP) <=
+			    calls + 1);
+		if (fake_dev_maps(rig.dev[0]))
+			assert_int_equal(fake_dev_maps(rig.dev[0])->count, 0);
+		assert_true(rig_dma(rig.ioas, VA) == PLX_DMA_BAD);
+		assert_true(rig_dma(rig.ioas, (uintptr_t)ring.va) == PLX_DMA_BAD);
+		assert_int_equal(usage_of(rig.ioas).maps, 0);
+		assert_int_equal(rig_unmap(rig.ioas, VA, HUGE), -ENOENT);
+		/* New rings are of memory that is reached. */
+		assert_int_equal(plx_dma_alloc(rig.ioas, PAGE, PAGE, -1, &other), 0);
+		assert_true(rig_reaches(rig.ioas, rig.dev[0], (uintptr_t)other.va, PAGE));
+		plx_dma_free(rig.ioas, &other);
+		fake_log_clear();
+		plx_dma_free(rig.ioas, &ring);
+		assert_int_equal(fake_log_count(PLX_LOG_ERR), 0);
+		assert_int_equal(rig_map(rig.ioas, VA, HUGE), 0);
+		assert_true(rig_reaches(rig.ioas, rig.dev[0], VA, HUGE));
+		plx_vfio_close(dev);
+		rig_stop(&rig);
+	}
+}
+
+/* A kernel that can't, or takes back another amount: one by one. */
+static void one_by_one_if_it_must_be(void **state)
+{
+	static const struct {
+		enum plx_vfio_mode mode;
+		unsigned long request;
+	} cases[] = { { PLX_VFIO_CDEV, FK_IOAS_UNMAP },
+		      { PLX_VFIO_TYPE1V2, VFIO_IOMMU_UNMAP_DMA } };
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		struct plx_vfio_dev *dev;
+		struct rig rig;
+
+		rig_start(&rig, cases[i].mode, PLX_ADDR_ALLOC);
+		dev = rig_open(&rig, BDF0);
+		assert_int_equal(rig_map(rig.ioas, VA, HUGE), 0);
+		assert_int_equal(rig_map(rig.ioas, VA + 2 * HUGE, HUGE), 0);
+		fake_ioctl_fail(cases[i].request, EINVAL, 0, 1);
+		assert_int_equal(plx_ioas_unmap_all(rig.ioas), 0);
+		assert_int_equal(fake_dev_maps(rig.dev[0])->count, 0);
+		assert_int_equal(fake_log_count(PLX_LOG_ERR), 0);
+		/* And an error of one of those is an error, but for nobody's memory. */
+		assert_int_equal(rig_map(rig.ioas, VA, HUGE), 0);
+		fake_ioctl_fail(cases[i].request, EIO, 0, 2);
+		assert_int_equal(plx_ioas_unmap_all(rig.ioas), -EIO);
+		assert_true(rig_dma(rig.ioas, VA) == PLX_DMA_BAD);
+		assert_int_equal(usage_of(rig.ioas).maps, 0);
+		plx_vfio_close(dev);
+		rig_stop(&rig);
+	}
+}
+
+/* The second IOAS of a file is given the pages that the first one has pinned. */
+static void contexts_of_a_file_share_pins(void **state)
+{
+	static const enum plx_vfio_mode modes[] = { PLX_VFIO_CDEV, PLX_VFIO_NOIOMMU_CDEV };
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		struct plx_vfio_dev *a, *b;
+		struct rig rig;
+
+		rig_start(&rig, modes[i], rig_policy(modes[i]));
+		fake.memlock = 6 * MIB;
+		assert_int_equal(rig_map(rig.ioas, VA, 4 * MIB), 0);
+		a = rig_open(&rig, BDF0);
+		fake_ioctl_fail(FK_ATTACH_PT, EINVAL, 0, 1);
+		b = rig_open(&rig, BDF1);
+		assert_ptr_not_equal(fake_dev_maps(rig.dev[0]), fake_dev_maps(rig.dev[1]));
+		assert_int_equal(fake_ioctl_count(FK_IOAS_COPY), 1);
+		assert_int_equal(fake.pinned, 4 * MIB);
+		/* As well for what is mapped from now on. */
+		assert_int_equal(rig_map(rig.ioas, VA + GIB, HUGE), 0);
+		assert_int_equal(fake_ioctl_count(FK_IOAS_COPY), 2);
+		assert_int_equal(fake.pinned, 6 * MIB);
+		assert_int_equal(usage_of(rig.ioas).bytes_left, 0);
+		assert_int_equal(usage_of(rig.ioas).contexts, 2);
+		assert_true(rig_reaches(rig.ioas, rig.dev[1], VA, 4 * MIB));
+		assert_true(rig_reaches(rig.ioas, rig.dev[1], VA + GIB, HUGE));
+		/* It doesn't matter who goes first. */
+		plx_vfio_close(i ? b : a);
+		assert_int_equal(fake.pinned, 6 * MIB);
+		assert_true(rig_reaches(rig.ioas, rig.dev[!i], VA + GIB, HUGE));
+		assert_int_equal(rig_unmap(rig.ioas, VA + GIB, HUGE), 0);
+		assert_int_equal(fake.pinned, 4 * MIB);
+		plx_vfio_close(i ? a : b);
+		assert_int_equal(fake.pinned, 0);
+		rig_stop(&rig);
+	}
+}
+
+/* What can't be copied is mapped; what is refused for a reason that would stay is refused. */
+static void a_copy_that_fails(void **state)
+{
+	struct plx_vfio_dev *a, *b;
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig, PLX_VFIO_CDEV, PLX_ADDR_VA);
+	a = rig_open(&rig, BDF0);
+	fake_ioctl_fail(FK_ATTACH_PT, EINVAL, 0, 1);
+	b = rig_open(&rig, BDF1);
+	fake_ioctl_fail(FK_IOAS_COPY, EOPNOTSUPP, 0, 1);
+	assert_int_equal(rig_map(rig.ioas, VA, HUGE), 0);
+	assert_int_equal(fake_ioctl_count(FK_IOAS_MAP), 2);
+	assert_true(rig_reaches(rig.ioas, rig.dev[0], VA, HUGE));
+	assert_true(rig_reaches(rig.ioas, rig.dev[1], VA, HUGE));
+	fake_ioctl_fail(FK_IOAS_COPY, ENOMEM, 0, 1);
+	assert_int_equal(rig_map(rig.ioas, VA + GIB, HUGE), -ENOMEM);
+	assert_int_equal(fake_dev_maps(rig.dev[0])->count, 1);
+	assert_int_equal(fake_dev_maps(rig.dev[1])->count, 1);
+	plx_vfio_close(a);
+	plx_vfio_close(b);
+	rig_stop(&rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(usage_is_counted),
+		cmocka_unit_test(memlock_is_foreseen),
+		cmocka_unit_test(all_that_a_late_comer_needs_is_named),
+		cmocka_unit_test(map_limits_are_known_before_they_are_hit),
+		cmocka_unit_test(a_container_of_the_callers_is_not_counted),
+		cmocka_unit_test(everything_is_taken_back_at_once),
+		cmocka_unit_test(one_by_one_if_it_must_be),
+		cmocka_unit_test(contexts_of_a_file_share_pins),
+		cmocka_unit_test(a_copy_that_fails),
+	};
+
+	return cmocka_run_group_tests_name("ioas-limits", tests, NULL, NULL);
+}
