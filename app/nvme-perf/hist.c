@@ -21,16 +21,16 @@ void hist_merge(struct hist *to, const struct hist *from)
 		to->bucket[i] += from->bucket[i];
 }
 
-/* The inverse of hist_index(), whose values from the second power of two on use half a range each.
- */
+/* The inverse of hist_index(). There are buckets that no small value falls into. */
 uint64_t hist_top(unsigned index)
 {
-	unsigned shift;
+	uint64_t mantissa = (1u << HIST_BITS) + (index & ((1u << HIST_BITS) - 1)) + 1;
+	unsigned exponent = index >> HIST_BITS;
 
-	if (index < HIST_LINEAR)
-		return index;
-	shift = index / (HIST_LINEAR / 2) - 1;
-	return ((uint64_t)(index - shift * (HIST_LINEAR / 2) + 1) << shift) - 1;
+	/* Where the next one begins, rounded up; less one for that, and one that was added. */
+	if (exponent >= HIST_BITS)
+		return (mantissa << (exponent - HIST_BITS)) - 2;
+	return ((mantissa - 1) >> (HIST_BITS - exponent)) - 1;
 }
 
 uint64_t hist_percentile(const struct hist *h, double share)

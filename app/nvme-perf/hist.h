@@ -6,34 +6,42 @@
 #ifndef PERF_HIST_H
 #define PERF_HIST_H
 
+#include <stddef.h>
 #include <stdint.h>
 
-#define HIST_LINEAR_BITS 7
-#define HIST_LINEAR	 (1u << HIST_LINEAR_BITS)
-#define HIST_BUCKETS	 ((64 - HIST_LINEAR_BITS + 2) * (HIST_LINEAR / 2))
+#define HIST_BITS    6			       /* log2 of the buckets to a power of two */
+#define HIST_MAX     ((UINT64_C(1) << 62) - 1) /* what is larger counts as that */
+#define HIST_BUCKETS ((62u << HIST_BITS) + 1)
 
 struct hist {
 	uint64_t count, sum, min, max;
 	uint64_t bucket[HIST_BUCKETS];
 };
 
-static inline unsigned hist_index(uint64_t value)
+/*
+ * Exponent and mantissa of value + 1 (which has a logarithm) are what is wanted, and converting it
+ * is the short way to them: IEEE 754's double has 52 bits of mantissa, and 1.0 the exponent 1023.
+ */
+static inline size_t hist_index(uint64_t value)
 {
-	/* The highest bit that doesn't fit the linear part any more. */
-	unsigned shift = 63u - (unsigned)__builtin_clzll(value | (HIST_LINEAR - 1));
+	double real = (double)(int64_t)(value + 1);
+	uint64_t bits;
 
-	shift -= HIST_LINEAR_BITS - 1;
-	return (unsigned)(value >> shift) + shift * (HIST_LINEAR / 2);
+	__builtin_memcpy(&bits, &real, sizeof(bits));
+	return (bits >> (52 - HIST_BITS)) - (1023u << HIST_BITS);
 }
 
 static inline void hist_add(struct hist *h, uint64_t value)
 {
-	h->count++;
-	h->sum += value;
+	if (value > h->max) {
+		if (value > HIST_MAX)
+			value = HIST_MAX;
+		h->max = value;
+	}
 	if (value < h->min)
 		h->min = value;
-	if (value > h->max)
-		h->max = value;
+	h->count++;
+	h->sum += value;
 	h->bucket[hist_index(value)]++;
 }
 

@@ -114,8 +114,11 @@ static int make_job(struct job *job, const struct options *opts, unsigned index,
 					: (uint32_t)((uint64_t)opts->reads * UINT32_MAX / 100);
 	job->seed = (uint32_t)opts->seed;
 	job->in_random_order = opts->random;
-	job->random = (opts->seed + 1) * 0x9e3779b97f4a7c15ull + job->core * 7919u +
-		      index * 104729u + job->info.nsid;
+	job->random = ((opts->seed + 1) * 0x9e3779b97f4a7c15ull + job->core * 7919u +
+		       index * 104729u + job->info.nsid)
+			      << 1 |
+		      1;
+	job_set_done(job);
 	job->depth = opts->depth;
 	hist_init(&job->hist);
 	job->requests = calloc(job->depth, sizeof(*job->requests));

@@ -12,27 +12,30 @@
 
 #define NAP_MS 100
 
-static void done(void *arg, uint16_t status, uint32_t result);
-
 /*
- * Knuth's MMIX generator. Its high bits choose the place and the low half, whose lowest bits are
- * poor but count least, whether it is a read.
+ * Lehmer's generator with Knuth's multiplier: the state is odd. Its high bits choose the place and
+ * the low half, whose lowest bits are poor but count least, whether it is a read.
  */
 static inline uint64_t next_random(struct job *job)
 {
-	job->random = job->random * 6364136223846793005u + 1442695040888963407u;
+	job->random *= 6364136223846793005u;
 	return job->random;
 }
 
-static inline uint64_t next_slot(struct job *job, uint64_t random)
+static inline uint64_t next_slot(struct job *job, uint64_t random, bool in_random_order)
 {
 	uint64_t slot;
 
-	if (job->in_random_order)
+	if (in_random_order)
 		return (uint64_t)(((unsigned __int128)random * job->slots) >> 64);
 	slot = job->next_slot;
 	job->next_slot = slot + 1 == job->slots ? 0 : slot + 1;
 	return slot;
+}
+
+static inline bool is_write(const struct job *job, uint64_t random)
+{
+	return job->reads != UINT32_MAX && (uint32_t)random >= job->reads;
 }
 
 /* In order whatever -w says, and only once. */
@@ -54,10 +57,11 @@ static int send_special(struct job *job, struct request *r)
 		.ref_tag = (uint32_t)lba,
 	};
 
-	return plx_nvme_submit(job->qpair, job->ns, &io, done, r);
+	return plx_nvme_submit(job->qpair, job->ns, &io, job->done, r);
 }
 
-static inline int send_plain(struct job *job, struct request *r, uint64_t slot, bool write)
+static inline __attribute__((always_inline)) int
+send_plain(struct job *job, struct request *r, uint64_t slot, plx_nvme_done_fn *done, bool write)
 {
 	uint64_t lba = job->first_lba + slot * job->blocks;
 
@@ -86,8 +90,8 @@ static bool __attribute__((noinline)) send_special_one(struct job *job, struct r
 	int err;
 
 	if (job->stage == STAGE_RUN) {
-		r->slot = next_slot(job, random);
-		r->write = job->reads != UINT32_MAX && (uint32_t)random >= job->reads;
+		r->slot = next_slot(job, random, job->in_random_order);
+		r->write = is_write(job, random);
 	} else {
 		r->slot = next_in_stage(job);
 		r->write = job->stage == STAGE_FILL;
@@ -100,7 +104,7 @@ static bool __attribute__((noinline)) send_special_one(struct job *job, struct r
 		}
 		verify_prepare(job, r);
 	}
-	err = job->plain ? send_plain(job, r, r->slot, r->write) : send_special(job, r);
+	err = job->plain ? send_plain(job, r, r->slot, job->done, r->write) : send_special(job, r);
 	if (err) {
 		/* It will be written again, as another version; in order, from the same place. */
 		if (job->stage != STAGE_RUN)
@@ -113,14 +117,14 @@ static bool __attribute__((noinline)) send_special_one(struct job *job, struct r
 }
 
 /* The short way: reads, writes, or some of each, and nothing else to know. False: parked. */
-static inline bool send_one(struct job *job, struct request *r)
+static inline __attribute__((always_inline)) bool send_one(struct job *job, struct request *r,
+							   plx_nvme_done_fn *self,
+							   bool in_random_order, bool mixed)
 {
-	uint64_t random = next_random(job);
-	bool write;
-	int err;
+	uint64_t random = in_random_order || mixed ? next_random(job) : 0;
+	uint64_t slot = next_slot(job, random, in_random_order);
+	int err = send_plain(job, r, slot, self, mixed && is_write(job, random));
 
-	write = job->reads != UINT32_MAX && (uint32_t)random >= job->reads;
-	err = send_plain(job, r, next_slot(job, random), write);
 	if (unlikely(err)) {
 		not_sent(job, r, err);
 		return false;
@@ -131,7 +135,8 @@ static inline bool send_one(struct job *job, struct request *r)
 
 static bool send_any(struct job *job, struct request *r)
 {
-	return job->special ? send_special_one(job, r) : send_one(job, r);
+	return job->special ? send_special_one(job, r)
+			    : send_one(job, r, job->done, job->in_random_order, true);
 }
 
 /* A failure, the end, or more to know than that it is done. */
@@ -154,21 +159,66 @@ done_slow(struct job *job, struct request *r, uint16_t status, uint64_t now)
 	}
 }
 
-static void done(void *arg, uint16_t status, uint32_t result)
+/* One body, made for each kind of work. self: the function that it is. */
+static inline __attribute__((always_inline)) void done_one(struct request *r, uint16_t status,
+							   plx_nvme_done_fn *self,
+							   bool in_random_order, bool mixed)
 {
-	struct request *r = arg;
 	struct job *job = r->job;
 	uint64_t now = ticks();
 
-	(void)result;
-	if (unlikely(job->special || status || !job->left)) {
+	if (unlikely(status || !job->left)) {
 		done_slow(job, r, status, now);
 		return;
 	}
 	hist_add(&job->hist, now - r->start);
 	r->start = now;
-	if (unlikely(!send_one(job, r)))
+	if (unlikely(!send_one(job, r, self, in_random_order, mixed)))
 		job->in_flight--;
+}
+
+static void done_random_read(void *arg, uint16_t status, uint32_t result)
+{
+	(void)result;
+	done_one(arg, status, done_random_read, true, false);
+}
+
+static void done_random_mixed(void *arg, uint16_t status, uint32_t result)
+{
+	(void)result;
+	done_one(arg, status, done_random_mixed, true, true);
+}
+
+static void done_read(void *arg, uint16_t status, uint32_t result)
+{
+	(void)result;
+	done_one(arg, status, done_read, false, false);
+}
+
+static void done_mixed(void *arg, uint16_t status, uint32_t result)
+{
+	(void)result;
+	done_one(arg, status, done_mixed, false, true);
+}
+
+static void done_special(void *arg, uint16_t status, uint32_t result)
+{
+	struct request *r = arg;
+
+	(void)result;
+	done_slow(r->job, r, status, ticks());
+}
+
+void job_set_done(struct job *job)
+{
+	bool mixed = job->reads != UINT32_MAX;
+
+	if (job->special)
+		job->done = done_special;
+	else if (job->in_random_order)
+		job->done = mixed ? done_random_mixed : done_random_read;
+	else
+		job->done = mixed ? done_mixed : done_read;
 }
 
 /* Sends what isn't in flight, as far as it goes. */

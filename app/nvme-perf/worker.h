@@ -51,8 +51,9 @@ struct job {
 	uint64_t next_slot; /* in order */
 	uint64_t slots;	    /* places of -o bytes */
 	uint64_t first_lba;
-	uint32_t blocks; /* of a request */
-	uint32_t reads;	 /* of 2^32; UINT32_MAX: all */
+	uint32_t blocks;	/* of a request */
+	uint32_t reads;		/* of 2^32; UINT32_MAX: all */
+	plx_nvme_done_fn *done; /* what to do with a request that is */
 	bool in_random_order;
 	bool special;  /* more to do for each request than to send it again */
 	uint64_t left; /* to be sent */
@@ -136,6 +137,9 @@ static inline bool run_interrupted(const struct run *run)
 
 /* Requests completed so far, as the workers count them. */
 uint64_t run_completed(const struct run *run);
+
+/* Before the first turn: how its requests are done, from what they are. */
+void job_set_done(struct job *job);
 
 /* One turn of the loop: completes, sends again, and sends what couldn't be sent before. */
 void job_poll(struct job *job);

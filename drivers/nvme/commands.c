@@ -51,7 +51,7 @@ int nvme_feature(struct plx_nvme_ctrl *ctrl, uint8_t opcode, enum plx_nvme_featu
 /* Create I/O Completion Queue, then the Submission Queue that uses it [Base 5.4, 5.5]. */
 int nvme_create_queues(struct plx_nvme_qpair *q)
 {
-	const uint32_t size_id = (q->size - 1) << 16 | q->id;
+	const uint32_t size_id = q->depth << 16 | q->id /* 0's based: an entry more */;
 	const uint32_t vector = q->opts.irq ? NVME_CQ_INTERRUPTS | NVME_CQ_VECTOR(q->vector) : 0;
 	const struct plx_nvme_cmd cq = {
 		.opcode = PLX_NVME_CREATE_CQ,

@@ -12,7 +12,7 @@
 
 static bool may_retry(const struct nvme_tracker *tr, uint16_t status)
 {
-	return tr->retries && tr->busy == NVME_BUSY && !(status & PLX_NVME_DNR) &&
+	return tr->fast.retries && tr->fast.busy == NVME_BUSY && !(status & PLX_NVME_DNR) &&
 	       (status & PLX_NVME_STATUS_CODE) != PLX_NVME_COMPARE_FAILURE;
 }
 
@@ -20,11 +20,11 @@ static bool may_retry(const struct nvme_tracker *tr, uint16_t status)
 void nvme_complete(struct plx_nvme_qpair *q, struct nvme_tracker *tr, uint16_t status,
 		   uint32_t result)
 {
-	plx_nvme_done_fn *done = tr->done;
-	void *arg = tr->arg;
+	plx_nvme_done_fn *done = tr->fast.done;
+	void *arg = tr->fast.arg;
 
 	q->errors += !!status;
-	if (tr->split) {
+	if (tr->fast.split) {
 		nvme_split_done(q, tr, status, result);
 		return;
 	}
@@ -46,14 +46,14 @@ completed_other(struct plx_nvme_qpair *q, uint16_t cid, uint16_t status, uint32_
 {
 	struct nvme_tracker *tr;
 
-	if (cid >= q->depth || !q->trackers[cid].busy) {
+	if (cid >= q->depth || !q->trackers[cid].fast.busy) {
 		bad_completion(q, cid);
 		return false;
 	}
 	tr = &q->trackers[cid];
 	nvme_make_whole(tr);
 	if (status && may_retry(tr, status)) {
-		tr->retries--;
+		tr->fast.retries--;
 		q->retried++;
 		nvme_push(q, tr);
 	} else {
@@ -62,49 +62,50 @@ completed_other(struct plx_nvme_qpair *q, uint16_t cid, uint16_t status, uint32_
 	return true;
 }
 
+/* An entry's last dword, which has the phase tag, read at once. */
+static inline uint32_t cid_and_status(const volatile struct plx_nvme_cqe *cqe)
+{
+	return le32toh(*(const volatile uint32_t *)&cqe->cid);
+}
+
 unsigned nvme_process(struct plx_nvme_qpair *q, unsigned max)
 {
-	const struct plx_nvme_cqe *cq = (const struct plx_nvme_cqe *)q->cq;
-	uint32_t head = q->cq_head;
-	uint16_t phase = q->phase;
-	unsigned count = 0;
+	const uint32_t depth = q->depth;
+	const volatile struct plx_nvme_cqe *cqe = &q->cq[q->cq_head], *end = q->cq + depth + 1;
+	uint32_t phase = (uint32_t)q->phase << 16;
+	unsigned left = max; /* 0: it wraps */
 
 	if (unlikely(q->broken))
 		return 0;
-	for (;;) {
-		volatile const struct plx_nvme_cqe *cqe = &cq[head];
-		uint16_t status = le16toh(cqe->status), cid;
-		uint32_t result;
+	do {
+		/* The command's id alone, if it is new and all went well. */
+		uint32_t cid = cid_and_status(cqe) ^ phase, result;
+		struct nvme_tracker *tr;
 
-		if ((status & 1) != phase)
+		if (unlikely(cid >= depth) && cid & 1u << 16)
 			break;
 		plx_pci_rmb();
-		cid = le16toh(cqe->cid);
 		result = le32toh(cqe->result);
-		status >>= 1;
-		if (++head == q->size) {
-			head = 0;
-			phase ^= 1;
+		if (++cqe == end) {
+			cqe = q->cq;
+			phase ^= 1u << 16;
 		}
-		__builtin_prefetch(&cq[head]);
-		if (likely(cid < q->depth && !status && q->trackers[cid].busy == NVME_PLAIN)) {
-			struct nvme_tracker *tr = &q->trackers[cid];
-
-			tr->busy = NVME_FREE;
-			q->free[q->nfree++] = cid;
-			tr->done(tr->arg, 0, result);
-		} else if (!completed_other(q, cid, status, result)) {
+		__builtin_prefetch((const void *)(uintptr_t)cqe);
+		left--;
+		tr = &q->trackers[(uint16_t)cid];
+		if (likely(cid < depth && tr->fast.busy == NVME_PLAIN)) {
+			nvme_tracker_free(q, tr);
+			tr->fast.done(tr->fast.arg, 0, result);
+		} else if (!completed_other(q, (uint16_t)cid, (uint16_t)(cid >> 17), result)) {
+			max--;
 			break;
 		}
-		if (++count == max)
-			break;
-	}
-	if (count) {
-		q->cq_head = head;
-		q->phase = phase;
-		q->commands += count;
-	}
-	return count;
+	} while (left);
+	max -= left;
+	q->cq_head = (uint32_t)(cqe - q->cq);
+	q->phase = (uint16_t)(phase >> 16);
+	q->commands += max;
+	return max;
 }
 
 unsigned nvme_process_and_ring(struct plx_nvme_qpair *q, unsigned max)
@@ -128,7 +129,7 @@ static void __attribute__((noinline, cold)) fail_queue(struct plx_nvme_qpair *q)
 	pthread_mutex_lock(&ctrl->lock);
 	if (ctrl->state == NVME_RUNNING && nvme_delete_queues(q))
 		nvme_ctrl_stop(ctrl, NVME_OFF);
-	q->down = true;
+	nvme_qpair_set_down(q, true);
 	pthread_mutex_unlock(&ctrl->lock);
 	nvme_qpair_fail_all(q, PLX_NVME_HOST_PATHING_ERROR);
 }

@@ -100,7 +100,7 @@ void nvme_ctrl_stop(struct plx_nvme_ctrl *ctrl, enum nvme_state off)
 	plx_pci_set_master(ctrl->pci, false);
 	set_state(ctrl, err == -ENODEV ? NVME_REMOVED : off);
 	if (ctrl->admin) {
-		ctrl->admin->down = true;
+		nvme_qpair_set_down(ctrl->admin, true);
 		nvme_qpair_fail_all(ctrl->admin, PLX_NVME_HOST_PATHING_ERROR);
 	}
 	LIST_FOREACH(q, &ctrl->qpairs, link)
@@ -174,7 +174,7 @@ static int make_admin_queue(struct plx_nvme_ctrl *ctrl)
 
 	if (ctrl->admin) {
 		nvme_qpair_clear(ctrl->admin);
-		ctrl->admin->down = false;
+		nvme_qpair_set_down(ctrl->admin, false);
 		return 0;
 	}
 	return nvme_qpair_alloc(ctrl, 0, &opts, &ctrl->admin);
@@ -182,7 +182,7 @@ static int make_admin_queue(struct plx_nvme_ctrl *ctrl)
 
 static int enable(struct plx_nvme_ctrl *ctrl)
 {
-	uint32_t last = ctrl->admin->size - 1;
+	uint32_t last = ctrl->admin->depth;
 	uint32_t cc = NVME_CC_EN | NVME_CC_IOSQES | NVME_CC_IOCQES | NVME_CC_MPS(ctrl->mps);
 	int err;
 

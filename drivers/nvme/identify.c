@@ -164,9 +164,11 @@ static bool take_ns(struct plx_nvme_ctrl *ctrl, struct plx_nvme_ns *ns,
 	memcpy(info.nguid, id->nguid, sizeof(info.nguid));
 	memcpy(info.eui64, id->eui64, sizeof(info.eui64));
 	ns->info = info;
+	ns->fast.word0 = (uint64_t)ns->nsid << 32;
 	ns->unit = info.unit;
-	ns->boundary_mask = boundary_mask(le16toh(id->noiob));
+	ns->fast.boundary_mask = boundary_mask(le16toh(id->noiob));
 	ns->separate_meta = info.meta_size && !info.extended;
+	ns->fast.unit = ns->separate_meta ? UINT32_MAX : ns->unit;
 	ns->strippable = info.pi && info.meta_size == NVME_PI_LEN;
 	return true;
 }

@@ -53,7 +53,7 @@ struct nvme_split {
 
 enum nvme_busy {
 	NVME_FREE,
-	NVME_PLAIN, /* busy, and of cmd only what plain reads and writes say is filled in */
+	NVME_PLAIN, /* busy, and kept in the few words that a plain read or write is */
 	NVME_BUSY,
 	NVME_ABORTING, /* Abort was sent: not to be tried again */
 	NVME_LOST,     /* about to be done with an error */
@@ -64,54 +64,35 @@ enum nvme_busy {
  * pointers that will be called.
  */
 struct nvme_tracker {
-	struct plx_nvme_cmd cmd; /* as sent, to be sent again */
-
-	/* The line that completion reads. */
-	plx_nvme_done_fn *done;
-	void *arg;
-	union {
-		struct {
-			uint32_t tick;	 /* when it was sent */
-			uint8_t busy;	 /* enum nvme_busy */
-			uint8_t retries; /* left */
-		};
-		uint64_t fresh; /* all of them at once */
-	};
-	struct nvme_split *split; /* NULL: done belongs to this command alone. Not if plain */
+	struct plx_nvme_fast_cmd fast; /* all that a plain read or write touches */
+	struct plx_nvme_cmd cmd __attribute__((aligned(NVME_LINE))); /* as sent. Not if plain */
 } __attribute__((aligned(NVME_LINE)));
 
-_Static_assert(offsetof(struct nvme_tracker, done) == NVME_LINE, "the command has a line");
-_Static_assert(sizeof(struct nvme_tracker) == 2 * NVME_LINE, "and completion another one");
+_Static_assert(!offsetof(struct nvme_tracker, fast), "a list of these is one of those");
+_Static_assert(sizeof(struct nvme_tracker) == 2 * NVME_LINE, "and each has a line of its own");
 
 struct plx_nvme_qpair {
-	/* Submission. */
-	struct plx_nvme_cmd *sq;
-	struct nvme_tracker *trackers;
-	uint16_t *free; /* ids, the last one freed at free[nfree - 1] */
-	const struct plx_xlate *xlate;
-	uint32_t nfree;
-	uint32_t sq_tail;   /* the entry to fill next */
-	uint32_t sq_rung;   /* the tail that the controller knows */
-	uint32_t size;	    /* entries of both queues; one more than there are trackers */
-	uint32_t page_mask; /* PRP page size less one */
-	bool down;	    /* the controller doesn't know this queue (any more) */
-	bool lost;	    /* set by others: see above */
-	uint64_t fresh;	    /* of a tracker that is plain, now */
+	/* Submission. The queue is only ever written: it may lie in the controller. */
+	struct plx_nvme_fast_queue fast;
+	bool down;	  /* the controller doesn't know this queue (any more) */
+	bool lost;	  /* set by others: see above */
+	uint32_t sq_rung; /* the tail that the controller knows, as an index */
 
 	/* Completion. */
 	volatile struct plx_nvme_cqe *cq __attribute__((aligned(NVME_LINE)));
+	struct nvme_tracker *trackers;
 	volatile uint32_t *sq_doorbell, *cq_doorbell;
+	uint64_t commands, doorbells;
 	uint32_t cq_head;
+	uint32_t depth; /* trackers; both queues have an entry more */
+	uint32_t polls; /* until the next look at the clock */
 	uint16_t phase; /* of entries that are new */
 	bool broken;	/* the controller answered what was never asked */
-	uint32_t polls; /* until the next look at the clock */
-	uint32_t depth; /* trackers */
-	uint64_t commands, doorbells;
-	/* NULL unless there are shadow doorbells */
-	volatile uint32_t *sq_shadow;
+	bool shadowed;	/* there are shadow doorbells */
 
 	/* below: not touched on the hot path */
-	volatile uint32_t *cq_shadow, *sq_event, *cq_event;
+	volatile uint32_t *sq_shadow, *cq_shadow, *sq_event, *cq_event;
+	uint32_t page_mask; /* PRP page size less one */
 	uint32_t split_len; /* longer buffers take several commands */
 	uint8_t list_shift; /* log2 of the bytes of a tracker's PRP list */
 	uint8_t retries;    /* for each command */
@@ -130,15 +111,16 @@ struct plx_nvme_qpair {
 	LIST_ENTRY(plx_nvme_qpair) link;
 } __attribute__((aligned(NVME_LINE)));
 
+_Static_assert(!offsetof(struct plx_nvme_qpair, fast), "as the inline functions see it");
 _Static_assert(offsetof(struct plx_nvme_qpair, cq) == NVME_LINE, "submission has a line");
-_Static_assert(offsetof(struct plx_nvme_qpair, cq_shadow) == 2 * NVME_LINE,
+_Static_assert(offsetof(struct plx_nvme_qpair, sq_shadow) == 2 * NVME_LINE,
 	       "and completion another one");
 
 struct plx_nvme_ns {
 	/* What requests need. */
+	struct plx_nvme_fast_ns fast;
+	uint32_t unit; /* bytes of a block in a buffer */
 	uint32_t nsid;
-	uint32_t unit;		/* bytes of a block in a buffer */
-	uint64_t boundary_mask; /* lba bits of which a command may not change one; 0: any */
 	bool separate_meta;
 	bool strippable; /* with PRACT no metadata is transferred: it is all protection */
 
@@ -146,6 +128,8 @@ struct plx_nvme_ns {
 	bool active, seen; /* seen: by the scan that is going on */
 	LIST_ENTRY(plx_nvme_ns) link;
 };
+
+_Static_assert(!offsetof(struct plx_nvme_ns, fast), "as the inline functions see it");
 
 enum nvme_state {
 	NVME_OFF,	/* bring-up failed, or the controller: no DMA */
@@ -269,6 +253,7 @@ int nvme_qpair_alloc(struct plx_nvme_ctrl *ctrl, uint16_t id,
 		     const struct plx_nvme_qpair_opts *opts, struct plx_nvme_qpair **q);
 void nvme_qpair_free(struct plx_nvme_qpair *q);
 void nvme_qpair_clear(struct plx_nvme_qpair *q); /* as the controller sees a new one */
+void nvme_qpair_set_down(struct plx_nvme_qpair *q, bool down);
 void nvme_qpair_recover(struct plx_nvme_qpair *q);
 void nvme_qpair_fail_all(struct plx_nvme_qpair *q, uint16_t status);
 
@@ -370,15 +355,20 @@ static inline uint16_t nvme_cid(const struct plx_nvme_qpair *q, const struct nvm
 
 static inline void nvme_tracker_free(struct plx_nvme_qpair *q, struct nvme_tracker *tr)
 {
-	tr->busy = NVME_FREE;
-	q->free[q->nfree++] = nvme_cid(q, tr);
+	tr->fast.busy = NVME_FREE;
+	tr->fast.next_free = q->fast.free;
+	q->fast.free = &tr->fast;
 }
 
+/* There is one: q->fast.free isn't NULL. */
 static inline struct nvme_tracker *nvme_tracker_take(struct plx_nvme_qpair *q)
 {
-	struct nvme_tracker *tr = &q->trackers[q->free[--q->nfree]];
+	struct nvme_tracker *tr =
+		(struct nvme_tracker *)((char *)q->fast.free - offsetof(struct nvme_tracker, fast));
 
-	tr->busy = NVME_BUSY;
+	q->fast.free = tr->fast.next_free;
+	tr->fast.split = NULL;
+	tr->fast.busy = NVME_BUSY;
 	return tr;
 }
 

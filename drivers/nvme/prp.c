@@ -48,7 +48,7 @@ int nvme_prp(struct plx_nvme_qpair *q, struct nvme_tracker *tr, struct nvme_data
 	uint64_t end = 0; /* of the run before, in its page */
 
 	while (len) {
-		struct nvme_run run = nvme_next_run(q->xlate, &at, len);
+		struct nvme_run run = nvme_next_run(q->fast.xlate, &at, len);
 
 		if (run.dma & 3)
 			return run.dma == PLX_DMA_BAD ? -EFAULT : -EINVAL;
@@ -83,7 +83,7 @@ ssize_t nvme_prp_reach(const struct plx_nvme_qpair *q, struct nvme_data at, size
 	size_t done = 0;
 
 	while (done < len) {
-		struct nvme_run run = nvme_next_run(q->xlate, &at, len - done);
+		struct nvme_run run = nvme_next_run(q->fast.xlate, &at, len - done);
 
 		if (run.dma == PLX_DMA_BAD)
 			return -EFAULT;

@@ -66,34 +66,38 @@ static int alloc_memory(struct plx_nvme_qpair *q)
 {
 	struct plx_ioas *ioas = q->ctrl->pci->ioas;
 	size_t page = nvme_page_size(q->ctrl), list = (size_t)1 << q->list_shift;
+	size_t size = q->depth + 1;
 	int node = q->ctrl->pci->node, err;
 
-	err = plx_dma_alloc(ioas, q->size * sizeof(*q->sq), page, node, &q->sq_mem);
-	err = err ? err : plx_dma_alloc(ioas, q->size * sizeof(*q->cq), page, node, &q->cq_mem);
+	err = plx_dma_alloc(ioas, size * sizeof(*q->fast.sq), page, node, &q->sq_mem);
+	err = err ? err : plx_dma_alloc(ioas, size * sizeof(*q->cq), page, node, &q->cq_mem);
 	/* No list crosses a page but those that begin with one. */
 	err = err ? err
 		  : plx_dma_alloc(ioas, q->depth * list, list < page ? list : page, node,
 				  &q->list_mem);
 	if (err)
 		return err;
-	q->sq = q->sq_mem.va;
+	q->fast.sq = q->sq_mem.va;
+	q->fast.sq_end = q->fast.sq + size;
 	q->cq = q->cq_mem.va;
 	q->lists = q->list_mem.va;
 	q->lists_dma = q->list_mem.dma;
 	q->trackers = aligned_alloc(NVME_LINE, q->depth * sizeof(*q->trackers));
-	q->free = calloc(q->depth, sizeof(*q->free));
 	q->splits = calloc(q->depth, sizeof(*q->splits));
-	return q->trackers && q->free && q->splits ? 0 : -ENOMEM;
+	return q->trackers && q->splits ? 0 : -ENOMEM;
 }
 
 static void free_lists(struct plx_nvme_qpair *q)
 {
 	memset(q->trackers, 0, q->depth * sizeof(*q->trackers));
 	for (uint32_t i = 0; i < q->depth; i++) {
-		q->free[i] = (uint16_t)(q->depth - 1 - i);
-		q->splits[i].next_free = i + 1 < q->depth ? &q->splits[i + 1] : NULL;
+		bool more = i + 1 < q->depth;
+
+		q->trackers[i].fast.cid = i << 16;
+		q->trackers[i].fast.next_free = more ? &q->trackers[i + 1].fast : NULL;
+		q->splits[i].next_free = more ? &q->splits[i + 1] : NULL;
 	}
-	q->nfree = q->depth;
+	q->fast.free = &q->trackers->fast;
 	q->free_split = q->splits;
 }
 
@@ -130,6 +134,7 @@ static int set_doorbells(struct plx_nvme_qpair *q)
 	q->cq_shadow = shadow_of(ctrl, &ctrl->dbbuf_shadow, cq);
 	q->sq_event = shadow_of(ctrl, &ctrl->dbbuf_event, sq);
 	q->cq_event = shadow_of(ctrl, &ctrl->dbbuf_event, cq);
+	q->shadowed = true;
 	return 0;
 }
 
@@ -146,8 +151,7 @@ int nvme_qpair_alloc(struct plx_nvme_ctrl *ctrl, uint16_t id,
 	q->id = id;
 	q->opts = *opts;
 	q->depth = opts->depth;
-	q->size = opts->depth + 1;
-	q->xlate = plx_ioas_xlate(ctrl->pci->ioas);
+	q->fast.xlate = plx_ioas_xlate(ctrl->pci->ioas);
 	q->page_mask = (uint32_t)nvme_page_size(ctrl) - 1;
 	q->split_len = (uint32_t)opts->max_transfer;
 	q->list_shift = list_shift(opts->max_transfer, nvme_page_size(ctrl));
@@ -166,6 +170,7 @@ int nvme_qpair_alloc(struct plx_nvme_ctrl *ctrl, uint16_t id,
 	free_lists(q);
 	nvme_set_fresh(q);
 	nvme_qpair_clear(q);
+	nvme_qpair_set_down(q, false);
 	*out = q;
 	return 0;
 }
@@ -178,7 +183,6 @@ void nvme_qpair_free(struct plx_nvme_qpair *q)
 		return;
 	ioas = q->ctrl->pci->ioas;
 	free(q->splits);
-	free(q->free);
 	free(q->trackers);
 	plx_dma_free(ioas, &q->list_mem);
 	plx_dma_free(ioas, &q->cq_mem);
@@ -188,12 +192,19 @@ void nvme_qpair_free(struct plx_nvme_qpair *q)
 
 void nvme_qpair_clear(struct plx_nvme_qpair *q)
 {
-	memset((void *)(uintptr_t)q->cq, 0, q->size * sizeof(*q->cq));
-	q->sq_tail = q->sq_rung = q->cq_head = 0;
+	memset((void *)(uintptr_t)q->cq, 0, (q->depth + 1) * sizeof(*q->cq));
+	q->fast.tail = q->fast.sq;
+	q->sq_rung = q->cq_head = 0;
 	q->phase = 1;
 	q->broken = false;
-	if (q->sq_shadow)
+	if (q->shadowed)
 		*q->sq_shadow = *q->cq_shadow = *q->sq_event = *q->cq_event = 0;
+}
+
+void nvme_qpair_set_down(struct plx_nvme_qpair *q, bool down)
+{
+	q->down = down;
+	q->fast.plain_mask = down ? 0 : q->page_mask;
 }
 
 /* Those in flight now, not those that callbacks begin. */
@@ -201,15 +212,15 @@ static void mark_lost(struct plx_nvme_qpair *q)
 {
 	for (uint32_t i = 0; i < q->depth; i++) {
 		nvme_make_whole(&q->trackers[i]);
-		if (q->trackers[i].busy)
-			q->trackers[i].busy = NVME_LOST;
+		if (q->trackers[i].fast.busy)
+			q->trackers[i].fast.busy = NVME_LOST;
 	}
 }
 
 static void complete_lost(struct plx_nvme_qpair *q, uint16_t status)
 {
 	for (uint32_t i = 0; i < q->depth; i++)
-		if (q->trackers[i].busy == NVME_LOST)
+		if (q->trackers[i].fast.busy == NVME_LOST)
 			nvme_complete(q, &q->trackers[i], status, 0);
 }
 
@@ -225,7 +236,7 @@ void nvme_qpair_recover(struct plx_nvme_qpair *q)
 	struct plx_nvme_ctrl *ctrl = q->ctrl;
 	uint16_t status = PLX_NVME_ABORTED_BY_HOST;
 
-	q->down = true;
+	nvme_qpair_set_down(q, true);
 	nvme_process(q, 0);
 	pthread_mutex_lock(&ctrl->lock);
 	__atomic_store_n(&q->lost, false, __ATOMIC_RELAXED);
@@ -233,17 +244,17 @@ void nvme_qpair_recover(struct plx_nvme_qpair *q)
 	if (ctrl->state != NVME_RUNNING || nvme_create_queues(q))
 		status = PLX_NVME_HOST_PATHING_ERROR;
 	else
-		q->down = false;
+		nvme_qpair_set_down(q, false);
 	pthread_mutex_unlock(&ctrl->lock);
 	q->resets++;
 	mark_lost(q);
 	for (uint32_t i = 0; i < q->depth && !q->down; i++) {
 		struct nvme_tracker *tr = &q->trackers[i];
 
-		if (tr->busy != NVME_LOST || !tr->retries)
+		if (tr->fast.busy != NVME_LOST || !tr->fast.retries)
 			continue;
-		tr->retries--;
-		tr->busy = NVME_BUSY;
+		tr->fast.retries--;
+		tr->fast.busy = NVME_BUSY;
 		q->retried++;
 		nvme_push(q, tr);
 	}
@@ -335,7 +346,7 @@ void plx_nvme_qpair_destroy(struct plx_nvme_qpair *q)
 	ctrl->qid_used[q->id] = 0;
 	pthread_mutex_unlock(&ctrl->lock);
 	nvme_process(q, 0);
-	q->down = true;
+	nvme_qpair_set_down(q, true);
 	nvme_qpair_fail_all(q, PLX_NVME_ABORTED_BY_HOST);
 	nvme_qpair_free(q);
 }

@@ -41,7 +41,7 @@ int nvme_sgl(struct plx_nvme_qpair *q, struct nvme_tracker *tr, struct nvme_data
 	size_t n = 0;
 
 	while (len) {
-		struct nvme_run run = nvme_next_run(q->xlate, &at, len);
+		struct nvme_run run = nvme_next_run(q->fast.xlate, &at, len);
 
 		if (run.dma == PLX_DMA_BAD)
 			return -EFAULT;
@@ -76,7 +76,7 @@ ssize_t nvme_sgl_reach(const struct plx_nvme_qpair *q, struct nvme_data at, size
 	size_t done = 0, n = 0;
 
 	while (done < len) {
-		struct nvme_run run = nvme_next_run(q->xlate, &at, len - done);
+		struct nvme_run run = nvme_next_run(q->fast.xlate, &at, len - done);
 
 		if (run.dma == PLX_DMA_BAD)
 			return -EFAULT;

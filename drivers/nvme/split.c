@@ -17,9 +17,10 @@ static int64_t next_blocks(const struct plx_nvme_qpair *q, const struct nvme_spl
 	uint64_t blocks = io->blocks < NVME_BLOCKS_MAX ? io->blocks : NVME_BLOCKS_MAX;
 	ssize_t reach;
 
-	if (s->ns->boundary_mask) {
+	if (s->ns->fast.boundary_mask) {
 		/* The mask's zeroes are the bits that count up to the boundary. */
-		uint64_t left = ~s->ns->boundary_mask - (io->lba & ~s->ns->boundary_mask) + 1;
+		uint64_t left =
+			~s->ns->fast.boundary_mask - (io->lba & ~s->ns->fast.boundary_mask) + 1;
 
 		blocks = blocks < left ? blocks : left;
 	}
@@ -88,9 +89,9 @@ static int send_piece(struct plx_nvme_qpair *q, struct nvme_split *s, struct nvm
 	if (err)
 		return err;
 	advance(s, io.blocks);
-	tr->split = s;
-	tr->retries = q->retries;
-	tr->busy = NVME_BUSY;
+	tr->fast.split = s;
+	tr->fast.retries = q->retries;
+	tr->fast.busy = NVME_BUSY;
 	s->running++;
 	nvme_push(q, tr);
 	return 0;
@@ -117,7 +118,7 @@ int nvme_split_start(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns,
 		s->io.iovcnt = 1;
 	}
 	err = rehearse(q, s);
-	while (!err && s->io.blocks && q->nfree) {
+	while (!err && s->io.blocks && q->fast.free) {
 		struct nvme_tracker *tr = nvme_tracker_take(q);
 
 		err = send_piece(q, s, tr);
@@ -138,7 +139,7 @@ int nvme_split_start(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns,
 void nvme_split_done(struct plx_nvme_qpair *q, struct nvme_tracker *tr, uint16_t status,
 		     uint32_t result)
 {
-	struct nvme_split *s = tr->split;
+	struct nvme_split *s = tr->fast.split;
 	plx_nvme_done_fn *done = s->done;
 	void *arg = s->arg;
 

@@ -33,12 +33,11 @@ static int __attribute__((noinline, cold)) refuse(const struct plx_nvme_qpair *q
 
 void nvme_push(struct plx_nvme_qpair *q, struct nvme_tracker *tr)
 {
-	uint32_t tail = q->sq_tail;
+	struct plx_nvme_cmd *tail = q->fast.tail;
 
-	tr->tick = q->tick;
-	q->sq[tail] = tr->cmd;
-	tail++;
-	q->sq_tail = tail == q->size ? 0 : tail;
+	tr->fast.tick = q->tick;
+	*tail++ = tr->cmd;
+	q->fast.tail = tail == q->fast.sq_end ? q->fast.sq : tail;
 }
 
 /*
@@ -63,18 +62,25 @@ static void write_doorbell(volatile uint32_t *doorbell, uint32_t value)
 	*doorbell = htole32(value);
 }
 
+static uint32_t sq_tail(const struct plx_nvme_qpair *q)
+{
+	return (uint32_t)(q->fast.tail - q->fast.sq);
+}
+
 void nvme_ring(struct plx_nvme_qpair *q)
 {
-	q->sq_rung = q->sq_tail;
-	if (unlikely(q->sq_shadow) && !shadow_update(q->sq_shadow, q->sq_event, q->sq_tail))
+	uint32_t tail = sq_tail(q);
+
+	q->sq_rung = tail;
+	if (unlikely(q->shadowed) && !shadow_update(q->sq_shadow, q->sq_event, tail))
 		return;
 	q->doorbells++;
-	write_doorbell(q->sq_doorbell, q->sq_tail);
+	write_doorbell(q->sq_doorbell, tail);
 }
 
 void nvme_ring_head(struct plx_nvme_qpair *q)
 {
-	if (unlikely(q->sq_shadow) && !shadow_update(q->cq_shadow, q->cq_event, q->cq_head))
+	if (unlikely(q->shadowed) && !shadow_update(q->cq_shadow, q->cq_event, q->cq_head))
 		return;
 	q->doorbells++;
 	write_doorbell(q->cq_doorbell, q->cq_head);
@@ -82,7 +88,7 @@ void nvme_ring_head(struct plx_nvme_qpair *q)
 
 void plx_nvme_kick(struct plx_nvme_qpair *q)
 {
-	if (q->sq_tail != q->sq_rung)
+	if (sq_tail(q) != q->sq_rung)
 		nvme_ring(q);
 }
 
@@ -112,122 +118,30 @@ static inline void set_blocks(struct nvme_tracker *tr, uint64_t lba, uint32_t bl
 static inline void set_owner(struct plx_nvme_qpair *q, struct nvme_tracker *tr,
 			     plx_nvme_done_fn *done, void *arg)
 {
-	tr->done = done;
-	tr->arg = arg;
-	tr->split = NULL;
-	tr->retries = q->retries;
-}
-
-static bool crosses(const struct plx_nvme_ns *ns, uint64_t lba, uint32_t blocks)
-{
-	return (lba ^ (lba + blocks - 1)) & ns->boundary_mask;
-}
-
-/* The long way. It takes what its caller was given as it is, so that calling it costs nothing. */
-typedef int slow_fn(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns, void *buf, uint64_t lba,
-		    uint32_t blocks, plx_nvme_done_fn *done, void *arg);
-
-static int __attribute__((noinline))
-read_slow(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns, void *buf, uint64_t lba,
-	  uint32_t blocks, plx_nvme_done_fn *done, void *arg)
-{
-	const struct plx_nvme_io io = {
-		.opcode = PLX_NVME_READ, .lba = lba, .blocks = blocks, .buf = buf
-	};
-
-	return plx_nvme_submit(q, ns, &io, done, arg);
-}
-
-static int __attribute__((noinline))
-write_slow(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns, void *buf, uint64_t lba,
-	   uint32_t blocks, plx_nvme_done_fn *done, void *arg)
-{
-	const struct plx_nvme_io io = {
-		.opcode = PLX_NVME_WRITE, .lba = lba, .blocks = blocks, .buf = buf
-	};
-
-	return plx_nvme_submit(q, ns, &io, done, arg);
-}
-
-/*
- * A command is eight words. All that plain reads and writes don't say is 0: they are sent as
- * wholes, and kept without the zeroes.
- */
-static inline void keep_plain(struct plx_nvme_cmd *cmd, uint64_t word0, uint64_t prp1, uint64_t lba,
-			      uint32_t blocks)
-{
-	uint64_t *word = (uint64_t *)cmd;
-
-	word[0] = htole64(word0);
-	word[3] = htole64(prp1);
-	word[5] = htole64(lba);
-	word[6] = htole64(blocks - 1);
-}
-
-static inline void clear_rest(struct plx_nvme_cmd *cmd)
-{
-	uint64_t *word = (uint64_t *)cmd;
-
-	word[1] = word[2] = word[4] = word[7] = 0;
+	tr->fast.done = done;
+	tr->fast.arg = arg;
+	tr->fast.retries = q->retries;
 }
 
 void nvme_make_whole(struct nvme_tracker *tr)
 {
-	if (tr->busy != NVME_PLAIN)
+	const struct plx_nvme_fast_cmd *fast = &tr->fast;
+
+	if (fast->busy != NVME_PLAIN)
 		return;
-	clear_rest(&tr->cmd);
-	tr->split = NULL;
-	tr->busy = NVME_BUSY;
+	plx_nvme_fast_put(&tr->cmd, fast->word0, fast->prp1, fast->lba, htole64(fast->last));
+	tr->fast.split = NULL;
+	tr->fast.busy = NVME_BUSY;
 }
 
-/* Whether one PRP says it all: a buffer that doesn't leave its page, and nothing else to heed. */
-static inline bool is_plain(const struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns,
-			    uint64_t dma, uint64_t lba, uint32_t blocks)
+int plx_nvme_read_write(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns, uint8_t opcode,
+			void *buf, uint64_t lba, uint32_t blocks, plx_nvme_done_fn *done, void *arg)
 {
-	uint64_t last = dma + (uint64_t)blocks * ns->unit - 1;
+	const struct plx_nvme_io io = {
+		.opcode = opcode, .lba = lba, .blocks = blocks, .buf = buf
+	};
 
-	/* PLX_DMA_BAD is no multiple of four. */
-	return !(dma & 3) && blocks && (dma | q->page_mask) == (last | q->page_mask) &&
-	       !ns->separate_meta && !crosses(ns, lba, blocks);
-}
-
-static inline __attribute__((always_inline)) int
-read_write(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns, void *buf, uint64_t lba,
-	   uint32_t blocks, plx_nvme_done_fn *done, void *arg, uint8_t opcode, slow_fn *slow)
-{
-	uint64_t dma = plx_xlate_dma(q->xlate, buf);
-	uint32_t tail = q->sq_tail;
-	struct nvme_tracker *tr;
-	uint64_t word0;
-	uint16_t cid;
-
-	if (unlikely(!q->nfree || q->down || !is_plain(q, ns, dma, lba, blocks)))
-		return slow(q, ns, buf, lba, blocks, done, arg);
-	cid = q->free[--q->nfree];
-	tr = &q->trackers[cid];
-	word0 = opcode | (uint64_t)cid << 16 | (uint64_t)ns->nsid << 32;
-	keep_plain(&tr->cmd, word0, dma, lba, blocks);
-	tr->done = done;
-	tr->arg = arg;
-	tr->fresh = q->fresh;
-	keep_plain(&q->sq[tail], word0, dma, lba, blocks);
-	clear_rest(&q->sq[tail]);
-	tail++;
-	q->sq_tail = tail == q->size ? 0 : tail;
-	return 0;
-}
-
-int plx_nvme_read(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns, void *buf, uint64_t lba,
-		  uint32_t blocks, plx_nvme_done_fn *done, void *arg)
-{
-	return read_write(q, ns, buf, lba, blocks, done, arg, PLX_NVME_READ, read_slow);
-}
-
-int plx_nvme_write(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns, const void *buf,
-		   uint64_t lba, uint32_t blocks, plx_nvme_done_fn *done, void *arg)
-{
-	return read_write(q, ns, (void *)(uintptr_t)buf, lba, blocks, done, arg, PLX_NVME_WRITE,
-			  write_slow);
+	return plx_nvme_submit(q, ns, &io, done, arg);
 }
 
 /* SGLs where PRPs would need a list, or can't. */
@@ -256,11 +170,11 @@ static int set_meta(struct plx_nvme_qpair *q, struct nvme_tracker *tr, const str
 		    const struct plx_nvme_io *io)
 {
 	size_t len = (size_t)io->blocks * ns->info.meta_size;
-	uint64_t dma = plx_xlate_dma(q->xlate, io->meta);
+	uint64_t dma = plx_xlate_dma(q->fast.xlate, io->meta);
 
 	if (dma & 3)
 		return dma == PLX_DMA_BAD ? -EFAULT : -EINVAL;
-	if (plx_xlate_dma(q->xlate, (char *)io->meta + len - 1) != dma + len - 1)
+	if (plx_xlate_dma(q->fast.xlate, (char *)io->meta + len - 1) != dma + len - 1)
 		return -EFAULT;
 	tr->cmd.mptr = htole64(dma);
 	return 0;
@@ -329,12 +243,12 @@ int plx_nvme_submit(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns,
 	struct nvme_tracker *tr;
 	int err;
 
-	if (unlikely(!q->nfree || q->down))
+	if (unlikely(!q->fast.free || q->down))
 		return refuse(q);
 	if (!legal(ns, io, unit))
 		return -EINVAL;
 	if ((uint64_t)io->blocks * unit > q->split_len || io->blocks > NVME_BLOCKS_MAX ||
-	    crosses(ns, io->lba, io->blocks))
+	    plx_nvme_fast_crosses(&ns->fast, io->lba, io->blocks))
 		return nvme_split_start(q, ns, io, unit, done, arg);
 	tr = nvme_tracker_take(q);
 	err = nvme_set_io(q, tr, ns, io, 0, unit);
@@ -358,7 +272,7 @@ static int submit_command(struct plx_nvme_qpair *q, const struct plx_nvme_cmd *c
 	struct nvme_tracker *tr;
 	int err;
 
-	if (unlikely(!q->nfree || q->down))
+	if (unlikely(!q->fast.free || q->down))
 		return refuse(q);
 	if (len > q->split_len)
 		return -EINVAL;
@@ -371,7 +285,7 @@ static int submit_command(struct plx_nvme_qpair *q, const struct plx_nvme_cmd *c
 		return err;
 	}
 	set_owner(q, tr, done, arg);
-	tr->retries = 0;
+	tr->fast.retries = 0;
 	nvme_push(q, tr);
 	return 0;
 }

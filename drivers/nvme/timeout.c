@@ -34,11 +34,11 @@ void nvme_look_at_clock(struct plx_nvme_qpair *q)
 
 void nvme_set_fresh(struct plx_nvme_qpair *q)
 {
-	const struct nvme_tracker fresh = { .tick = q->tick,
-					    .busy = NVME_PLAIN,
-					    .retries = q->retries };
+	const struct plx_nvme_fast_cmd fresh = { .tick = q->tick,
+						 .busy = NVME_PLAIN,
+						 .retries = q->retries };
 
-	q->fresh = fresh.fresh;
+	q->fast.fresh = fresh.fresh;
 }
 
 static void reset(struct plx_nvme_qpair *q, const char *why)
@@ -84,8 +84,8 @@ static void send_abort(struct plx_nvme_qpair *q, struct nvme_tracker *tr)
 		return;
 	ctrl->aborts++;
 	nvme_make_whole(tr);
-	tr->busy = NVME_ABORTING;
-	tr->tick = q->tick;
+	tr->fast.busy = NVME_ABORTING;
+	tr->fast.tick = q->tick;
 	q->timeouts++;
 	plx_warn("%s: queue %u: command %u (opcode %02x) is late: aborting it", ctrl->info.name,
 		 q->id, cid, tr->cmd.opcode);
@@ -97,9 +97,9 @@ static bool find_late(struct plx_nvme_qpair *q)
 	for (uint32_t cid = 0; cid < q->depth; cid++) {
 		struct nvme_tracker *tr = &q->trackers[cid];
 
-		if (!tr->busy || q->tick - tr->tick < q->timeout_ticks)
+		if (!tr->fast.busy || q->tick - tr->fast.tick < q->timeout_ticks)
 			continue;
-		if (q->opts.policy != PLX_NVME_TIMEOUT_ABORT || tr->busy == NVME_ABORTING) {
+		if (q->opts.policy != PLX_NVME_TIMEOUT_ABORT || tr->fast.busy == NVME_ABORTING) {
 			q->timeouts++;
 			return true;
 		}

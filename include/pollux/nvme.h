@@ -24,6 +24,7 @@
 #include <sys/uio.h>
 
 #include <pollux/ioas.h>
+#include <pollux/nvme_fast.h>
 #include <pollux/nvme_spec.h>
 #include <pollux/pci.h>
 
@@ -212,10 +213,20 @@ typedef void plx_nvme_done_fn(void *arg, uint16_t status, uint32_t result);
  * buffer that isn't mapped; -ENODEV and -EIO: see plx_nvme_ctrl_state(). Blocks that the namespace
  * hasn't got are the controller's to refuse.
  */
-int plx_nvme_read(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns, void *buf, uint64_t lba,
-		  uint32_t blocks, plx_nvme_done_fn *done, void *arg);
-int plx_nvme_write(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns, const void *buf,
-		   uint64_t lba, uint32_t blocks, plx_nvme_done_fn *done, void *arg);
+static inline __attribute__((always_inline)) int
+plx_nvme_read(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns, void *buf, uint64_t lba,
+	      uint32_t blocks, plx_nvme_done_fn *done, void *arg)
+{
+	return plx_nvme_fast(q, ns, PLX_NVME_READ, buf, lba, blocks, done, arg);
+}
+
+static inline __attribute__((always_inline)) int
+plx_nvme_write(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns, const void *buf,
+	       uint64_t lba, uint32_t blocks, plx_nvme_done_fn *done, void *arg)
+{
+	return plx_nvme_fast(q, ns, PLX_NVME_WRITE, (void *)(uintptr_t)buf, lba, blocks, done, arg);
+}
+
 int plx_nvme_flush(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns, plx_nvme_done_fn *done,
 		   void *arg);
 

@@ -41,6 +41,8 @@ int main(int argc, char **argv)
 	job->reads = UINT32_MAX;
 	job->stage = STAGE_RUN;
 	job->plain = true;
+	job->random = 1;
+	job_set_done(job);
 	job->left = requests;
 	job->requests = calloc(depth, sizeof(*job->requests));
 	if (!job->requests)

@@ -852,6 +852,15 @@ struct plx_nvme_ctrl *fake_plug(const char *args)
 	return plx_nvme_ctrl_get(&fake.pci);
 }
 
+unsigned fake_free(const struct plx_nvme_qpair *q)
+{
+	unsigned count = 0;
+
+	for (const struct plx_nvme_fast_cmd *cmd = q->fast.free; cmd; cmd = cmd->next_free)
+		count++;
+	return count;
+}
+
 void fake_unplug(void)
 {
 	if (fake.pci.driver)

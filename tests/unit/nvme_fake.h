@@ -106,6 +106,9 @@ int fake_try(const char *args);
 struct plx_nvme_ctrl *fake_plug(const char *args);
 void fake_unplug(void);
 
+/* Commands that could be taken now. */
+unsigned fake_free(const struct plx_nvme_qpair *q);
+
 /* Carries out what registers and doorbells ask for. */
 void fake_run(void);
 

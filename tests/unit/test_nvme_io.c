@@ -85,7 +85,7 @@ static void finish(unsigned count)
 		assert_true(plx_nvme_poll(q, 0) >= 0);
 	}
 	assert_int_equal(ndone, count);
-	assert_int_equal(q->nfree, q->depth);
+	assert_int_equal(fake_free(q), q->depth);
 }
 
 /* One request, from start to end; its status. */
@@ -365,7 +365,7 @@ static void test_iovec(void **state)
 	assert_int_equal(plx_nvme_submit(q, ns1, &io, done, NULL), -EINVAL);
 	iov[1].iov_len -= 4; /* too little */
 	assert_int_equal(plx_nvme_submit(q, ns1, &io, done, NULL), -EINVAL);
-	assert_int_equal(q->nfree, q->depth);
+	assert_int_equal(fake_free(q), q->depth);
 	assert_int_equal(fake.nseen, 3);
 }
 
@@ -407,7 +407,7 @@ static void test_refused(void **state)
 	io.buf = buf;
 	io.flags = 1;
 	assert_int_equal(plx_nvme_submit(q, ns1, &io, done, NULL), -EINVAL);
-	assert_int_equal(q->nfree, q->depth);
+	assert_int_equal(fake_free(q), q->depth);
 	assert_int_equal(ndone, 0);
 	/* What the namespace hasn't got the controller refuses. */
 	assert_int_equal(plx_nvme_read(q, ns1, buf, FAKE_BLOCKS, 1, done, NULL), 0);
@@ -573,7 +573,7 @@ static void test_depths(void **state)
 			fake_run();
 			assert_true(plx_nvme_poll(q, 7) > 0);
 		}
-		assert_int_equal(q->nfree, depths[i]);
+		assert_int_equal(fake_free(q), depths[i]);
 		plx_nvme_qpair_destroy(q);
 	}
 }

