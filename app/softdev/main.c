@@ -12,6 +12,7 @@ static const struct {
 } commands[] = {
 	{ "nic", "network cards (Intel 82574L), on a wire, a TAP interface or pcap files",
 	  softdev_nic },
+	{ "nvme", "an NVMe controller, over memory, files or nothing", softdev_nvme },
 };
 
 static void usage(FILE *out)

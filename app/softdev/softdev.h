@@ -5,6 +5,7 @@
  *   main.c         the kinds of devices: one subcommand each
  *   nic.c          network cards: what to make, the summary
  *   nic_options.c  their command line
+ *   nvme.c         an NVMe controller; nvme_options.c
  *   loop.c         the polling loop, for every kind
  */
 #ifndef SOFTDEV_H
@@ -45,5 +46,6 @@ int loop_run(const struct served *devs, unsigned count, unsigned idle_us);
 
 /* Subcommands. argv[0] is their name. */
 enum exit_code softdev_nic(int argc, char **argv);
+enum exit_code softdev_nvme(int argc, char **argv);
 
 #endif
