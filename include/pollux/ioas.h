@@ -39,6 +39,7 @@ struct plx_policy {
 	enum plx_addr_policy addr;
 	char reason[192]; /* one clause for people: why this one */
 	bool any_pages;	  /* no device is the worse for memory that isn't of hugepages */
+	bool track_dirty; /* iommufd is to be ready for plx_ioas_dirty_start() */
 };
 
 struct plx_ioas;
@@ -103,6 +104,28 @@ struct plx_ioas_usage {
 };
 
 void plx_ioas_usage(struct plx_ioas *ioas, struct plx_ioas_usage *usage);
+
+/*
+ * Dirty tracking: which pages devices write to, for those who copy memory that devices are using.
+ *
+ * It works where every context can do it: type1v2 containers, and iommufd behind an IOMMU that has
+ * it, in an address space made with policy.track_dirty. A type 1 container can't tell pages apart:
+ * it says that all pages of a mapping are dirty. Devices that are claimed while it is on have to
+ * be able to, too.
+ *
+ * start: -EOPNOTSUPP, logged with the context that can't; -EALREADY.
+ */
+int plx_ioas_dirty_start(struct plx_ioas *ioas);
+int plx_ioas_dirty_stop(struct plx_ioas *ioas);
+
+/*
+ * Sets the bits, one a base page, that were written to since the start or the last call, in one
+ * mapping (as plx_ioas_unmap() names it, with its errors); others keep their value. The bitmap has
+ * PLX_DIRTY_WORDS(pages) words, page n is bit n % 64 of word n / 64. -ENODATA: tracking is off.
+ * What was written before an unmap is to be read before it.
+ */
+#define PLX_DIRTY_WORDS(pages) (((pages) + 63) / 64)
+int plx_ioas_dirty_read(struct plx_ioas *ioas, const void *va, size_t len, uint64_t *bitmap);
 
 /*
  * Translation, for hot loops: a table of 2 MiB frames in two levels, read without a lock. An entry

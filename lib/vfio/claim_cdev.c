@@ -142,7 +142,7 @@ static void set_token(const char *bdf, int dev_fd, const uint8_t token[16])
 		plx_warn("%s: the VF token can't be set: %s", bdf, strerror(-err));
 }
 
-static int bind_device(const struct plx_claim *claim, int dev_fd, int iommufd,
+static int bind_device(const struct plx_claim *claim, int dev_fd, int iommufd, uint32_t *devid,
 		       struct plx_refusal *why)
 {
 	struct uapi_bind_iommufd arg = { .argsz = UAPI_BIND_IOMMUFD_SIZE, .iommufd = iommufd };
@@ -151,6 +151,7 @@ static int bind_device(const struct plx_claim *claim, int dev_fd, int iommufd,
 
 	if (!claim->opts->vf_token) {
 		err = plx_ioctl(dev_fd, UAPI_DEVICE_BIND_IOMMUFD, &arg);
+		*devid = arg.out_devid;
 		return err ? refuse_bind(claim, err, why) : 0;
 	}
 	if (parse_token(claim->opts->vf_token, token))
@@ -168,12 +169,13 @@ static int bind_device(const struct plx_claim *claim, int dev_fd, int iommufd,
 		if (!err)
 			set_token(claim->facts->bdf, dev_fd, token);
 	}
+	*devid = arg.out_devid;
 	return err ? refuse_bind(claim, err, why) : 0;
 }
 
 /* To an IOAS that is there already, if one suits the device; else to the caller's, or a new one. */
 static int attach(const struct plx_claim *claim, struct plx_vfio_dev *dev, struct plx_iommufd *file,
-		  struct plx_refusal *why)
+		  uint32_t devid, struct plx_refusal *why)
 {
 	unsigned int ioas_id = claim->opts->iommufd < 0 ? 0 : claim->opts->ioas_id;
 	struct plx_ioas *ioas = claim->ioas;
@@ -186,7 +188,8 @@ static int attach(const struct plx_claim *claim, struct plx_vfio_dev *dev, struc
 		/* One context an IOAS: this one didn't suit, or is about to. */
 		if (plx_iommufd_ioas(iommu) == ioas_id)
 			ioas_id = 0;
-		if (iommu->mode != claim->mode || plx_iommufd_attach(iommu, dev->fd))
+		if (iommu->mode != claim->mode ||
+		    plx_iommufd_attach(iommu, dev->fd, devid, ioas->policy.track_dirty))
 			continue;
 		dev->iommu = iommu;
 		return plx_ioas_join(ioas, iommu, why);
@@ -194,7 +197,7 @@ static int attach(const struct plx_claim *claim, struct plx_vfio_dev *dev, struc
 	err = plx_iommufd_create(&ioas->iommufds, file, claim->mode, ioas_id, &iommu, why);
 	if (err)
 		return err;
-	err = plx_iommufd_attach(iommu, dev->fd);
+	err = plx_iommufd_attach(iommu, dev->fd, devid, ioas->policy.track_dirty);
 	if (err)
 		plx_refuse(why, PLX_REFUSED_IOMMU, err,
 			   "the device can't be attached to an I/O address space: %s",
@@ -209,6 +212,7 @@ static int cdev_open(const struct plx_claim *claim, struct plx_vfio_dev *dev,
 	struct plx_ioas *ioas = claim->ioas;
 	struct plx_iommufd *file;
 	char path[PLX_NODE_LEN];
+	uint32_t devid = 0;
 	int err;
 
 	node_path(claim->facts, path);
@@ -219,10 +223,10 @@ static int cdev_open(const struct plx_claim *claim, struct plx_vfio_dev *dev,
 	err = plx_iommufd_get(&ioas->iommufds, claim->opts->iommufd, &file, why);
 	if (err)
 		goto close_dev;
-	err = bind_device(claim, dev->fd, plx_iommufd_fd(file), why);
+	err = bind_device(claim, dev->fd, plx_iommufd_fd(file), &devid, why);
 	if (err)
 		goto put_file;
-	err = attach(claim, dev, file, why);
+	err = attach(claim, dev, file, devid, why);
 	if (err)
 		goto detach;
 	/* The context holds the file from here on. */

@@ -58,6 +58,7 @@ struct plx_ioas {
 	struct plx_iommufd *iommufds;
 	struct plx_group *groups;
 	unsigned int ndevs;
+	bool tracking; /* dirty pages, in all contexts */
 
 	pthread_mutex_t dma_lock; /* taken before lock */
 	struct plx_dma_arena *arenas;
@@ -133,6 +134,9 @@ int plx_place_agree(struct plx_mapping *m, struct plx_iommu *iommu, struct plx_r
 /* Whether all of m's segments lie in ranges. */
 int plx_place_check(const struct plx_ioas *ioas, const struct plx_mapping *m,
 		    const struct plx_ranges *ranges, struct plx_refusal *why);
+
+/* A new context tracks dirty pages if the others do (dirty.c). */
+int plx_dirty_join(const struct plx_ioas *ioas, struct plx_iommu *iommu, struct plx_refusal *why);
 
 /* Frees all that plx_dma_alloc() made (dma.c). */
 void plx_dma_fini(struct plx_ioas *ioas);

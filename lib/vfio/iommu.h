@@ -50,6 +50,11 @@ struct plx_iommu_ops {
 	int (*unmap)(struct plx_iommu *iommu, uint64_t key, uint64_t len);
 	/* Takes back all at once. NULL, or an error: they are taken back one by one. */
 	int (*unmap_all)(struct plx_iommu *iommu);
+	/* Turns dirty tracking on, or off. NULL: it can't do that. */
+	int (*track)(struct plx_iommu *iommu, bool on);
+	/* Sets in the zeroed bitmap, a bit a page, what was written to in one map. */
+	int (*dirty)(struct plx_iommu *iommu, uint64_t key, uint64_t len, uint64_t page,
+		     uint64_t *bitmap);
 	/* Adds the keys that can be mapped to an empty list. Only if it translates. */
 	int (*ranges)(struct plx_iommu *iommu, struct plx_ranges *ranges);
 	/*
@@ -113,7 +118,12 @@ int plx_iommufd_create(struct plx_iommufd **list, struct plx_iommufd *file, enum
 		       unsigned int ioas_id, struct plx_iommu **iommu, struct plx_refusal *why);
 bool plx_iommufd_is_of(const struct plx_iommu *iommu, const struct plx_iommufd *file);
 unsigned int plx_iommufd_ioas(const struct plx_iommu *iommu);
-int plx_iommufd_attach(struct plx_iommu *iommu, int dev_fd);
+
+/*
+ * Attaches a device that is bound to the file as devid; for dirty tracking, through a page table
+ * that has it where its IOMMU does.
+ */
+int plx_iommufd_attach(struct plx_iommu *iommu, int dev_fd, uint32_t devid, bool track_dirty);
 void plx_iommufd_detach(int dev_fd);
 
 /*

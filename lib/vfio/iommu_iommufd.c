@@ -5,6 +5,11 @@
  *     file (/dev/iommu) --- IOAS (a context) --- device bound to the file, attached to the IOAS
  *                       \-- IOAS ...
  *
+ * For dirty tracking, page tables (HWPT) are made that have it, and devices are attached to those:
+ *
+ *     IOAS --- HWPT --- device ...       one for the devices behind IOMMUs of one kind
+ *          \-- HWPT ...
+ *
  * An IOAS of the no-IOMMU cdev takes the same calls: it pins memory and, instead of translating,
  * tells physical addresses (IOMMU_IOAS_NOIOMMU_GET_PA).
  */
@@ -28,12 +33,20 @@ struct plx_iommufd {
 	int given; /* the caller's number for it, or -1 */
 };
 
+struct hwpt {
+	struct hwpt *next;
+	uint32_t id;
+};
+
 struct ioas_context {
 	struct plx_iommu base;
+	struct hwpt *hwpts;
+	bool untracked; /* some device is attached to the IOAS itself */
 	struct plx_iommufd **list;
 	struct plx_iommufd *file;
 	uint32_t ioas_id;
-	bool given;	  /* the IOAS is the caller's */
+	bool given; /* the IOAS is the caller's */
+	bool tracking;
 	bool no_map_file; /* the kernel said that it has no such command */
 };
 
@@ -178,18 +191,28 @@ static int iommufd_unmap(struct plx_iommu *iommu, uint64_t key, uint64_t len)
 	return arg.length == len ? 0 : -EIO;
 }
 
-static int iommufd_unmap_all(struct plx_iommu *iommu)
+/* All of an IOAS, and how much that was. */
+static int empty(const struct ioas_context *c, uint64_t *len)
 {
 	struct uapi_ioas_unmap arg = {
 		.size = sizeof(arg),
-		.ioas_id = context(iommu)->ioas_id,
+		.ioas_id = c->ioas_id,
 		.length = UINT64_MAX,
 	};
-	int err = plx_ioctl(iommu->fd, UAPI_IOAS_UNMAP, &arg);
+	int err = plx_ioctl(c->base.fd, UAPI_IOAS_UNMAP, &arg);
+
+	*len = arg.length;
+	return err;
+}
+
+static int iommufd_unmap_all(struct plx_iommu *iommu)
+{
+	uint64_t len;
+	int err = empty(context(iommu), &len);
 
 	if (err)
 		return err;
-	return arg.length == iommu->mapped ? 0 : -EIO;
+	return len == iommu->mapped ? 0 : -EIO;
 }
 
 static int iommufd_ranges(struct plx_iommu *iommu, struct plx_ranges *ranges)
@@ -252,23 +275,78 @@ static int destroy_id(int fd, uint32_t id)
 	return plx_ioctl(fd, UAPI_IOMMU_DESTROY, &arg);
 }
 
-static int unmap_all(int fd, uint32_t id)
-{
-	struct uapi_ioas_unmap arg = { .size = sizeof(arg), .ioas_id = id, .length = UINT64_MAX };
-
-	return plx_ioctl(fd, UAPI_IOAS_UNMAP, &arg);
-}
-
 static void iommufd_destroy(struct plx_iommu *iommu)
 {
 	struct ioas_context *c = context(iommu);
-	int err = (c->given ? unmap_all : destroy_id)(iommu->fd, c->ioas_id);
+	uint64_t len;
+	int err;
 
+	while (c->hwpts) {
+		struct hwpt *hwpt = c->hwpts;
+
+		c->hwpts = hwpt->next;
+		destroy_id(iommu->fd, hwpt->id);
+		plx_sys->free(hwpt);
+	}
+	err = c->given ? empty(c, &len) : destroy_id(iommu->fd, c->ioas_id);
 	if (err)
 		plx_warn("IOAS %u can't be %s: %s", c->ioas_id, c->given ? "emptied" : "destroyed",
 			 strerror(-err));
 	plx_iommufd_put(c->list, c->file);
 	plx_sys->free(c);
+}
+
+static int set_dirty(struct plx_iommu *iommu, uint32_t hwpt, bool on)
+{
+	struct uapi_hwpt_set_dirty arg = {
+		.size = sizeof(arg),
+		.flags = on ? UAPI_DIRTY_ENABLE : 0,
+		.hwpt_id = hwpt,
+	};
+
+	return plx_ioctl(iommu->fd, UAPI_HWPT_SET_DIRTY, &arg);
+}
+
+static int iommufd_track(struct plx_iommu *iommu, bool on)
+{
+	struct ioas_context *c = context(iommu);
+	struct hwpt *hwpt, *done;
+	int first_err = 0, err;
+
+	if (on && (!c->hwpts || c->untracked))
+		return -EOPNOTSUPP;
+	for (hwpt = c->hwpts; hwpt; hwpt = hwpt->next) {
+		err = set_dirty(iommu, hwpt->id, on);
+		if (err && !first_err)
+			first_err = err;
+		if (err && on)
+			break;
+	}
+	for (done = c->hwpts; on && first_err && done != hwpt; done = done->next)
+		set_dirty(iommu, done->id, false);
+	if (!first_err)
+		c->tracking = on;
+	return first_err;
+}
+
+static int iommufd_dirty(struct plx_iommu *iommu, uint64_t key, uint64_t len, uint64_t page,
+			 uint64_t *bitmap)
+{
+	struct uapi_hwpt_get_dirty arg = {
+		.size = sizeof(arg),
+		.iova = key,
+		.length = len,
+		.page_size = page,
+		.data = (uintptr_t)bitmap,
+	};
+	const struct hwpt *hwpt;
+	int err = 0;
+
+	for (hwpt = context(iommu)->hwpts; !err && hwpt; hwpt = hwpt->next) {
+		arg.hwpt_id = hwpt->id;
+		err = plx_ioctl(iommu->fd, UAPI_HWPT_GET_DIRTY, &arg);
+	}
+	return err;
 }
 
 static const struct plx_iommu_ops iommufd_ops = {
@@ -278,6 +356,8 @@ static const struct plx_iommu_ops iommufd_ops = {
 	.map = iommufd_map,
 	.unmap = iommufd_unmap,
 	.unmap_all = iommufd_unmap_all,
+	.track = iommufd_track,
+	.dirty = iommufd_dirty,
 	.ranges = iommufd_ranges,
 	.destroy = iommufd_destroy,
 };
@@ -340,14 +420,64 @@ unsigned int plx_iommufd_ioas(const struct plx_iommu *iommu)
 	return context(iommu)->ioas_id;
 }
 
-int plx_iommufd_attach(struct plx_iommu *iommu, int dev_fd)
+static int attach_to(int dev_fd, uint32_t id)
 {
-	struct uapi_attach_iommufd_pt arg = {
-		.argsz = sizeof(arg),
-		.pt_id = context(iommu)->ioas_id,
-	};
+	struct uapi_attach_iommufd_pt arg = { .argsz = sizeof(arg), .pt_id = id };
 
 	return plx_ioctl(dev_fd, UAPI_DEVICE_ATTACH_IOMMUFD_PT, &arg);
+}
+
+/* To a page table that tracks dirty pages: one that is there if it suits, or a new one. */
+static int attach_tracked(struct ioas_context *c, int dev_fd, uint32_t devid)
+{
+	struct uapi_hwpt_alloc arg = {
+		.size = sizeof(arg),
+		.flags = UAPI_HWPT_DIRTY_TRACKING,
+		.dev_id = devid,
+		.pt_id = c->ioas_id,
+	};
+	struct hwpt *hwpt;
+	int err;
+
+	for (hwpt = c->hwpts; hwpt; hwpt = hwpt->next)
+		if (!attach_to(dev_fd, hwpt->id))
+			return 0;
+	hwpt = plx_sys->alloc(sizeof(*hwpt));
+	if (!hwpt)
+		return -ENOMEM;
+	err = plx_ioctl(c->base.fd, UAPI_HWPT_ALLOC, &arg);
+	if (err)
+		goto free_hwpt;
+	hwpt->id = arg.out_hwpt_id;
+	err = c->tracking ? set_dirty(&c->base, hwpt->id, true) : 0;
+	if (!err)
+		err = attach_to(dev_fd, hwpt->id);
+	if (err)
+		goto destroy_hwpt;
+	hwpt->next = c->hwpts;
+	c->hwpts = hwpt;
+	return 0;
+destroy_hwpt:
+	destroy_id(c->base.fd, hwpt->id);
+free_hwpt:
+	plx_sys->free(hwpt);
+	return err;
+}
+
+int plx_iommufd_attach(struct plx_iommu *iommu, int dev_fd, uint32_t devid, bool track_dirty)
+{
+	struct ioas_context *c = context(iommu);
+	int err;
+
+	if (track_dirty && iommu->ops->track && !attach_tracked(c, dev_fd, devid))
+		return 0;
+	/* What it does would be missed. */
+	if (c->tracking)
+		return -EOPNOTSUPP;
+	err = attach_to(dev_fd, c->ioas_id);
+	if (!err)
+		c->untracked = true;
+	return err;
 }
 
 /* From whatever it is attached to; without effect if that is nothing. */

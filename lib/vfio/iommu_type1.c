@@ -137,6 +137,39 @@ static int type1_ranges(struct plx_iommu *iommu, struct plx_ranges *ranges)
 	return err;
 }
 
+static int type1_track(struct plx_iommu *iommu, bool on)
+{
+	struct vfio_iommu_type1_dirty_bitmap arg = {
+		.argsz = sizeof(arg),
+		.flags = on ? VFIO_IOMMU_DIRTY_PAGES_FLAG_START : VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP,
+	};
+	int err = plx_ioctl(iommu->fd, VFIO_IOMMU_DIRTY_PAGES, &arg);
+
+	/* Version 1, or iommufd's stand-in. */
+	return err == -EACCES || err == -ENOTTY ? -EOPNOTSUPP : err;
+}
+
+static int type1_dirty(struct plx_iommu *iommu, uint64_t key, uint64_t len, uint64_t page,
+		       uint64_t *bitmap)
+{
+	_Alignas(struct vfio_iommu_type1_dirty_bitmap_get) char
+		buf[sizeof(struct vfio_iommu_type1_dirty_bitmap) +
+		    sizeof(struct vfio_iommu_type1_dirty_bitmap_get)];
+	struct vfio_iommu_type1_dirty_bitmap *arg = (void *)buf;
+	const struct vfio_iommu_type1_dirty_bitmap_get get = {
+		.iova = key,
+		.size = len,
+		.bitmap.pgsize = page,
+		.bitmap.size = PLX_DIRTY_WORDS(len / page) * sizeof(*bitmap),
+		.bitmap.data = (void *)bitmap,
+	};
+
+	arg->argsz = sizeof(buf);
+	arg->flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP;
+	memcpy(arg->data, &get, sizeof(get));
+	return plx_ioctl(iommu->fd, VFIO_IOMMU_DIRTY_PAGES, arg);
+}
+
 static void type1_destroy(struct plx_iommu *iommu)
 {
 	plx_sys->close(iommu->fd);
@@ -150,6 +183,8 @@ const struct plx_iommu_ops plx_type1_ops = {
 	.map = type1_map,
 	.unmap = type1_unmap,
 	.unmap_all = type1_unmap_all,
+	.track = type1_track,
+	.dirty = type1_dirty,
 	.ranges = type1_ranges,
 	.destroy = type1_destroy,
 };

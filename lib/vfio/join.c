@@ -186,6 +186,8 @@ int plx_ioas_join(struct plx_ioas *ioas, struct plx_iommu *iommu, struct plx_ref
 				  "made for IOVA = %s (%.100s)",
 				  plx_addr_policy_name(ioas->policy.addr), ioas->policy.reason);
 	err = read_ranges(iommu, why);
+	if (!err && fresh)
+		err = plx_dirty_join(ioas, iommu, why);
 	if (!err)
 		err = fresh ? replay(ioas, iommu, why) : check_all(ioas, iommu, why);
 	if (err)

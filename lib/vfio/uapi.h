@@ -27,6 +27,9 @@
 #define UAPI_IOAS_MAP		 _IO(UAPI_IOMMUFD_TYPE, 0x85)
 #define UAPI_IOAS_UNMAP		 _IO(UAPI_IOMMUFD_TYPE, 0x86)
 #define UAPI_VFIO_IOAS		 _IO(UAPI_IOMMUFD_TYPE, 0x88)
+#define UAPI_HWPT_ALLOC		 _IO(UAPI_IOMMUFD_TYPE, 0x89)
+#define UAPI_HWPT_SET_DIRTY	 _IO(UAPI_IOMMUFD_TYPE, 0x8b)
+#define UAPI_HWPT_GET_DIRTY	 _IO(UAPI_IOMMUFD_TYPE, 0x8c)
 #define UAPI_IOAS_MAP_FILE	 _IO(UAPI_IOMMUFD_TYPE, 0x8f) /* Linux 6.14 */
 #define UAPI_IOAS_NOIOMMU_GET_PA _IO(UAPI_IOMMUFD_TYPE, 0x95) /* Linux 7.3 */
 
@@ -94,6 +97,41 @@ struct uapi_ioas_unmap {
 	uint32_t ioas_id;
 	uint64_t iova;
 	uint64_t length; /* out: bytes unmapped */
+};
+
+#define UAPI_HWPT_DIRTY_TRACKING (1u << 1)
+
+/* As far as a page table of the kernel's own needs it. */
+struct uapi_hwpt_alloc {
+	uint32_t size;
+	uint32_t flags;
+	uint32_t dev_id;
+	uint32_t pt_id; /* of the IOAS */
+	uint32_t out_hwpt_id;
+	uint32_t reserved;
+	uint32_t data_type;
+	uint32_t data_len;
+	uint64_t data_uptr;
+};
+
+#define UAPI_DIRTY_ENABLE (1u << 0)
+
+struct uapi_hwpt_set_dirty {
+	uint32_t size;
+	uint32_t flags;
+	uint32_t hwpt_id;
+	uint32_t reserved;
+};
+
+struct uapi_hwpt_get_dirty {
+	uint32_t size;
+	uint32_t hwpt_id;
+	uint32_t flags;
+	uint32_t reserved;
+	uint64_t iova;
+	uint64_t length;
+	uint64_t page_size;
+	uint64_t data; /* uint64_t *: bits are added to it */
 };
 
 #define UAPI_VFIO_IOAS_GET 0

@@ -404,10 +404,8 @@ static int cmd_hwpt_alloc(struct fake_file *file, struct fk_hwpt_alloc *cmd)
 	unsigned i;
 	int ret;
 
-	if (cmd->flags & ~FK_HWPT_DIRTY_TRACKING || cmd->reserved || cmd->reserved2)
+	if (cmd->flags & ~FK_HWPT_DIRTY_TRACKING || cmd->reserved)
 		return -EOPNOTSUPP;
-	if (cmd->data_type || cmd->data_len)
-		return -EINVAL;
 	for (i = 0; (dev = fake_dev_at(i)); i++)
 		if (dev->bound == file && dev->devid == cmd->dev_id)
 			break;
