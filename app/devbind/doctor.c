@@ -61,10 +61,10 @@ static void print_nodes(FILE *out, const struct machine *machine)
 {
 	unsigned i;
 
-	for (i = 0; i < MACHINE_NODES; i++) {
+	for (i = 0; i < machine->nnodes; i++) {
 		const struct node_state *node = &machine->node[i];
 
-		fprintf(out, "%-14s ", node->path);
+		fprintf(out, "%-14s %-23s ", i ? "" : "nodes", node->path);
 		if (node->present)
 			fprintf(out, "mode %04o, owner %u:%u%s\n", node->mode, node->uid, node->gid,
 				node->usable ? "" : "; not for this process");
@@ -91,13 +91,30 @@ static void print_memory(FILE *out, const struct machine *machine)
 	}
 	if (!machine->npages)
 		fprintf(out, "hugepages      none\n");
-	fprintf(out, "hugetlbfs      %s\n",
-		machine->huge_mounts.count
-			? texts_join(&machine->huge_mounts, ", ", text, sizeof(text))
-			: "not mounted");
-	fprintf(out, "memlock        %s\n",
+	else if (!machine_hugepages(machine))
+		fprintf(out, "               -> sysctl vm.nr_hugepages=512\n");
+	if (machine->huge_mounts.count)
+		fprintf(out, "hugetlbfs      %s\n",
+			texts_join(&machine->huge_mounts, ", ", text, sizeof(text)));
+	else
+		fprintf(out, "hugetlbfs      not mounted\n"
+			     "               -> mount -t hugetlbfs none /dev/hugepages\n");
+}
+
+static void print_limits(FILE *out, const struct machine *machine)
+{
+	char text[PLX_MEM_SIZE_LEN];
+
+	fprintf(out, "memlock        %s%s\n",
 		machine->memlock == UINT64_MAX ? "no limit"
-					       : plx_mem_size_text(machine->memlock, text));
+					       : plx_mem_size_text(machine->memlock, text),
+		machine->memlock != UINT64_MAX && machine->cap[CAP_LOCK].have
+			? ", which does not hold for CAP_IPC_LOCK"
+			: "");
+	if (machine->nofile == UINT64_MAX)
+		fprintf(out, "open files     no limit\n");
+	else
+		fprintf(out, "open files     %llu\n", (unsigned long long)machine->nofile);
 }
 
 static void print_process(FILE *out, const struct machine *machine)
@@ -125,6 +142,15 @@ static void print_modes(FILE *out, const struct machine *machine)
 	}
 }
 
+/* null: there is none. */
+static void put_limit(struct json_object *to, const char *key, uint64_t limit)
+{
+	if (limit == UINT64_MAX)
+		json_object_object_add(to, key, NULL);
+	else
+		put_count(to, key, limit);
+}
+
 static void add_memory(struct json_object *object, const struct machine *machine)
 {
 	struct json_object *array, *one;
@@ -145,10 +171,8 @@ static void add_memory(struct json_object *object, const struct machine *machine
 		json_object_array_add(array, one);
 	}
 	put_texts(object, "hugetlbfs", &machine->huge_mounts);
-	if (machine->memlock == UINT64_MAX)
-		json_object_object_add(object, "memlock", NULL);
-	else
-		put_count(object, "memlock", machine->memlock);
+	put_limit(object, "memlock", machine->memlock);
+	put_limit(object, "open_files", machine->nofile);
 }
 
 static void add_nodes(struct json_object *object, const struct machine *machine)
@@ -156,7 +180,7 @@ static void add_nodes(struct json_object *object, const struct machine *machine)
 	struct json_object *nodes = put_inside(object, "nodes", json_object_new_object()), *one;
 	unsigned i;
 
-	for (i = 0; i < MACHINE_NODES; i++) {
+	for (i = 0; i < machine->nnodes; i++) {
 		const struct node_state *node = &machine->node[i];
 
 		one = put_inside(nodes, node->path, json_object_new_object());
@@ -240,6 +264,8 @@ enum exit_code doctor_run(FILE *out, const struct options *options)
 
 	if (machine_read(&machine))
 		return EXIT_FAILED;
+	/* Unless it was said: as much as programs can have. */
+	machine.wanted = options->memory ? options->memory : machine_hugepages(&machine);
 	for (mode = 0; mode < MODES; mode++)
 		if (!machine_lacks(&machine, mode, lacks))
 			code = EXIT_DONE;
@@ -251,6 +277,7 @@ enum exit_code doctor_run(FILE *out, const struct options *options)
 		print_iommu(out, &machine);
 		print_nodes(out, &machine);
 		print_memory(out, &machine);
+		print_limits(out, &machine);
 		print_process(out, &machine);
 		print_modes(out, &machine);
 	}

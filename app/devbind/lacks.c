@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "machine.h"
 
@@ -100,8 +101,8 @@ static bool lacks_node(const struct machine *machine, struct lack *lack, unsigne
 		return set(lack, "look at udev and /proc/misc", "%s does not exist", state->path);
 	}
 	return !state->usable && set(lack, "plx-devbind grant USER DEVICE, as root",
-				     "%s: permission denied (mode %04o, owner %u:%u)", state->path,
-				     state->mode, state->uid, state->gid);
+				     "%s: permission denied for uid %u (mode %04o, owner %u:%u)",
+				     state->path, geteuid(), state->mode, state->uid, state->gid);
 }
 
 static bool lacks_container(const struct machine *machine, struct lack *lack)
@@ -160,6 +161,19 @@ static bool lacks_rawio(const struct machine *machine, struct lack *lack)
 	       set(lack, "run as root, or with that capability", "no CAP_SYS_RAWIO");
 }
 
+static bool lacks_limit(const struct machine *machine, struct lack *lack)
+{
+	char limit[PLX_MEM_SIZE_LEN], wanted[PLX_MEM_SIZE_LEN];
+
+	return !machine_may_pin(machine) &&
+	       set(lack,
+		   "echo 'USER - memlock unlimited' > /etc/security/limits.d/pollux.conf, as root, "
+		   "and log in again",
+		   "the memlock limit is %s (ulimit -l), %s are to be mapped",
+		   plx_mem_size_text(machine->memlock, limit),
+		   plx_mem_size_text(machine->wanted, wanted));
+}
+
 /* Unprotected access is for devices without an IOMMU only: then nothing else matters. */
 static bool has_iommu(const struct machine *machine, struct lack *lack)
 {
@@ -170,18 +184,18 @@ static bool has_iommu(const struct machine *machine, struct lack *lack)
 typedef bool check_fn(const struct machine *machine, struct lack *lack);
 
 static check_fn *const needs[PLX_VFIO_MODES][LACKS_MAX] = {
-	[PLX_VFIO_CDEV] = { lacks_iommu, lacks_remapping, lacks_vfio_pci, lacks_cdev,
-			    lacks_iommufd },
+	[PLX_VFIO_CDEV] = { lacks_iommu, lacks_remapping, lacks_vfio_pci, lacks_cdev, lacks_iommufd,
+			    lacks_limit },
 	[PLX_VFIO_TYPE1V2] = { lacks_iommu, lacks_remapping, lacks_vfio_pci, lacks_group,
-			       lacks_container, lacks_type1 },
+			       lacks_container, lacks_type1, lacks_limit },
 	[PLX_VFIO_TYPE1] = { lacks_iommu, lacks_remapping, lacks_vfio_pci, lacks_group,
-			     lacks_container, lacks_type1 },
+			     lacks_container, lacks_type1, lacks_limit },
 	[PLX_VFIO_COMPAT] = { lacks_iommu, lacks_remapping, lacks_vfio_pci, lacks_group,
-			      lacks_iommufd },
+			      lacks_iommufd, lacks_limit },
 	[PLX_VFIO_NOIOMMU_CDEV] = { lacks_vfio_pci, lacks_cdev, lacks_noiommu_cdev, lacks_iommufd,
-				    lacks_unsafe_mode, lacks_rawio },
+				    lacks_unsafe_mode, lacks_rawio, lacks_limit },
 	[PLX_VFIO_NOIOMMU] = { lacks_vfio_pci, lacks_group, lacks_noiommu, lacks_container,
-			       lacks_unsafe_mode, lacks_rawio },
+			       lacks_unsafe_mode, lacks_rawio, lacks_limit },
 };
 
 unsigned machine_lacks(const struct machine *machine, enum plx_vfio_mode mode,

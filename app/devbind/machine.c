@@ -146,11 +146,12 @@ static void read_modules(struct machine *machine)
 	modules_close(modules);
 }
 
-static void read_node(struct node_state *node, const char *path)
+static void read_node(struct machine *machine, const char *path)
 {
+	struct node_state *node = &machine->node[machine->nnodes++];
 	struct stat st;
 
-	*node = (struct node_state){ .path = path };
+	snprintf(node->path, sizeof(node->path), "%s", path);
 	if (plx_sys->stat(path, &st))
 		return;
 	node->present = true;
@@ -158,6 +159,48 @@ static void read_node(struct node_state *node, const char *path)
 	node->mode = st.st_mode & 07777;
 	node->uid = st.st_uid;
 	node->gid = st.st_gid;
+}
+
+/* A group's node, or a cdev's: no longer than this. */
+static int add_node(struct machine *machine, const char *folder, const char *name)
+{
+	char path[PLX_NODE_LEN];
+
+	if (machine->nnodes < MACHINE_NODES &&
+	    (size_t)snprintf(path, sizeof(path), "%s/%s", folder, name) < sizeof(path))
+		read_node(machine, path);
+	return 0;
+}
+
+static int add_group_node(struct machine *machine, const char *name)
+{
+	bool other = !strcmp(name, "vfio") || !strcmp(name, "devices");
+
+	return other ? 0 : add_node(machine, "/dev/vfio", name);
+}
+
+static int add_cdev(struct machine *machine, const char *name)
+{
+	return add_node(machine, "/dev/vfio/devices", name);
+}
+
+static int compare_nodes(const void *one, const void *other)
+{
+	return strverscmp(((const struct node_state *)one)->path,
+			  ((const struct node_state *)other)->path);
+}
+
+static int read_nodes(struct machine *machine)
+{
+	int err;
+
+	read_node(machine, "/dev/vfio/vfio");
+	read_node(machine, "/dev/iommu");
+	err = each_name(machine, "/dev/vfio", add_group_node);
+	err = err ? err : each_name(machine, "/dev/vfio/devices", add_cdev);
+	qsort(&machine->node[NODE_FIRST], machine->nnodes - NODE_FIRST, sizeof(machine->node[0]),
+	      compare_nodes);
+	return err;
 }
 
 static void add_pages(struct machine *machine, size_t size, int node)
@@ -196,6 +239,15 @@ static int add_huge_mount(void *ctx, const char *where, const char *size)
 	return texts_add(&machine->huge_mounts, "%s (%s)", where, size);
 }
 
+static uint64_t read_limit(int resource)
+{
+	struct rlimit limit;
+
+	if (plx_sys->getrlimit(resource, &limit) || limit.rlim_cur == RLIM_INFINITY)
+		return UINT64_MAX;
+	return limit.rlim_cur;
+}
+
 static void read_process(struct machine *machine)
 {
 	static const struct {
@@ -207,12 +259,10 @@ static void read_process(struct machine *machine)
 		[CAP_LOCK] = { "CAP_IPC_LOCK", CAP_IPC_LOCK },
 		[CAP_NET] = { "CAP_NET_ADMIN", CAP_NET_ADMIN },
 	};
-	struct rlimit limit;
 	unsigned i;
 
-	machine->memlock = UINT64_MAX;
-	if (!plx_sys->getrlimit(RLIMIT_MEMLOCK, &limit) && limit.rlim_cur != RLIM_INFINITY)
-		machine->memlock = limit.rlim_cur;
+	machine->memlock = read_limit(RLIMIT_MEMLOCK);
+	machine->nofile = read_limit(RLIMIT_NOFILE);
 	for (i = 0; i < MACHINE_CAPS; i++) {
 		machine->cap[i].name = caps[i].name;
 		machine->cap[i].have = plx_have_capability(caps[i].number);
@@ -243,6 +293,7 @@ int machine_read(struct machine *machine)
 	err = err ? err : each_name(machine, "/sys/kernel/iommu_groups", count_group);
 	err = err ? err : each_name(machine, "/sys/kernel/mm/hugepages", add_page_size);
 	err = err ? err : each_hugetlbfs(add_huge_mount, machine);
+	err = err ? err : read_nodes(machine);
 	if (err) {
 		plx_err("can't look at the machine: %s", strerror(-err));
 		machine_free(machine);
@@ -251,8 +302,6 @@ int machine_read(struct machine *machine)
 	machine->firmware = firmware_table();
 	read_options(machine);
 	read_modules(machine);
-	read_node(&machine->node[NODE_CONTAINER], "/dev/vfio/vfio");
-	read_node(&machine->node[NODE_IOMMUFD], "/dev/iommu");
 	machine->noiommu_mode = noiommu_mode();
 	read_process(machine);
 	read_lockdown(machine);
@@ -266,7 +315,18 @@ void machine_free(struct machine *machine)
 	texts_free(&machine->huge_mounts);
 }
 
-bool machine_may_pin(const struct machine *machine, uint64_t bytes)
+uint64_t machine_hugepages(const struct machine *machine)
 {
-	return bytes <= machine->memlock || machine->cap[CAP_LOCK].have;
+	uint64_t bytes = 0;
+	unsigned i;
+
+	for (i = 0; i < machine->npages; i++)
+		if (machine->pages[i].node == PLX_NODE_ANY)
+			bytes += machine->pages[i].size * machine->pages[i].count.total;
+	return bytes;
+}
+
+bool machine_may_pin(const struct machine *machine)
+{
+	return machine->wanted <= machine->memlock || machine->cap[CAP_LOCK].have;
 }

@@ -9,14 +9,14 @@
 #include "device.h"
 #include "kconfig.h"
 
-#define MACHINE_NODES	2
+#define MACHINE_NODES	64
 #define MACHINE_MODULES 5
 #define MACHINE_OPTIONS 8
 #define MACHINE_CAPS	4
 #define MACHINE_PAGES	64
 
 struct node_state {
-	const char *path;
+	char path[PLX_NODE_LEN];
 	bool present, usable; /* by this process */
 	unsigned mode, uid, gid;
 };
@@ -45,7 +45,8 @@ struct machine {
 		const char *name;
 		enum module_state state;
 	} module[MACHINE_MODULES];
-	struct node_state node[MACHINE_NODES];
+	struct node_state node[MACHINE_NODES]; /* those that all devices share come first */
+	unsigned nnodes;
 	int noiommu_mode; /* as noiommu_mode() */
 
 	struct pages_state pages[MACHINE_PAGES];
@@ -53,6 +54,8 @@ struct machine {
 	struct texts huge_mounts; /* "/dev/hugepages (pagesize=2M)" */
 
 	uint64_t memlock; /* UINT64_MAX: no limit */
+	uint64_t nofile;  /* descriptors; as above */
+	uint64_t wanted;  /* bytes that a program is to map; whoever read the machine says so */
 	char lockdown[64];
 	struct {
 		const char *name;
@@ -61,7 +64,7 @@ struct machine {
 };
 
 /* In machine.node, machine.module and machine.option. */
-enum { NODE_CONTAINER, NODE_IOMMUFD };
+enum { NODE_CONTAINER, NODE_IOMMUFD, NODE_FIRST };
 enum { MODULE_VFIO, MODULE_VFIO_PCI, MODULE_TYPE1, MODULE_IOMMUFD, MODULE_VIRTIO_IOMMU };
 enum {
 	OPTION_VFIO_PCI,
@@ -79,8 +82,11 @@ enum { CAP_RAWIO, CAP_ADMIN, CAP_LOCK, CAP_NET };
 int machine_read(struct machine *machine);
 void machine_free(struct machine *machine);
 
-/* Whether a mapping of so many bytes may be pinned by this process. */
-bool machine_may_pin(const struct machine *machine, uint64_t bytes);
+/* Bytes in hugepages that are set aside, free or not. */
+uint64_t machine_hugepages(const struct machine *machine);
+
+/* Whether what is wanted may be pinned by this process. */
+bool machine_may_pin(const struct machine *machine);
 
 /*
  * What an access mode lacks here, whatever the device.

@@ -120,6 +120,8 @@ static bool hands_out(const struct broker *broker, const char *bdf)
 static int check_device(const struct broker *broker, const char *bdf,
 			struct pci_broker_reply *reply)
 {
+	if (!plx_bdf_valid(bdf))
+		return refuse(reply, -EINVAL, "the request names no PCI function");
 	if (hands_out(broker, bdf))
 		return 0;
 	return refuse(reply, -EACCES, "the broker does not hand out %.16s", bdf);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -30,6 +31,9 @@ int texts_add(struct texts *texts, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(line, sizeof(line), fmt, args);
 	va_end(args);
+	for (text = line; *text; text++)
+		if (iscntrl((unsigned char)*text))
+			*text = '?';
 	if (texts->count == texts->room && grow(texts))
 		return -ENOMEM;
 	text = plx_sys->alloc(strlen(line) + 1);

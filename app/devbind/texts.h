@@ -11,7 +11,10 @@ struct texts {
 	unsigned count, room;
 };
 
-/* 0 or -ENOMEM. */
+/*
+ * 0 or -ENOMEM. Names come from anybody, and end on root's terminal: control characters become
+ * question marks.
+ */
 int texts_add(struct texts *texts, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 bool texts_have(const struct texts *texts, const char *text);

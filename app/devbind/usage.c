@@ -30,7 +30,7 @@ static const char text[] =
 	"  --whole-group             take the other endpoints of an IOMMU group along\n"
 	"  --persist                 bind, grant: after a reboot too\n"
 	"  --noiommu-mode            bind: without an IOMMU, turn on VFIO's unsafe mode\n"
-	"  --memory SIZE             why: as much is to be mapped (1G)\n"
+	"  --memory SIZE             why, doctor: as much is to be mapped (1G)\n"
 	"  --socket PATH             broker: where it listens (/run/pollux.sock)\n"
 	"  --allow-noiommu           why: unprotected DMA is accepted\n"
 	"\n"

@@ -22,7 +22,7 @@ struct answer {
 	char text[512];
 };
 
-static void refuse_memory(const struct machine *machine, uint64_t bytes, struct answer *answer)
+static void refuse_memory(const struct machine *machine, struct answer *answer)
 {
 	char limit[PLX_MEM_SIZE_LEN], wanted[PLX_MEM_SIZE_LEN];
 
@@ -30,7 +30,8 @@ static void refuse_memory(const struct machine *machine, uint64_t bytes, struct 
 	answer->code = PLX_REFUSED_MEMORY;
 	snprintf(answer->text, sizeof(answer->text),
 		 "the memlock limit is %s (ulimit -l), %s are to be mapped",
-		 plx_mem_size_text(machine->memlock, limit), plx_mem_size_text(bytes, wanted));
+		 plx_mem_size_text(machine->memlock, limit),
+		 plx_mem_size_text(machine->wanted, wanted));
 }
 
 /* A device that isn't VFIO's is refused by all modes for that reason: what comes after it? */
@@ -60,8 +61,8 @@ static void ask(const struct options *options, const struct machine *machine, co
 	err = plx_vfio_foresee(bdf, &opts, &foreseen, &refusals);
 	if (!err) {
 		answer->verdict = POSSIBLE;
-		if (!machine_may_pin(machine, options->memory))
-			refuse_memory(machine, options->memory, answer);
+		if (!machine_may_pin(machine))
+			refuse_memory(machine, answer);
 		return;
 	}
 	answer->code = refusals.mode[mode].code;
@@ -155,6 +156,7 @@ enum exit_code why_run(FILE *out, const struct options *options, const struct in
 		return code;
 	code = EXIT_FAILED;
 	if (!machine_read(&machine)) {
+		machine.wanted = options->memory;
 		code = explain(out, options, &machine, &selection);
 		machine_free(&machine);
 	}

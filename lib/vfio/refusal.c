@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "refusal.h"
 #include "sys.h"
@@ -62,10 +63,12 @@ static int refuse_access(struct plx_refusal *why, const char *path, int err)
 	struct stat st;
 
 	if (plx_sys->stat(path, &st))
-		return plx_refuse(why, PLX_REFUSED_PERMISSION, err, "%s: permission denied", path);
+		return plx_refuse(why, PLX_REFUSED_PERMISSION, err,
+				  "%s: permission denied for uid %u", path, geteuid());
 	return plx_refuse(why, PLX_REFUSED_PERMISSION, err,
-			  "%s: permission denied (owner %u:%u, mode %04o): chown it to your user",
-			  path, st.st_uid, st.st_gid, st.st_mode & 07777);
+			  "%s: permission denied for uid %u (owner %u:%u, mode %04o): chown it to "
+			  "your user",
+			  path, geteuid(), st.st_uid, st.st_gid, st.st_mode & 07777);
 }
 
 int plx_refuse_socket(struct plx_refusal *why, const char *path, int err)

@@ -403,6 +403,7 @@ int machine_setup(void **state)
 	pci_sysfs_kernel(&kernel);
 	netlink.len[0] = netlink.len[1] = 0;
 	netlink.asked = -1;
+	said[0] = '\0';
 	machine_refuse(NULL);
 	machine_deny(NULL);
 	machine_claim(NULL);

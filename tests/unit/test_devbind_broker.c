@@ -164,7 +164,11 @@ static void not_handed_out(void **state)
 	(void)state;
 	assert_refused(&request, sizeof(request), -EACCES, "does not hand out " NIC1);
 	request = request_for("../../../etc", PLX_VFIO_ALL_MODES);
-	assert_refused(&request, sizeof(request), -EACCES, "does not hand out");
+	assert_refused(&request, sizeof(request), -EINVAL, "names no PCI function");
+	/* What it is called ends on root's terminal. */
+	request = request_for("\033]0;pwned\a", PLX_VFIO_ALL_MODES);
+	assert_refused(&request, sizeof(request), -EINVAL, "names no PCI function");
+	assert_false(machine_said("\033"));
 }
 
 static void no_sense(void **state)

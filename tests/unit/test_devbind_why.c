@@ -2,6 +2,7 @@
 /* Each access mode explained: for a device by `why`, for the machine by `doctor`. */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <json-c/json.h>
 
@@ -57,9 +58,10 @@ static void permission(void **state)
 	machine_give_to_vfio(NIC0, "vfio0");
 	machine_deny(IOMMUFD);
 	machine_report(EXIT_DONE, "why", NIC0, NULL);
-	machine_reports("cdev          refused: /dev/iommu: permission denied (owner ");
+	machine_reports("cdev          refused: /dev/iommu: permission denied for uid ");
 	machine_report(EXIT_DONE, "doctor", NULL);
-	machine_reports("/dev/iommu: permission denied (mode ");
+	machine_reports("/dev/iommu: permission denied for uid ");
+	machine_reports(" (mode 0600, owner ");
 	machine_reports("-> plx-devbind grant USER DEVICE");
 }
 
@@ -132,19 +134,55 @@ static void a_machine_with_everything(void **state)
 	pci_sysfs_file("/proc/mounts", "proc /proc proc rw 0 0\n"
 				       "hugetlbfs /dev/hugepages hugetlbfs rw,pagesize=2M 0 0\n");
 	pci_sysfs_file("/sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
-	machine_memlock(64 << 20);
+	machine_memlock(128 << 20);
+	machine_give_to_vfio(NIC0, "vfio0");
+	machine_give_to_vfio(NIC1, "vfio10");
+	machine_give_to_vfio(NVME0, "vfio9");
 	machine_report(EXIT_DONE, "doctor", NULL);
 	machine_reports("boot options   intel_iommu=on hugepages=64\n");
 	machine_reports("IOMMU          Intel VT-d (dmar0), 3 groups\n");
 	machine_reports("lockdown       integrity\n");
 	machine_reports("60 of 64 free, pages of 2 MiB, node 0\n");
 	machine_reports("/dev/hugepages (pagesize=2M)");
-	machine_reports("memlock        64 MiB\n");
+	machine_reports("memlock        128 MiB\n");
+	machine_reports("open files     ");
+	machine_reports("nodes          /dev/vfio/vfio          mode 0600, owner ");
+	machine_reports("               /dev/iommu              mode 0600, owner ");
+	machine_reports("               /dev/vfio/10            mode 0600, owner ");
+	assert_true(strstr(machine_output(), "devices/vfio9 ") <
+		    strstr(machine_output(), "devices/vfio10 "));
 	machine_reports("  cdev: has all it needs\n");
 	machine_reports("  compat: has all it needs\n");
 	machine_report(EXIT_DONE, "doctor", "--json", NULL);
 	machine_reports("\"VFIO_DEVICE_CDEV\":\"y\"");
+	machine_reports("\"memlock\":134217728,");
+	machine_reports("\"/dev/vfio/devices/vfio0\":{");
 	machine_report(EXIT_USAGE, "doctor", NIC0, NULL);
+	/* All hugepages are more than may be pinned. */
+	machine_memlock(8 << 20);
+	machine_report(EXIT_FAILED, "doctor", NULL);
+	machine_reports("the memlock limit is 8 MiB (ulimit -l), 128 MiB are to be mapped\n"
+			"      -> echo 'USER - memlock unlimited' > /etc/security/limits.d/");
+	machine_report(EXIT_DONE, "doctor", "--memory=8M", NULL);
+	/* CAP_IPC_LOCK. */
+	pci_sysfs_file("/proc/self/status", "Name:\tx\nCapEff:\t0000000000004000\n");
+	machine_report(EXIT_DONE, "doctor", NULL);
+	machine_reports("memlock        8 MiB, which does not hold for CAP_IPC_LOCK\n");
+}
+
+static void without_memory(void **state)
+{
+	(void)state;
+	boot();
+	machine_report(EXIT_DONE, "doctor", NULL);
+	machine_reports("hugepages      none\n");
+	machine_reports("not mounted\n               -> mount -t hugetlbfs");
+	pci_sysfs_file("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "0\n");
+	pci_sysfs_file("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "0\n");
+	pci_sysfs_file("/sys/kernel/mm/hugepages/hugepages-2048kB/resv_hugepages", "0\n");
+	machine_report(EXIT_DONE, "doctor", NULL);
+	machine_reports("0 of 0 free, pages of 2 MiB\n               -> sysctl vm.nr_hugepages=");
+	machine_reports("memlock        no limit\n");
 }
 
 static void remove_groups(void)
@@ -246,6 +284,7 @@ int main(void)
 		TEST(permission),	  TEST(not_viable),
 		TEST(not_bound),	  TEST(memory),
 		TEST(why_as_json),	  TEST(a_machine_with_everything),
+		TEST(without_memory),	  TEST(without_memory),
 		TEST(without_iommu),	  TEST(without_remapping),
 		TEST(without_modules),	  TEST(an_empty_machine),
 		TEST(every_call_failing),
