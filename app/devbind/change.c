@@ -127,8 +127,9 @@ static int take_back(const struct change *change)
 	if (change->steps & (OVERRIDDEN | DETACHED))
 		later = set_override(dev->bdf, dev->override);
 	if (err)
-		plx_err("%s had the driver %s and has it no longer", dev->bdf,
-			from[0] ? from : "(none)");
+		plx_err("%s had the driver %s and has it no longer: `plx-devbind restore` tries "
+			"again",
+			dev->bdf, from[0] ? from : "(none)");
 	return err ? err : later;
 }
 
@@ -141,8 +142,10 @@ int changes_apply(struct change *changes, unsigned count)
 		err = apply(&changes[done++]);
 	if (!err)
 		return 0;
-	while (done--)
-		lost += take_back(&changes[done]) != 0;
+	while (done--) {
+		changes[done].lost = take_back(&changes[done]) != 0;
+		lost += changes[done].lost;
+	}
 	if (!lost)
 		plx_err("nothing was changed: every device has the driver it had");
 	return err;

@@ -12,6 +12,7 @@ struct change {
 	char driver[PLX_NAME_LEN];   /* "": none */
 	char override[PLX_NAME_LEN]; /* driver_override in the end; "": none */
 	unsigned steps;		     /* what was done so far: change.c */
+	bool lost;		     /* what was done can't be taken back */
 };
 
 /*

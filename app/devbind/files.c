@@ -50,17 +50,31 @@ int file_make_folders(const char *path)
 	return 0;
 }
 
+/* A file with these contents, or none. */
+static int make_whole(const char *path, const char *text)
+{
+	int fd = plx_sys->open(path, O_WRONLY | O_CREAT), err;
+
+	if (fd < 0)
+		return -errno;
+	plx_sys->close(fd);
+	err = plx_sys_write_text(path, text);
+	if (err)
+		plx_sys->unlink(path);
+	return err;
+}
+
 int file_make(const char *path, const char *text)
 {
-	int err = file_make_folders(path), fd;
+	char whole[PATH_LEN + 8];
+	int err = file_make_folders(path);
 
-	if (!err) {
-		fd = plx_sys->open(path, O_WRONLY | O_CREAT);
-		err = fd < 0 ? -errno : 0;
-		if (fd >= 0)
-			plx_sys->close(fd);
+	snprintf(whole, sizeof(whole), "%s.new", path);
+	err = err ? err : make_whole(whole, text);
+	if (!err && plx_sys->rename(whole, path)) {
+		err = -errno;
+		plx_sys->unlink(whole);
 	}
-	err = err ? err : plx_sys_write_text(path, text);
 	if (err)
 		plx_err("%s can't be written: %s", path, strerror(-err));
 	return err;

@@ -13,7 +13,10 @@
  */
 char *file_read(const char *path, size_t *len);
 
-/* Makes a file with these contents, and the folders above it. 0 or -errno with a line logged. */
+/*
+ * Makes a file with these contents, and the folders above it. Whatever comes between, what was
+ * there is there, or all of this. 0 or -errno with a line logged.
+ */
 int file_make(const char *path, const char *text);
 
 /* The folders above a path. 0 or -errno. */

@@ -184,19 +184,25 @@ bool command_changes(enum command command)
 	       command == COMMAND_GRANT;
 }
 
-static int next_option(int argc, char **argv)
+/* With a "-" before them the words stay where they are, and come back as options called 1. */
+#define SHORT_OPTIONS ":sb:uU:G:h"
+
+static int next_option(int argc, char **argv, const char *short_options)
 {
-	return getopt_long(argc, argv, ":sb:uU:G:h", long_options, NULL);
+	return getopt_long(argc, argv, short_options, long_options, NULL);
 }
 
-/* Whoever asks for help gets it, whatever else is said, or is wrong. */
+/*
+ * Whoever asks for help gets it, whatever else is said, or is wrong. A look: were words moved, an
+ * option that lacks its value would find one when options are taken.
+ */
 static bool wants_help(int argc, char **argv)
 {
 	bool help = false;
 	int option;
 
 	optind = 0; /* glibc: start afresh, whoever used getopt before */
-	while ((option = next_option(argc, argv)) != -1)
+	while ((option = next_option(argc, argv, "-" SHORT_OPTIONS)) != -1)
 		help |= option == 'h';
 	return help;
 }
@@ -212,7 +218,7 @@ int options_parse(int argc, char **argv, struct options *options)
 		return 0;
 	}
 	optind = 0;
-	while ((option = next_option(argc, argv)) != -1) {
+	while ((option = next_option(argc, argv, SHORT_OPTIONS)) != -1) {
 		if (option == ':') {
 			plx_err("option '%s' wants a value", argv[optind - 1]);
 			return -EINVAL;

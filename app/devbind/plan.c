@@ -39,7 +39,7 @@ void plan_add(struct plan *plan, const struct device *dev, const char *driver, c
 
 	if (!plan->restoring && !strcmp(dev->facts.driver, driver) &&
 	    !strcmp(dev->override, override)) {
-		plx_notice("%s %s %s already", dev->bdf, *driver ? "is bound to" : "has no driver",
+		plx_notice("%s %s%s already", dev->bdf, *driver ? "is bound to " : "has no driver",
 			   driver);
 		return;
 	}
@@ -137,7 +137,10 @@ static enum exit_code check_iommu(struct plan *plan)
 	return EXIT_DONE;
 }
 
-/* Records that this run made, and what made it persist, are taken back. */
+/*
+ * Records that this run made, and what made it persist, are taken back. One that couldn't be given
+ * back its driver keeps its record, for `restore`.
+ */
 static void forget(const struct plan *plan)
 {
 	unsigned i;
@@ -145,7 +148,7 @@ static void forget(const struct plan *plan)
 	for (i = 0; i < plan->count; i++) {
 		const char *bdf = plan->change[i].dev->bdf;
 
-		if (plan->noted[i].record)
+		if (plan->noted[i].record && !plan->change[i].lost)
 			record_remove(bdf, plan->record[i].persistent);
 		if (plan->noted[i].persisted)
 			persist_put_back(bdf, plan->noted[i].before);

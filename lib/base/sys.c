@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -105,6 +106,7 @@ const struct plx_sys plx_sys_kernel = {
 	.fchmod = fchmod,
 	.fcntl = sys_fcntl,
 	.unlink = unlink,
+	.rename = rename,
 	.memfd = memfd_create,
 	.ftruncate = ftruncate,
 	.mkdir = mkdir,

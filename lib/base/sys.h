@@ -41,6 +41,7 @@ struct plx_sys {
 	int (*fchmod)(int fd, mode_t mode);
 	int (*fcntl)(int fd, int cmd, int arg);
 	int (*unlink)(const char *path);
+	int (*rename)(const char *from, const char *to);
 	int (*memfd)(const char *name, unsigned int flags);
 	int (*ftruncate)(int fd, off_t len);
 	int (*mkdir)(const char *path, mode_t mode);

@@ -18,6 +18,7 @@
 #include "devbind_machine.h"
 #include "grant.h"
 #include "record.h"
+#include "serve.h"
 #include "status.h"
 #include "sys.h"
 #include "why.h"
@@ -444,6 +445,7 @@ static enum exit_code run(FILE *out, const struct options *options)
 	case COMMAND_UNBIND: code = unbind_run(options, &inv); break;
 	case COMMAND_RESTORE: code = restore_run(options, &inv); break;
 	case COMMAND_GRANT: code = grant_run(options, &inv); break;
+	case COMMAND_BROKER: code = broker_run(options, &inv); break;
 	case COMMAND_WHY: code = why_run(out, options, &inv); break;
 	case COMMAND_DOCTOR: code = doctor_run(out, options); break;
 	default:
@@ -515,17 +517,22 @@ void machine_reports_no(const char *part)
 		fail_msg("not wanted: %s; the report:\n%s", part, output);
 }
 
+bool machine_has_said(const char *part)
+{
+	return strstr(said, part);
+}
+
 bool machine_said(const char *part)
 {
-	if (strstr(said, part))
+	if (machine_has_said(part))
 		return true;
 	print_message("# not said: %s; said:\n%s", part, said);
 	return false;
 }
 
 /*
- * Names and modules. A function's modalias is its driver's name here; a module called "late" can be
- * loaded.
+ * Names and modules. A function's modalias is its driver's name here; the module "late" can be
+ * loaded, "held" is held back by the configuration, and "empty" has no driver.
  */
 struct names *names_open(void)
 {
@@ -564,13 +571,18 @@ int modules_of(struct modules *modules, const char *modalias, struct texts *driv
 enum module_state modules_state(struct modules *modules, const char *name)
 {
 	(void)modules;
-	return strcmp(name, "late") ? MODULE_MISSING : MODULE_AVAILABLE;
+	return strcmp(name, "late") && strcmp(name, "held") && strcmp(name, "empty")
+		       ? MODULE_MISSING
+		       : MODULE_AVAILABLE;
 }
 
 int modules_load(struct modules *modules, const char *name)
 {
 	if (modules_state(modules, name) == MODULE_MISSING)
 		return -ENOENT;
-	add_driver(name);
+	if (!strcmp(name, "held"))
+		return -EPERM;
+	if (strcmp(name, "empty"))
+		add_driver(name);
 	return 0;
 }

@@ -129,6 +129,13 @@ static int fake_unlink(const char *path)
 	return fails() ? -1 : unlink(moved(path, buf));
 }
 
+static int fake_rename(const char *from, const char *to)
+{
+	char buf[MOVED_MAX], to_buf[MOVED_MAX];
+
+	return fails() ? -1 : rename(moved(from, buf), moved(to, to_buf));
+}
+
 static int fake_chown(const char *path, uid_t uid, gid_t gid)
 {
 	char buf[MOVED_MAX];
@@ -289,6 +296,7 @@ static const struct plx_sys fake = {
 	.access = fake_access,
 	.mkdir = fake_mkdir,
 	.unlink = fake_unlink,
+	.rename = fake_rename,
 	.chown = fake_chown,
 	.chmod = fake_chmod,
 	.fchmod = fake_fchmod,
@@ -449,6 +457,13 @@ void pci_sysfs_stat(const char *path, struct stat *st)
 	char buf[MOVED_MAX];
 
 	assert_int_equal(lstat(moved(path, buf), st), 0);
+}
+
+void pci_sysfs_public(const char *path)
+{
+	char buf[MOVED_MAX];
+
+	assert_int_equal(chmod(moved(path, buf), 0666), 0);
 }
 
 bool pci_sysfs_exists(const char *path)

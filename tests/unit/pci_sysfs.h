@@ -47,6 +47,7 @@ void pci_sysfs_remove(const char *path); /* a file or a link, if it is there */
 bool pci_sysfs_exists(const char *path); /* links are not followed */
 
 void pci_sysfs_stat(const char *path, struct stat *st);
+void pci_sysfs_public(const char *path); /* everybody may read and write it */
 
 /* What a file holds, without the last newline; "" if there is none. Good until the next call. */
 const char *pci_sysfs_text(const char *path);

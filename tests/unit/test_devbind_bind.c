@@ -114,6 +114,9 @@ static void no_way_back(void **state)
 	assert_int_equal(machine_run("bind", "vfio-pci", NIC0, NVME0, NULL), EXIT_FAILED);
 	assert_true(machine_said(NIC0 " had the driver e1000e and has it no longer"));
 	assert_false(pci_sysfs_exists("/run/pollux/devbind/" NVME0));
+	machine_refuse(NULL);
+	assert_int_equal(machine_run("restore", NULL), EXIT_DONE);
+	assert_bound(NIC0, "e1000e");
 }
 
 static void in_use(void **state)
@@ -434,6 +437,9 @@ static void every_call_failing(void **state)
 		pci_sysfs_fail(0, 0);
 		assert_whole(NIC0, "e1000e", code, nth);
 		assert_whole(NIC1, "e1000e", code, nth);
+		/* No half of a record either. */
+		assert_false(pci_sysfs_exists("/run/pollux/devbind/" NIC0 ".new"));
+		assert_int_equal(pci_sysfs_exists("/run/pollux/devbind/" NIC0), code == EXIT_DONE);
 		if (code) {
 			failed++;
 			assert_true(machine_said(" "));

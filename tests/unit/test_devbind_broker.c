@@ -168,7 +168,7 @@ static void not_handed_out(void **state)
 	/* What it is called ends on root's terminal. */
 	request = request_for("\033]0;pwned\a", PLX_VFIO_ALL_MODES);
 	assert_refused(&request, sizeof(request), -EINVAL, "names no PCI function");
-	assert_false(machine_said("\033"));
+	assert_false(machine_has_said("\033"));
 }
 
 static void no_sense(void **state)

@@ -280,14 +280,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, machine_setup, machine_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(the_best_is_taken),  TEST(a_node_is_missing),
-		TEST(permission),	  TEST(not_viable),
-		TEST(not_bound),	  TEST(memory),
-		TEST(why_as_json),	  TEST(a_machine_with_everything),
-		TEST(without_memory),	  TEST(without_memory),
-		TEST(without_iommu),	  TEST(without_remapping),
-		TEST(without_modules),	  TEST(an_empty_machine),
-		TEST(every_call_failing),
+		TEST(the_best_is_taken), TEST(a_node_is_missing),
+		TEST(permission),	 TEST(not_viable),
+		TEST(not_bound),	 TEST(memory),
+		TEST(why_as_json),	 TEST(a_machine_with_everything),
+		TEST(without_memory),	 TEST(without_iommu),
+		TEST(without_remapping), TEST(without_modules),
+		TEST(an_empty_machine),	 TEST(every_call_failing),
 	};
 
 	return cmocka_run_group_tests_name("devbind_why", tests, NULL, NULL);

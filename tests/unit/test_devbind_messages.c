@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What plx-devbind says when it can't do what it was told: every line that no other test looks for.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "devbind_machine.h"
+
+#define SWITCH "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
+
+static void says(enum exit_code code, const char *part, const char *const words[5])
+{
+	enum exit_code found = machine_run(words[0], words[1], words[2], words[3], words[4], NULL);
+
+	if (found != code || !machine_said(part))
+		fail_msg("%s %s: exit code %d, wanted %d and: %s", words[0] ? words[0] : "",
+			 words[0] && words[1] ? words[1] : "", found, code, part);
+}
+
+static void command_lines(void **state)
+{
+	static const struct {
+		const char *words[5], *part;
+	} cases[] = {
+		{ { NULL }, "nothing to do: say what; see --help" },
+		{ { "warp" }, "'warp' is no command; see --help" },
+		{ { "--warp" }, "unknown or ambiguous option '--warp'" },
+		{ { "--st" }, "unknown or ambiguous option '--st'" },
+		{ { "status", "--memory" }, "option '--memory' wants a value" },
+		{ { "why", NIC0, "--memory=1X" }, "--memory=1X: a number of bytes, or one with" },
+		{ { "-b", "vfio-pci", "-u", NIC0 }, "-b and -u exclude each other" },
+		{ { "--status-dev", "warp" }, "--status-dev=warp: there is no such kind" },
+		{ { "bind" }, "bind wants a driver and devices; see --help" },
+		{ { "bind", "vfio-pci" }, "bind wants a driver and devices; see --help" },
+		{ { "unbind" }, "unbind wants devices; see --help" },
+		{ { "why" }, "why wants devices; see --help" },
+		{ { "grant", "0" }, "grant wants a user or a group, and devices" },
+		{ { "broker", "0" }, "broker wants users, and devices" },
+		{ { "doctor", NIC0 }, "doctor looks at the machine: '" NIC0 "' is for `why`" },
+		{ { "bind", "a/b", NIC0 }, "'a/b' is no driver's name" },
+		{ { "bind", NIC1, NIC0 }, "'" NIC1 "' is a device: name the driver before" },
+		{ { "unbind", "--persist", NIC0 }, "--persist goes with bind: that a device" },
+		{ { "bind", "vfio-pci", "eth9" }, "no device 'eth9': name a PCI address" },
+		{ { "grant", "nobody-such", NIC0 }, "there is no user or group 'nobody-such'" },
+		{ { "grant", ":nobody-such", NIC0 }, "there is no user or group ':nobody-such'" },
+		{ { "-b", "vfio-pci", NIC0, "-Unobody-such" }, "there is no user 'nobody-such'" },
+		{ { "-b", "vfio-pci", NIC0, "-Gnobody-such" }, "there is no group 'nobody-such'" },
+		{ { "broker", "nobody-such", NIC0 }, "'nobody-such': there is no such user" },
+		{ { "broker", "", NIC0 }, "broker wants users who may ask" },
+		{ { "broker", "0,", "0000:0f:00.0" }, "no device '0000:0f:00.0'" },
+	};
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		says(EXIT_USAGE, cases[i].part, cases[i].words);
+	assert_string_equal(machine_driver(NIC0), "e1000e");
+}
+
+static void drivers(void **state)
+{
+	(void)state;
+	machine_report(EXIT_FAILED, "bind", "held", NIC0, NULL);
+	assert_true(machine_said("the module held can't be loaded: Operation not permitted"));
+	machine_report(EXIT_FAILED, "bind", "empty", NIC0, NULL);
+	assert_true(machine_said("the module empty is loaded, but there is no PCI driver of that"));
+	machine_report(EXIT_DONE, "unbind", NIC0, NULL);
+	assert_true(machine_said(NIC0 ": e1000e -> no driver"));
+	machine_report(EXIT_DONE, "unbind", NIC0, NULL);
+	assert_true(machine_said(NIC0 " has no driver already"));
+	machine_report(EXIT_DONE, "bind", "vfio-pci", NIC0, NULL);
+	assert_true(machine_said(NIC0 ": no driver -> vfio-pci"));
+	assert_string_equal(machine_driver(NIC0), "vfio-pci");
+}
+
+/* Also when it is forced, but then as a warning. */
+static void uses(void **state)
+{
+	(void)state;
+	machine_interface(NIC0, "eth0", 3);
+	machine_route(3, "0.0.0.0", 0);
+	machine_report(EXIT_REFUSED, "bind", "vfio-pci", NIC0, NULL);
+	assert_true(machine_said("refused: nothing was changed; --force takes devices that are"));
+	machine_report(EXIT_DONE, "bind", "--force", "vfio-pci", NIC0, NULL);
+	assert_true(machine_said(NIC0 " is in use: eth0 carries the default route"));
+	pci_sysfs_set(NIC1, "sriov_numvfs", "2\n");
+	machine_report(EXIT_REFUSED, "unbind", NIC1, NULL);
+	assert_true(machine_said("2 VFs of it are on: they go away with its driver"));
+}
+
+static void remembered(void **state)
+{
+	(void)state;
+	pci_sysfs_file("/run/pollux/devbind/0000:0f:00.0",
+		       "id 8086:10d3\ndriver e1000e\noverride -\npersisted -\n");
+	machine_report(EXIT_DONE, "restore", NULL);
+	assert_true(machine_said("0000:0f:00.0 is remembered and isn't there"));
+}
+
+/* One of these is said whenever a system call fails; over all calls all are. */
+static void assert_seen(int err, const char *const parts[], unsigned count,
+			const char *const words[5])
+{
+	unsigned nth, i, calls, unseen = count, seen[8] = { 0 };
+
+	assert_true(count <= 8);
+	pci_sysfs_fail(0, 0);
+	machine_run(words[0], words[1], words[2], words[3], words[4], NULL);
+	calls = pci_sysfs_calls();
+	machine_run("restore", NULL);
+	for (nth = 1; nth <= calls && unseen; nth++) {
+		pci_sysfs_fail(nth, err);
+		machine_run(words[0], words[1], words[2], words[3], words[4], NULL);
+		pci_sysfs_fail(0, 0);
+		for (i = 0; i < count; i++)
+			if (!seen[i] && machine_has_said(parts[i])) {
+				seen[i] = 1;
+				unseen--;
+			}
+		machine_run("restore", NULL);
+	}
+	for (i = 0; i < count; i++)
+		if (!seen[i])
+			fail_msg("%s: never said: %s", words[0], parts[i]);
+}
+
+#define SEEN(err, parts, ...)                                       \
+	assert_seen(err, parts, sizeof(parts) / sizeof((parts)[0]), \
+		    (const char *const[5]){ __VA_ARGS__ })
+
+static void when_calls_fail(void **state)
+{
+	static const char *const bind[] = {
+		"/run/pollux/devbind.lock: Input/output error",
+		NIC0 "/driver_override can't be written: Input/output error",
+		NIC0 " can't be taken from e1000e: Input/output error",
+		"vfio-pci does not take " NIC0 ": Input/output error",
+		"/var/lib/pollux/devbind/" NIC0 " can't be written: Input/output error",
+		"/etc/udev/rules.d/10-plx-devbind-" NIC0 ".rules can't be written: Input/output",
+		"nothing was changed: every device has the driver it had",
+	};
+	static const char *const no_rights[] = {
+		"/run/pollux/devbind.lock: Permission denied (changing drivers takes root)",
+	};
+	static const char *const no_memory[] = {
+		"out of memory for 1 devices",
+		"out of memory for 4 devices",
+		"can't read the machine's devices: Cannot allocate memory",
+	};
+	static const char *const doctor[] = {
+		"can't look at the machine: Cannot allocate memory",
+	};
+	static const char *const forget[] = {
+		"/run/pollux/devbind/" NIC0 " can't be removed: Input/output error",
+	};
+
+	(void)state;
+	SEEN(EIO, bind, "bind", "--persist", "vfio-pci", NIC0);
+	SEEN(EACCES, no_rights, "bind", "vfio-pci", NIC0);
+	SEEN(ENOMEM, no_memory, "bind", "vfio-pci", NIC0);
+	pci_sysfs_file("/proc/cmdline", "quiet intel_iommu=on\n");
+	SEEN(ENOMEM, doctor, "doctor");
+	/* What was remembered for nothing goes. */
+	machine_refuse("vfio-pci");
+	SEEN(EIO, forget, "bind", "vfio-pci", NIC0);
+}
+
+/* The file of --persist is there and can't be kept. */
+static void not_replaced(void **state)
+{
+	static const char rule[] = "/etc/udev/rules.d/10-plx-devbind-" NIC0 ".rules";
+	static const char *const parts[] = {
+		"/etc/udev/rules.d/10-plx-devbind-" NIC0 ".rules can't be read, so it is not",
+	};
+
+	(void)state;
+	pci_sysfs_file(rule, "mine\n");
+	SEEN(EIO, parts, "bind", "--persist", "vfio-pci", NIC0);
+}
+
+static void unsafe_mode(void **state)
+{
+	static const char *const parts[] = {
+		SWITCH " can't be written: Input/output error",
+		"/run/pollux/devbind.noiommu can't be written: Input/output error",
+	};
+
+	(void)state;
+	machine_add("0000:05:00.0", "0x020000\n", "e1000e", -1);
+	pci_sysfs_file(SWITCH, "N\n");
+	SEEN(EIO, parts, "bind", "--noiommu-mode", "vfio-pci", "05:00.0");
+}
+
+static void grants(void **state)
+{
+	static const char *const parts[] = {
+		"/dev/iommu can't be given away: Operation not permitted",
+		"nothing was granted: the nodes are as they were",
+	};
+	char address[16], path[64];
+	unsigned i;
+
+	(void)state;
+	machine_node("/dev/iommu");
+	machine_give_to_vfio(NIC0, "vfio0");
+	/* To whom it is already, so that it takes no root. */
+	snprintf(path, sizeof(path), "%u", geteuid());
+	SEEN(EPERM, parts, "grant", path, NIC0);
+	pci_sysfs_public("/dev/iommu");
+	machine_report(EXIT_DONE, "grant", path, NIC0, NULL);
+	assert_true(machine_said("/dev/vfio/10: granted"));
+	assert_true(machine_said("/dev/iommu: open to everybody already"));
+	for (i = 0; i < 70; i++) {
+		snprintf(address, sizeof(address), "0000:80:%02x.%x", i / 8, i % 8);
+		machine_add(address, "0x020000\n", "e1000e", (int)(100 + i));
+		machine_give_to_vfio(address, NULL);
+	}
+	machine_report(EXIT_FAILED, "grant", path, "80:*", NULL);
+	assert_true(machine_said("these are too many devices for one call: 64 nodes at most"));
+}
+
+/* Names are input, and these end on root's terminal. */
+static void odd_names(void **state)
+{
+	(void)state;
+	machine_interface(NIC0, "e\033[2Jth", 3);
+	machine_address(3, "192.0.2.7", 24);
+	pci_sysfs_link("/proc/812/fd/7", "/dev/nvme0n1");
+	pci_sysfs_file("/proc/812/comm", "\033]0;x\n");
+	machine_disk(NVME0, "nvme0n1", NULL, "259:0\n");
+	pci_sysfs_file("/proc/self/mountinfo", "22 1 259:0 / /a\\012b rw - ext4 /dev/x rw\n");
+	machine_report(EXIT_DONE, "status", NULL);
+	machine_reports("if=e?[2Jth ");
+	machine_reports("nvme0n1 is mounted on /a?b\n");
+	machine_reports("/dev/nvme0n1 is open in process 812 (?]0;x)");
+	machine_reports_no("\033");
+	machine_report(EXIT_REFUSED, "bind", "vfio-pci", NIC0, NULL);
+	assert_true(machine_said("e?[2Jth has the address 192.0.2.7/24"));
+	assert_false(machine_has_said("\033"));
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, machine_setup, machine_teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(command_lines),   TEST(drivers),	   TEST(uses),
+		TEST(remembered),      TEST(not_replaced), TEST(unsafe_mode),
+		TEST(when_calls_fail), TEST(grants),	   TEST(odd_names),
+	};
+
+	return cmocka_run_group_tests_name("devbind_messages", tests, NULL, NULL);
+}
