@@ -14,6 +14,9 @@
 #include <stdint.h>
 #include <sys/ioctl.h>
 
+/* VFIO_CHECK_EXTENSION; <linux/vfio.h> has it from 5.12 on, with another type behind it. */
+#define FK_UPDATE_VADDR 10
+
 /* Device cdev. */
 #define FK_BIND_IOMMUFD	   _IO(';', 100 + 18)
 #define FK_ATTACH_PT	   _IO(';', 100 + 19)

@@ -14,6 +14,7 @@
 #include "fake_kernel.h"
 
 #define REGION_SHIFT 40 /* of a region's index in file offsets */
+#define SET_ONLY     (1u << 0 | 1u << 3 | 1u << 4 | 1u << 5) /* VFIO_DEVICE_FEATURE_* */
 
 /*
  * The device behind the file.
@@ -106,7 +107,8 @@ void fake_device_dispose(struct fake_dev *dev)
 
 static void reset(struct fake_dev *dev)
 {
-	put16(dev->config + PCI_COMMAND, 0);
+	if (!dev->decodes)
+		put16(dev->config + PCI_COMMAND, 0);
 	if (dev->reset_drops_irqs)
 		irqs_off(dev);
 }
@@ -124,7 +126,8 @@ static int check_token(const struct fake_dev *dev, const char *token)
 static void first_open(struct fake_dev *dev)
 {
 	if (!dev->opens++)
-		put16(dev->config + PCI_COMMAND, 0);
+		put16(dev->config + PCI_COMMAND,
+		      dev->decodes ? PCI_COMMAND_IO | PCI_COMMAND_MEMORY : 0);
 }
 
 int fake_cdev_open(struct fake_dev *dev)
@@ -233,7 +236,7 @@ static int bind_iommufd(struct fake_file *file, struct fk_bind_iommufd *arg)
 	if (arg->argsz < offsetof(struct fk_bind_iommufd, token) ||
 	    (arg->flags & ~(token_ok ? FK_BIND_FLAG_TOKEN : 0)))
 		return -EINVAL;
-	if (arg->flags && arg->argsz < sizeof(*arg))
+	if ((arg->flags && arg->argsz < sizeof(*arg)) || arg->iommufd < 0)
 		return -EINVAL;
 	if (file->via)
 		return -EINVAL;
@@ -242,9 +245,11 @@ static int bind_iommufd(struct fake_file *file, struct fk_bind_iommufd *arg)
 	if (file->granted || dev->opens)
 		return -EINVAL;
 	if (!iommufd)
-		return -EBADF;
+		return fcntl(arg->iommufd, F_GETFD) < 0 ? -EBADF : -EBADFD;
 	if (iommufd->kind != FAKE_FILE_IOMMUFD)
 		return -EBADFD;
+	if (arg->flags && !arg->token)
+		return -EFAULT;
 	if (arg->flags) {
 		b = (const uint8_t *)(uintptr_t)arg->token;
 		snprintf(token, sizeof(token),
@@ -372,11 +377,23 @@ static bool signal_fd(int fd)
 	return fd >= 0 && write(fd, &one, sizeof(one)) == sizeof(one);
 }
 
+static bool is_eventfd(int fd)
+{
+	char path[32], target[32];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	len = readlink(path, target, sizeof(target));
+	return len > 18 && !memcmp(target, "anon_inode:[eventfd", 18);
+}
+
 static int rewire(int *slot, int fd)
 {
 	int own = -1;
 
 	if (fd >= 0) {
+		if (fake_file_of(fd) || !is_eventfd(fd))
+			return fake_file_of(fd) || fcntl(fd, F_GETFD) >= 0 ? -EINVAL : -EBADF;
 		own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 		if (own < 0)
 			return -EBADF;
@@ -495,12 +512,14 @@ static int set_irqs(struct fake_dev *dev, const struct vfio_irq_set *set)
 	unsigned known = VFIO_IRQ_SET_DATA_TYPE_MASK | VFIO_IRQ_SET_ACTION_TYPE_MASK;
 	unsigned max = irq_count(dev, set->index);
 	size_t size = 0;
+	uint32_t action;
 
 	if (set->argsz < sizeof(*set) || set->index >= FAKE_IRQS || (set->flags & ~known) ||
 	    set->count >= UINT32_MAX - set->start)
 		return -EINVAL;
 	if (set->start >= max || set->start + set->count > max)
 		return -EINVAL;
+	action = set->flags & VFIO_IRQ_SET_ACTION_TYPE_MASK;
 	switch (set->flags & VFIO_IRQ_SET_DATA_TYPE_MASK) {
 	case VFIO_IRQ_SET_DATA_NONE: break;
 	case VFIO_IRQ_SET_DATA_BOOL: size = 1; break;
@@ -509,6 +528,9 @@ static int set_irqs(struct fake_dev *dev, const struct vfio_irq_set *set)
 	}
 	if (set->argsz - sizeof(*set) < set->count * size)
 		return -EINVAL;
+	/* One of them, and no two. */
+	if (!action || action & (action - 1))
+		return -ENOTTY;
 	switch (set->index) {
 	case VFIO_PCI_INTX_IRQ_INDEX: return set_intx(dev, set);
 	case VFIO_PCI_MSI_IRQ_INDEX:
@@ -702,12 +724,14 @@ static int feature(struct fake_dev *dev, struct vfio_device_feature *arg)
 	if (arg->flags & ~(VFIO_DEVICE_FEATURE_MASK | VFIO_DEVICE_FEATURE_GET |
 			   VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PROBE))
 		return -EINVAL;
-	if (!probe && ops != VFIO_DEVICE_FEATURE_GET && ops != VFIO_DEVICE_FEATURE_SET)
+	if (!probe && ops == (VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET))
 		return -EINVAL;
 	if (number >= 64 || !(dev->features >> number & 1))
 		return -ENOTTY;
-	/* Feature 0, the VF token, can be set but not read. */
-	if (!number && (ops & VFIO_DEVICE_FEATURE_GET))
+	/* The VF token and the orders about power can be given, but not read. */
+	if ((SET_ONLY >> number & 1) && (ops & VFIO_DEVICE_FEATURE_GET))
+		return -EINVAL;
+	if (!probe && !ops)
 		return -EINVAL;
 	if (number == FK_FEATURE_DMA_BUF && (ops & VFIO_DEVICE_FEATURE_SET))
 		return -EINVAL;
@@ -730,29 +754,37 @@ int fake_device_ioctl(struct fake_file *file, unsigned long request, void *arg)
 	struct fake_dev *dev = file->dev;
 
 	if (request == FK_BIND_IOMMUFD && fake.flavour != FAKE_STOCK)
-		return bind_iommufd(file, arg);
+		return arg ? bind_iommufd(file, arg) : -EFAULT;
 	if (!file->granted)
 		return -EINVAL;
 	if (!file->via && request == FK_ATTACH_PT) {
 		struct fk_attach_pt *attach = arg;
 
+		if (!attach)
+			return -EFAULT;
 		if (attach->argsz < sizeof(*attach) || attach->flags)
 			return -EINVAL;
 		return fake_iommufd_attach(dev->bound, dev, &attach->pt_id);
 	}
 	if (!file->via && request == FK_DETACH_PT) {
+		const struct fk_detach_pt *detach = arg;
+
+		if (!detach)
+			return -EFAULT;
+		if (detach->argsz < sizeof(*detach) || detach->flags)
+			return -EINVAL;
 		fake_iommufd_detach(dev->bound, dev);
 		return 0;
 	}
 	switch (request) {
-	case VFIO_DEVICE_GET_INFO: return get_info(dev, arg);
-	case VFIO_DEVICE_GET_REGION_INFO: return region_info(dev, arg);
-	case VFIO_DEVICE_GET_IRQ_INFO: return irq_info(dev, arg);
-	case VFIO_DEVICE_SET_IRQS: return set_irqs(dev, arg);
+	case VFIO_DEVICE_GET_INFO: return arg ? get_info(dev, arg) : -EFAULT;
+	case VFIO_DEVICE_GET_REGION_INFO: return arg ? region_info(dev, arg) : -EFAULT;
+	case VFIO_DEVICE_GET_IRQ_INFO: return arg ? irq_info(dev, arg) : -EFAULT;
+	case VFIO_DEVICE_SET_IRQS: return arg ? set_irqs(dev, arg) : -EFAULT;
 	case VFIO_DEVICE_RESET: return device_reset(dev);
-	case VFIO_DEVICE_GET_PCI_HOT_RESET_INFO: return hot_reset_info(file, arg);
-	case VFIO_DEVICE_PCI_HOT_RESET: return hot_reset(file, arg);
-	case VFIO_DEVICE_FEATURE: return feature(dev, arg);
+	case VFIO_DEVICE_GET_PCI_HOT_RESET_INFO: return arg ? hot_reset_info(file, arg) : -EFAULT;
+	case VFIO_DEVICE_PCI_HOT_RESET: return arg ? hot_reset(file, arg) : -EFAULT;
+	case VFIO_DEVICE_FEATURE: return arg ? feature(dev, arg) : -EFAULT;
 	default: return -ENOTTY;
 	}
 }
@@ -768,6 +800,8 @@ static ssize_t region_rw(struct fake_file *file, void *buf, size_t len, off_t of
 
 	if (!file->granted || index >= FAKE_REGIONS)
 		return -EINVAL;
+	if (index == VFIO_PCI_CONFIG_REGION_INDEX && at + len > dev->region[index].size)
+		return -EFAULT;
 	if (at >= dev->region[index].size || (write && dev->region[index].read_only))
 		return -EINVAL;
 	if (len > dev->region[index].size - at)
@@ -781,7 +815,7 @@ static ssize_t region_rw(struct fake_file *file, void *buf, size_t len, off_t of
 			memcpy(buf, dev->config + at, len);
 		return len;
 	}
-	if (dev->gone || !(command(dev) & PCI_COMMAND_MEMORY))
+	if (dev->gone || (!dev->region[index].ports && !(command(dev) & PCI_COMMAND_MEMORY)))
 		return -EIO;
 	return write ? pwrite(region_fd(dev, index), buf, len, at)
 		     : pread(region_fd(dev, index), buf, len, at);

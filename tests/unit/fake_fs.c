@@ -525,6 +525,7 @@ struct fake_dev *fake_dev(const char *bdf, int group)
 	dev->region[VFIO_PCI_BAR1_REGION_INDEX].size = 128 << 10;
 	dev->region[VFIO_PCI_BAR2_REGION_INDEX].size = 32;
 	dev->region[VFIO_PCI_BAR2_REGION_INDEX].no_mmap = true;
+	dev->region[VFIO_PCI_BAR2_REGION_INDEX].ports = true;
 	dev->region[VFIO_PCI_BAR3_REGION_INDEX].size = 16 << 10;
 	dev->region[VFIO_PCI_BAR3_REGION_INDEX].msix_mappable = true;
 	dev->region[VFIO_PCI_CONFIG_REGION_INDEX].size = 4096;

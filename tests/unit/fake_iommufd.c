@@ -8,6 +8,8 @@
 
 #include "fake_kernel.h"
 
+#define PAGE_TABLES 1000 /* the id of the one that the kernel makes for an IOAS, less the IOAS's */
+
 int fake_iommufd_open(void)
 {
 	struct fake_file *file = fake_file_new(FAKE_FILE_IOMMUFD);
@@ -161,6 +163,8 @@ static int ioas_map(struct fake_file *file, struct fake_ioas *ioas, struct fake_
 	if ((map->size | map->va) & (alignment(ioas) - 1))
 		return -EINVAL;
 	if (map->fd < 0 && fake_va_is_device(map->va, map->size))
+		return -EFAULT;
+	if (map->fd < 0 && ioas->pinned && fake_va_touch(map->va, map->size))
 		return -EFAULT;
 	if (!map->pages)
 		map->pages = calloc(1, sizeof(*map->pages));
@@ -605,7 +609,8 @@ void fake_iommufd_unbind(struct fake_file *file, struct fake_dev *dev)
 int fake_iommufd_attach(struct fake_file *file, struct fake_dev *dev, uint32_t *pt)
 {
 	struct fake_hwpt *hwpt = hwpt_of(file, *pt);
-	struct fake_ioas *ioas = fake_iommufd_ioas(file, hwpt ? hwpt->ioas : *pt);
+	uint32_t id = *pt > PAGE_TABLES ? *pt - PAGE_TABLES : *pt;
+	struct fake_ioas *ioas = fake_iommufd_ioas(file, hwpt ? hwpt->ioas : id);
 	int ret;
 	size_t m;
 
@@ -619,7 +624,8 @@ int fake_iommufd_attach(struct fake_file *file, struct fake_dev *dev, uint32_t *
 		return -EINVAL;
 	for (m = 0; m < ioas->maps.count && !dev->noiommu; m++)
 		if (!fake_range_allows(dev->range, dev->nranges, ioas->maps.map[m].iova,
-				       ioas->maps.map[m].iova + ioas->maps.map[m].size - 1))
+				       ioas->maps.map[m].iova + ioas->maps.map[m].size - 1) ||
+		    (ioas->maps.map[m].iova | ioas->maps.map[m].size) & (FAKE_PAGE - 1))
 			return -EADDRINUSE;
 	ret = ioas_pin(ioas);
 	if (ret)
@@ -634,7 +640,7 @@ int fake_iommufd_attach(struct fake_file *file, struct fake_dev *dev, uint32_t *
 		ioas->noiommu++;
 	else
 		ioas->attached++;
-	*pt = 1000 + ioas->id; /* the page table made for it */
+	*pt = PAGE_TABLES + ioas->id; /* made for it */
 	return 0;
 }
 
@@ -663,6 +669,7 @@ static int compat_extension(const struct fake_file *file, unsigned long type)
 	case VFIO_TYPE1v2_IOMMU:
 	case VFIO_UNMAP_ALL: return !file->iommufd->noiommu;
 	case VFIO_NOIOMMU_IOMMU: return 1;
+	case VFIO_DMA_CC_IOMMU: return file->iommufd->compat ? 1 : -ENODEV;
 	default: return 0;
 	}
 }
@@ -682,7 +689,6 @@ static int compat_set_iommu(struct fake_file *file, unsigned long type)
 	return 0;
 }
 
-/* The capabilities are packed: the second one is not aligned, nor are its ranges. */
 static int compat_get_info(struct fake_file *file, struct fake_ioas *ioas,
 			   struct vfio_iommu_type1_info *arg)
 {
@@ -690,7 +696,8 @@ static int compat_get_info(struct fake_file *file, struct fake_ioas *ioas,
 	struct vfio_iommu_type1_info_cap_iova_range iovas = { .nr_iovas = 0 };
 	struct fake_range range[2 * FAKE_RANGES];
 	unsigned i, n = ioas_ranges(file, ioas, range);
-	size_t need = sizeof(*arg) + sizeof(avail) + sizeof(iovas) + n * 16;
+	size_t first = (sizeof(avail) + 7) & ~(size_t)7;
+	size_t need = sizeof(*arg) + first + sizeof(iovas) + n * 16;
 	uint8_t *at = (uint8_t *)(arg + 1);
 
 	if (arg->argsz < offsetof(struct vfio_iommu_type1_info, iova_pgsizes) + 8)
@@ -703,12 +710,13 @@ static int compat_get_info(struct fake_file *file, struct fake_ioas *ioas,
 		arg->argsz = need;
 		return 0;
 	}
+	arg->argsz = need;
 	arg->cap_offset = sizeof(*arg);
 	avail.header.id = VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL;
 	avail.header.version = 1;
-	avail.header.next = sizeof(*arg) + sizeof(avail);
+	avail.header.next = sizeof(*arg) + first;
 	memcpy(at, &avail, sizeof(avail));
-	at += sizeof(avail);
+	at += first;
 	iovas.header.id = VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE;
 	iovas.header.version = 1;
 	iovas.nr_iovas = n;
@@ -727,24 +735,51 @@ static int compat_map(struct fake_file *file, struct fake_ioas *ioas,
 {
 	struct fake_map map = { arg->iova, arg->vaddr, arg->size, -1, arg->flags, NULL };
 
-	if (arg->argsz < sizeof(*arg) ||
+	if (arg->argsz < sizeof(*arg) || !arg->flags ||
 	    (arg->flags & ~(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)))
 		return -EINVAL;
 	return ioas_map(file, ioas, &map, true);
 }
 
+/* So that a map begins at iova, if it is inside one. */
+static int ioas_cut(struct fake_ioas *ioas, uint64_t iova)
+{
+	size_t at = fake_maps_find(&ioas->maps, iova);
+	struct fake_map *map = &ioas->maps.map[at], rest;
+
+	if (at == ioas->maps.count || map->iova >= iova)
+		return 0;
+	if (iova & (alignment(ioas) - 1))
+		return -EINVAL;
+	rest = *map;
+	rest.pages = calloc(1, sizeof(*rest.pages));
+	rest.pages->refs = 1;
+	rest.pages->pins = ioas->pinned;
+	map->size = iova - map->iova;
+	rest.iova += map->size;
+	rest.va += map->size;
+	rest.size -= map->size;
+	return fake_maps_insert(&ioas->maps, &rest);
+}
+
 static int compat_unmap(struct fake_ioas *ioas, struct vfio_iommu_type1_dma_unmap *arg)
 {
 	bool all = arg->flags & VFIO_DMA_UNMAP_FLAG_ALL;
-	uint64_t unmapped;
+	uint64_t unmapped, last = all ? UINT64_MAX : arg->iova + arg->size - 1;
 	int ret;
 
 	if (arg->argsz < offsetof(struct vfio_iommu_type1_dma_unmap, size) + 8 ||
 	    (arg->flags & ~VFIO_DMA_UNMAP_FLAG_ALL) || (all && (arg->iova || arg->size)))
 		return -EINVAL;
-	if (!all && (!arg->size || arg->iova + arg->size - 1 < arg->iova))
+	if (!all && (!arg->size || last < arg->iova))
 		return arg->size ? -EOVERFLOW : -EINVAL;
-	ret = ioas_unmap(ioas, arg->iova, all ? UINT64_MAX : arg->iova + arg->size - 1, &unmapped);
+	/* What gave up large pages for version 1 can be cut anywhere. */
+	ret = all || !ioas->small ? 0 : ioas_cut(ioas, arg->iova);
+	if (!ret && !all && ioas->small && last < UINT64_MAX)
+		ret = ioas_cut(ioas, last + 1);
+	if (ret)
+		return ret;
+	ret = ioas_unmap(ioas, arg->iova, last, &unmapped);
 	arg->size = unmapped;
 	return ret;
 }
@@ -757,11 +792,18 @@ static int compat_ioctl(struct fake_file *file, unsigned long request, void *arg
 	case VFIO_GET_API_VERSION: return VFIO_API_VERSION;
 	case VFIO_CHECK_EXTENSION: return compat_extension(file, (unsigned long)arg);
 	case VFIO_SET_IOMMU: return compat_set_iommu(file, (unsigned long)arg);
-	case VFIO_IOMMU_GET_INFO: return ioas ? compat_get_info(file, ioas, arg) : -ENODEV;
-	case VFIO_IOMMU_MAP_DMA: return ioas ? compat_map(file, ioas, arg) : -ENODEV;
-	case VFIO_IOMMU_UNMAP_DMA: return ioas ? compat_unmap(ioas, arg) : -ENODEV;
+	case VFIO_IOMMU_GET_INFO:
+	case VFIO_IOMMU_MAP_DMA:
+	case VFIO_IOMMU_UNMAP_DMA: break;
 	default: return -ENOTTY;
 	}
+	if (!arg)
+		return -EFAULT;
+	if (request == VFIO_IOMMU_GET_INFO)
+		return ioas ? compat_get_info(file, ioas, arg) : -ENODEV;
+	if (request == VFIO_IOMMU_MAP_DMA)
+		return ioas ? compat_map(file, ioas, arg) : -ENODEV;
+	return ioas ? compat_unmap(ioas, arg) : -ENODEV;
 }
 
 /* Sizes as iommufd checks them: at least the fields known to it, and zeroes in those that aren't.
@@ -804,6 +846,8 @@ int fake_iommufd_ioctl(struct fake_file *file, unsigned long request, void *arg)
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		if (sizes[i].request != request)
 			continue;
+		if (!arg)
+			return -EFAULT;
 		ret = check_size(arg, sizes[i].size, sizes[i].size);
 		if (ret)
 			return ret;

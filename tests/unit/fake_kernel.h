@@ -45,6 +45,7 @@ struct fake_container {
 	bool noiommu;
 	bool tracking; /* dirty pages */
 	int ngroups;
+	size_t entries; /* limit of maps, as it was when the type was set */
 	struct fake_maps maps;
 	int refs;
 };
@@ -102,6 +103,7 @@ void fake_file_put(struct fake_file *file);
 struct fake_file *fake_file_of(int fd);		   /* NULL: not one of ours */
 int fake_fd_install(struct fake_file *file);	   /* takes over the caller's reference */
 bool fake_va_is_device(uint64_t va, uint64_t len); /* overlaps memory mapped from a device */
+int fake_va_touch(uint64_t va, uint64_t len);	   /* -EFAULT: some of it isn't there */
 uint64_t fake_va_of_file(int fd, uint64_t offset); /* where it is mapped; else the offset itself */
 
 /* fake_fs.c */

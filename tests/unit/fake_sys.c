@@ -310,6 +310,18 @@ bool fake_va_is_device(uint64_t va, uint64_t len)
 	return false;
 }
 
+int fake_va_touch(uint64_t va, uint64_t len)
+{
+	unsigned char in_core;
+	uint64_t at;
+
+	for (at = va & ~(uint64_t)(FAKE_PAGE - 1); fake.touches && at < va + len;
+	     at += FAKE_PAGE)
+		if (mincore((void *)(uintptr_t)at, FAKE_PAGE, &in_core))
+			return -EFAULT;
+	return 0;
+}
+
 static ino_t inode_of(int fd)
 {
 	struct stat st;

@@ -3,6 +3,7 @@
  * Containers, groups and the type1 IOMMU of the fake kernel, after drivers/vfio/{container,group,
  * vfio_iommu_type1}.c of Linux 6.12.
  */
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -189,6 +190,8 @@ static int check_extension(const struct fake_container *container, unsigned long
 	case VFIO_TYPE1_IOMMU:
 	case VFIO_UNMAP_ALL: return real;
 	case VFIO_TYPE1v2_IOMMU: return real && !fake.v1_only;
+	case VFIO_TYPE1_NESTING_IOMMU: return real && fake.flavour != FAKE_C;
+	case FK_UPDATE_VADDR: return container->type && container->type != VFIO_NOIOMMU_IOMMU;
 	case VFIO_NOIOMMU_IOMMU: return unsafe && fake.unsafe_noiommu;
 	default: return 0;
 	}
@@ -211,6 +214,7 @@ static int set_iommu(struct fake_container *container, unsigned long type)
 			return -EPERM;
 	}
 	container->type = type;
+	container->entries = fake.dma_entry_limit;
 	return 0;
 }
 
@@ -249,7 +253,7 @@ static int get_info(const struct fake_container *container, struct vfio_iommu_ty
 	migration = cap_add(&caps, base, VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION, sizeof(*migration));
 	migration->pgsize_bitmap = FAKE_PAGE;
 	avail = cap_add(&caps, base, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, sizeof(*avail));
-	avail->avail = fake.dma_entry_limit - container->maps.count;
+	avail->avail = container->entries - container->maps.count;
 	n = container_ranges(container, range);
 	iovas = cap_add(&caps, base, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE,
 			sizeof(*iovas) + n * sizeof(iovas->iova_ranges[0]));
@@ -288,12 +292,14 @@ static int map_dma(struct fake_container *container, const struct vfio_iommu_typ
 		return -EINVAL;
 	if (fake_maps_overlap(&container->maps, arg->iova, last))
 		return -EEXIST;
-	if (container->maps.count >= fake.dma_entry_limit)
+	if (container->maps.count >= container->entries)
 		return -ENOSPC;
 	n = container_ranges(container, range);
 	if (!fake_range_allows(range, n, arg->iova, last))
 		return -EINVAL;
-	ret = fake_pin(arg->size);
+	ret = fake_va_touch(arg->vaddr, arg->size);
+	if (!ret)
+		ret = fake_pin(arg->size);
 	return ret ? ret : fake_maps_insert(&container->maps, &map);
 }
 
@@ -376,6 +382,8 @@ static int dirty_pages(struct fake_container *container,
 {
 	if (container->type != VFIO_TYPE1v2_IOMMU)
 		return -EACCES;
+	if (!arg)
+		return -EFAULT;
 	if (arg->argsz < sizeof(*arg))
 		return -EINVAL;
 	switch (arg->flags) {
@@ -404,9 +412,9 @@ int fake_container_ioctl(struct fake_file *file, unsigned long request, void *ar
 	if (container->type == VFIO_NOIOMMU_IOMMU)
 		return -ENOTTY;
 	switch (request) {
-	case VFIO_IOMMU_GET_INFO: return get_info(container, arg);
-	case VFIO_IOMMU_MAP_DMA: return map_dma(container, arg);
-	case VFIO_IOMMU_UNMAP_DMA: return unmap_dma(container, arg);
+	case VFIO_IOMMU_GET_INFO: return arg ? get_info(container, arg) : -EFAULT;
+	case VFIO_IOMMU_MAP_DMA: return arg ? map_dma(container, arg) : -EFAULT;
+	case VFIO_IOMMU_UNMAP_DMA: return arg ? unmap_dma(container, arg) : -EFAULT;
 	case VFIO_IOMMU_DIRTY_PAGES: return dirty_pages(container, arg);
 	default: return -ENOTTY;
 	}
@@ -495,7 +503,7 @@ static int set_container(struct fake_group *group, int fd)
 	int ret;
 
 	if (!file)
-		return -EBADF;
+		return fcntl(fd, F_GETFD) < 0 ? -EBADF : -EBADFD;
 	if (group->container || group->iommufd)
 		return -EINVAL;
 	if (file->kind == FAKE_FILE_CONTAINER)
@@ -541,10 +549,12 @@ static int get_status(const struct fake_group *group, struct vfio_group_status *
 int fake_group_ioctl(struct fake_file *file, unsigned long request, void *arg)
 {
 	switch (request) {
-	case VFIO_GROUP_GET_STATUS: return get_status(file->group, arg);
-	case VFIO_GROUP_SET_CONTAINER: return set_container(file->group, *(int *)arg);
+	case VFIO_GROUP_GET_STATUS: return arg ? get_status(file->group, arg) : -EFAULT;
+	case VFIO_GROUP_SET_CONTAINER:
+		return arg ? set_container(file->group, *(int *)arg) : -EFAULT;
 	case VFIO_GROUP_UNSET_CONTAINER: return unset_container(file->group);
-	case VFIO_GROUP_GET_DEVICE_FD: return fake_device_open_by_group(file, arg);
+	case VFIO_GROUP_GET_DEVICE_FD:
+		return arg ? fake_device_open_by_group(file, arg) : -EFAULT;
 	default: return -ENOTTY;
 	}
 }

@@ -15,7 +15,7 @@
  *
  * Every file descriptor, mmap and allocation made through the seam is counted. Eventfds, memfds and
  * anonymous memory are real; everything of VFIO's has descriptors far above real ones. DMA maps
- * touch no memory, so tests may map addresses that don't exist.
+ * touch no memory unless fake.touches is set, so tests may map addresses that don't exist.
  */
 #ifndef FAKE_VFIO_H
 #define FAKE_VFIO_H
@@ -48,6 +48,7 @@ struct fake_region {
 	bool no_mmap;
 	bool read_only;
 	bool msix_mappable;
+	bool ports; /* of I/O: there without memory decoding */
 	unsigned nsparse;
 	struct fake_range sparse[24]; /* first, last byte of the areas */
 };
@@ -90,6 +91,7 @@ struct fake_dev {
 	bool resets, hot_resets;
 	bool hot_reset_unsaid; /* a cdev's isn't allowed, and what is in the way isn't said */
 	bool reset_drops_irqs;
+	bool decodes; /* ports and memory are on when it is opened, and stay so over a reset */
 	const char *vf_token; /* must be given to open it; NULL: none may be */
 	uint64_t features;    /* mask of VFIO_DEVICE_FEATURE_* */
 	bool tracks_dirty;    /* its IOMMU can tell which pages were written to */
@@ -133,6 +135,7 @@ struct fake_kernel {
 	 * result (0 or more, or -errno) in *result.
 	 */
 	bool (*hook)(int fd, unsigned long request, void *arg, int *result);
+	bool touches; /* DMA maps reach for the memory, which must exist */
 };
 
 extern struct fake_kernel fake;

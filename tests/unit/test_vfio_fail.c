@@ -69,7 +69,7 @@ static int use_device(struct plx_vfio_dev *dev)
 	if (!ret)
 		ret = report("irqs", plx_vfio_irq_off(dev, VFIO_PCI_MSIX_IRQ_INDEX));
 	if (!ret)
-		ret = report("feature", plx_vfio_feature(dev, 5, VFIO_DEVICE_FEATURE_GET,
+		ret = report("feature", plx_vfio_feature(dev, 2, VFIO_DEVICE_FEATURE_GET,
 							 (uint8_t[16]){ 0 }, 16));
 	for (i = 0; i < 3; i++)
 		if (fds[i] >= 0)
@@ -133,7 +133,7 @@ static void start(enum plx_vfio_mode mode)
 	unused = rig.ioas;
 	rig.ioas = NULL;
 	assert_int_equal(plx_ioas_destroy(unused), 0);
-	rig.dev[0]->features = rig.dev[1]->features = 1u << 5;
+	rig.dev[0]->features = rig.dev[1]->features = 1u << 2;
 	rig.dev[0]->region[VFIO_PCI_BAR1_REGION_INDEX].nsparse = 0;
 	rig.dev[1]->region[VFIO_PCI_BAR1_REGION_INDEX].nsparse = 2;
 	rig.dev[1]->region[VFIO_PCI_BAR1_REGION_INDEX].sparse[0] = (struct fake_range){ 0, 4095 };

@@ -237,37 +237,37 @@ static void features_are_probed_before_use(void **state)
 	RIG_EACH_MODE(mode)
 	{
 		rig_start(&rig, mode, rig_policy(mode));
-		rig.dev[0]->features = 1u << 0 | 1u << 5;
+		rig.dev[0]->features = 1u << 0 | 1u << 2;
 		dev = rig_open(&rig, BDF0);
-		assert_int_equal(plx_vfio_feature_probe(dev, 5, VFIO_DEVICE_FEATURE_GET), 1);
+		assert_int_equal(plx_vfio_feature_probe(dev, 2, VFIO_DEVICE_FEATURE_GET), 1);
 		assert_int_equal(plx_vfio_feature_probe(
-					 dev, 5, VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET),
+					 dev, 2, VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET),
 				 1);
 		assert_int_equal(plx_vfio_feature_probe(dev, 6, VFIO_DEVICE_FEATURE_GET), 0);
 		assert_int_equal(plx_vfio_feature_probe(dev, 0, VFIO_DEVICE_FEATURE_SET), 1);
 		assert_int_equal(plx_vfio_feature_probe(dev, 0, VFIO_DEVICE_FEATURE_GET), 0);
-		assert_int_equal(plx_vfio_feature_probe(dev, 5, VFIO_DEVICE_FEATURE_PROBE),
+		assert_int_equal(plx_vfio_feature_probe(dev, 2, VFIO_DEVICE_FEATURE_PROBE),
 				 -EINVAL);
 		assert_int_equal(plx_vfio_feature_probe(dev, 0x10000, VFIO_DEVICE_FEATURE_GET),
 				 -EINVAL);
 		fake_ioctl_fail(VFIO_DEVICE_FEATURE, EIO, 0, 1);
-		assert_int_equal(plx_vfio_feature_probe(dev, 5, VFIO_DEVICE_FEATURE_GET), -EIO);
-		assert_int_equal(plx_vfio_feature(dev, 5, VFIO_DEVICE_FEATURE_SET, data, 16), 0);
+		assert_int_equal(plx_vfio_feature_probe(dev, 2, VFIO_DEVICE_FEATURE_GET), -EIO);
+		assert_int_equal(plx_vfio_feature(dev, 2, VFIO_DEVICE_FEATURE_SET, data, 16), 0);
 		assert_memory_equal(rig.dev[0]->feature_data, data, 16);
-		assert_int_equal(plx_vfio_feature(dev, 5, VFIO_DEVICE_FEATURE_GET, back, 16), 0);
+		assert_int_equal(plx_vfio_feature(dev, 2, VFIO_DEVICE_FEATURE_GET, back, 16), 0);
 		assert_memory_equal(back, data, 16);
 		assert_int_equal(plx_vfio_feature(dev, 6, VFIO_DEVICE_FEATURE_GET, back, 16),
 				 -EOPNOTSUPP);
 		assert_int_equal(plx_vfio_feature(dev, 0, VFIO_DEVICE_FEATURE_GET, back, 16),
 				 -EOPNOTSUPP);
-		assert_int_equal(plx_vfio_feature(dev, 5, VFIO_DEVICE_FEATURE_GET, back, 4),
+		assert_int_equal(plx_vfio_feature(dev, 2, VFIO_DEVICE_FEATURE_GET, back, 4),
 				 -EINVAL);
-		assert_int_equal(plx_vfio_feature(dev, 5, 0, back, 16), -EINVAL);
-		assert_int_equal(plx_vfio_feature(dev, 5,
+		assert_int_equal(plx_vfio_feature(dev, 2, 0, back, 16), -EINVAL);
+		assert_int_equal(plx_vfio_feature(dev, 2,
 						  VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET,
 						  back, 16),
 				 -EINVAL);
-		assert_int_equal(plx_vfio_feature(dev, 5, VFIO_DEVICE_FEATURE_GET, back, SIZE_MAX),
+		assert_int_equal(plx_vfio_feature(dev, 2, VFIO_DEVICE_FEATURE_GET, back, SIZE_MAX),
 				 -EINVAL);
 		plx_vfio_close(dev);
 		rig_stop(&rig);
