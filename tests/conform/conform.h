@@ -24,8 +24,8 @@
 
 /* What each kind of kernel is told in its own way. */
 struct conform_env {
-	void (*rawio)(bool have);	  /* gives up CAP_SYS_RAWIO, and takes it back */
-	void (*memlock)(uint64_t bytes);  /* RLIMIT_MEMLOCK; UINT64_MAX: without limit */
+	void (*rawio)(bool have);	     /* gives up CAP_SYS_RAWIO, and takes it back */
+	void (*memlock)(uint64_t bytes);     /* RLIMIT_MEMLOCK; UINT64_MAX: without limit */
 	void (*entries)(unsigned int limit); /* of maps, for the next container */
 };
 

@@ -15,8 +15,8 @@
 #define EXTENSIONS 10
 
 static const char *const extensions[EXTENSIONS + 1] = {
-	[1] = "TYPE1",	    [2] = "SPAPR_TCE", [3] = "TYPE1v2",	  [4] = "DMA_CC",
-	[5] = "EEH",	    [6] = "NESTING",   [7] = "SPAPR_v2",  [8] = "NOIOMMU",
+	[1] = "TYPE1",	   [2] = "SPAPR_TCE",	  [3] = "TYPE1v2",  [4] = "DMA_CC",
+	[5] = "EEH",	   [6] = "NESTING",	  [7] = "SPAPR_v2", [8] = "NOIOMMU",
 	[9] = "UNMAP_ALL", [10] = "UPDATE_VADDR",
 };
 
@@ -100,14 +100,17 @@ static void group_alone(const struct conform *c, int group)
 	check("VFIO_GROUP_GET_DEVICE_FD of no memory", call(group, VFIO_GROUP_GET_DEVICE_FD, NULL));
 	check("VFIO_GROUP_UNSET_CONTAINER without one",
 	      call(group, VFIO_GROUP_UNSET_CONTAINER, NULL));
-	check("VFIO_GROUP_SET_CONTAINER, negative", call(group, VFIO_GROUP_SET_CONTAINER, &nothing));
-	check("VFIO_GROUP_SET_CONTAINER, not open", call(group, VFIO_GROUP_SET_CONTAINER, &unknown));
+	check("VFIO_GROUP_SET_CONTAINER, negative",
+	      call(group, VFIO_GROUP_SET_CONTAINER, &nothing));
+	check("VFIO_GROUP_SET_CONTAINER, not open",
+	      call(group, VFIO_GROUP_SET_CONTAINER, &unknown));
 	check("VFIO_GROUP_SET_CONTAINER of no memory", call(group, VFIO_GROUP_SET_CONTAINER, NULL));
 	event = must("eventfd", plx_sys->eventfd(0, EFD_CLOEXEC));
 	check("VFIO_GROUP_SET_CONTAINER to an eventfd",
 	      call(group, VFIO_GROUP_SET_CONTAINER, &event));
 	node_close(event);
-	check("VFIO_GROUP_SET_CONTAINER to the group", call(group, VFIO_GROUP_SET_CONTAINER, &group));
+	check("VFIO_GROUP_SET_CONTAINER to the group",
+	      call(group, VFIO_GROUP_SET_CONTAINER, &group));
 	check("an unknown command", call(group, _IO(';', 0xf0), NULL));
 }
 
@@ -123,7 +126,8 @@ static void group_inside(const struct conform *c, int group, int container)
 	check("VFIO_GROUP_GET_DEVICE_FD before VFIO_SET_IOMMU",
 	      closed(device_fd(group, c->dev[0].bdf)));
 	check("VFIO_SET_IOMMU to nothing", call_int(container, VFIO_SET_IOMMU, 4711));
-	check("VFIO_SET_IOMMU to no-IOMMU", call_int(container, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU));
+	check("VFIO_SET_IOMMU to no-IOMMU",
+	      call_int(container, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU));
 	check("VFIO_SET_IOMMU to SPAPR", call_int(container, VFIO_SET_IOMMU, VFIO_SPAPR_TCE_IOMMU));
 	check("VFIO_SET_IOMMU to type1v2", call_int(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
 	check("VFIO_SET_IOMMU to type1v2 again",
@@ -169,7 +173,8 @@ static void second_groups(const struct conform *c, int container)
 {
 	int group = must("another group", group_open(&c->dev[1])), dev;
 
-	check("another VFIO_GROUP_SET_CONTAINER", call(group, VFIO_GROUP_SET_CONTAINER, &container));
+	check("another VFIO_GROUP_SET_CONTAINER",
+	      call(group, VFIO_GROUP_SET_CONTAINER, &container));
 	dev = check("another VFIO_GROUP_GET_DEVICE_FD", device_fd(group, c->dev[1].bdf));
 	node_close(dev);
 	check("another VFIO_GROUP_UNSET_CONTAINER", call(group, VFIO_GROUP_UNSET_CONTAINER, NULL));

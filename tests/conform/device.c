@@ -125,8 +125,8 @@ static void bars(int dev)
 	tell_read("the ROM, which isn't there", get(dev, VFIO_PCI_ROM_REGION_INDEX, 0, 4));
 }
 
-static void try_map(const char *what, int dev, unsigned int index, uint64_t at, size_t len, int prot,
-		    int flags)
+static void try_map(const char *what, int dev, unsigned int index, uint64_t at, size_t len,
+		    int prot, int flags)
 {
 	void *va = plx_sys->mmap(NULL, len, prot, flags, dev, offset_of(dev, index) + at);
 
@@ -176,7 +176,8 @@ static int connect_irqs(int dev, unsigned int index, unsigned int start, unsigne
 
 static int irqs_off(int dev, unsigned int index)
 {
-	return irqs(dev, index, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, 0, 0, NULL, 0);
+	return irqs(dev, index, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, 0, 0, NULL,
+		    0);
 }
 
 static int fire(int dev, unsigned int index, unsigned int start, unsigned int count)
@@ -200,7 +201,8 @@ static void wrong_irqs(int dev, const int32_t *events)
 	check("SET_IRQS, too short", call(dev, VFIO_DEVICE_SET_IRQS, &(uint32_t[5]){ 19 }));
 	check("SET_IRQS of no argument", call(dev, VFIO_DEVICE_SET_IRQS, NULL));
 	check("SET_IRQS of no index", irqs(dev, VFIO_PCI_NUM_IRQS, connect, 0, 1, events, 4));
-	check("SET_IRQS with a flag that isn't there", irqs(dev, 2, connect | 1u << 9, 0, 1, events, 4));
+	check("SET_IRQS with a flag that isn't there",
+	      irqs(dev, 2, connect | 1u << 9, 0, 1, events, 4));
 	check("SET_IRQS of no kind of data", irqs(dev, 2, trigger, 0, 1, events, 4));
 	check("SET_IRQS of two kinds of data",
 	      irqs(dev, 2, connect | VFIO_IRQ_SET_DATA_BOOL, 0, 1, events, 4));
@@ -233,8 +235,8 @@ static void msix(int dev, const int32_t *events)
 	tell("fired", 0, "%u %u", fired(events[0]), fired(events[1]));
 	check("fire two", fire(dev, 2, 0, 2));
 	tell("both fired", 0, "%u %u", fired(events[0]), fired(events[1]));
-	check("fire by bits", irqs(dev, 2, VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_ACTION_TRIGGER, 0, 2,
-				   "\0\1", 2));
+	check("fire by bits",
+	      irqs(dev, 2, VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_ACTION_TRIGGER, 0, 2, "\0\1", 2));
 	tell("one fired", 0, "%u %u", fired(events[0]), fired(events[1]));
 	check("fire one that is not connected", fire(dev, 2, 3, 1));
 	check("connect one more", connect_irqs(dev, 2, 2, 1, events));
@@ -250,8 +252,7 @@ static void msix(int dev, const int32_t *events)
 	check("turn MSI-X off again", irqs_off(dev, 2));
 	check("connect with a gap", connect_irqs(dev, 2, 0, 3, gap));
 	check("connect the gap", connect_irqs(dev, 2, 1, 1, events + 1));
-	check("disconnect all, one by one",
-	      connect_irqs(dev, 2, 0, 3, (int32_t[3]){ -1, -1, -1 }));
+	check("disconnect all, one by one", connect_irqs(dev, 2, 0, 3, (int32_t[3]){ -1, -1, -1 }));
 	check("fire what is left", fire(dev, 2, 0, 1));
 	check("turn it off", irqs_off(dev, 2));
 	check("connect from the third on", connect_irqs(dev, 2, 2, 1, events));
@@ -268,7 +269,8 @@ static void other_irqs(int dev, const int32_t *events)
 	check("fire MSI", fire(dev, 1, 0, 1));
 	tell("MSI fired", 0, "%u", fired(events[0]));
 	check("turn MSI off", irqs_off(dev, 1));
-	check("mask INTx that is off", irqs(dev, 0, none | VFIO_IRQ_SET_ACTION_MASK, 0, 1, NULL, 0));
+	check("mask INTx that is off",
+	      irqs(dev, 0, none | VFIO_IRQ_SET_ACTION_MASK, 0, 1, NULL, 0));
 	check("fire INTx that is off", fire(dev, 0, 0, 1));
 	check("connect INTx", connect_irqs(dev, 0, 0, 1, events));
 	check("connect two INTx", connect_irqs(dev, 0, 0, 2, events));
@@ -326,8 +328,7 @@ static void resets(int dev, bool by_group)
 	     ret ? "ENOSPC" : "ok", a.info.count);
 	a.info.argsz = 11;
 	check("hot reset info, too short", call(dev, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &a));
-	check("hot reset info of no argument",
-	      call(dev, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, NULL));
+	check("hot reset info of no argument", call(dev, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, NULL));
 	a.reset = (struct vfio_pci_hot_reset){ .argsz = sizeof(a.reset) - 1 };
 	check("hot reset, too short", call(dev, VFIO_DEVICE_PCI_HOT_RESET, &a));
 	a.reset = (struct vfio_pci_hot_reset){ .argsz = sizeof(a.reset), .flags = 1 };
@@ -363,7 +364,8 @@ static void features(int dev)
 		snprintf(what, sizeof(what), "feature %u, set", i);
 		check(what, feature(dev, probe | VFIO_DEVICE_FEATURE_SET | i, 8));
 	}
-	check("a feature that isn't there", feature(dev, probe | VFIO_DEVICE_FEATURE_GET | 4711, 8));
+	check("a feature that isn't there",
+	      feature(dev, probe | VFIO_DEVICE_FEATURE_GET | 4711, 8));
 	check("feature 0, set to nothing", feature(dev, VFIO_DEVICE_FEATURE_SET, 8));
 	check("feature 0, neither get nor set", feature(dev, 0, 24));
 	check("feature 0, get and set",

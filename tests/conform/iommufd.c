@@ -137,14 +137,19 @@ static void sizes(int fd)
 
 static void wrong_maps(int fd, uint32_t ioas, char *mem)
 {
-	struct fk_ioas_map arg = { .size = sizeof(arg), .flags = FIX, .ioas_id = ioas, .reserved = 1,
-				   .user_va = (uintptr_t)mem, .length = 4096, .iova = IOVA };
+	struct fk_ioas_map arg = { .size = sizeof(arg),
+				   .flags = FIX,
+				   .ioas_id = ioas,
+				   .reserved = 1,
+				   .user_va = (uintptr_t)mem,
+				   .length = 4096,
+				   .iova = IOVA };
 
 	check("map with something reserved", call(fd, FK_IOAS_MAP, &arg));
 	check("map into nothing", map(fd, NONE, IOVA, mem, 4096, FIX));
 	check("map with a flag that isn't there", map(fd, ioas, IOVA, mem, 4096, FIX | 8));
-	check("map for neither reading nor writing", map(fd, ioas, IOVA, mem, 4096,
-							 FK_MAP_FIXED_IOVA));
+	check("map for neither reading nor writing",
+	      map(fd, ioas, IOVA, mem, 4096, FK_MAP_FIXED_IOVA));
 	check("map of nothing", map(fd, ioas, IOVA, mem, 0, FIX));
 	check("map over the end of addresses", map(fd, ioas, -4096ull, mem, 8192, FIX));
 	check("map of the longest length", map(fd, ioas, 0, mem, -1ull, FIX));
@@ -155,8 +160,12 @@ static void wrong_maps(int fd, uint32_t ioas, char *mem)
 
 static void maps(int fd, uint32_t ioas, char *mem)
 {
-	struct fk_ioas_map arg = { .size = sizeof(arg), .flags = RW, .ioas_id = ioas,
-				   .user_va = (uintptr_t)mem, .length = CONFORM_MEM, .iova = IOVA };
+	struct fk_ioas_map arg = { .size = sizeof(arg),
+				   .flags = RW,
+				   .ioas_id = ioas,
+				   .user_va = (uintptr_t)mem,
+				   .length = CONFORM_MEM,
+				   .iova = IOVA };
 	int ret;
 
 	check("map", map(fd, ioas, IOVA, mem, CONFORM_MEM, FIX));
@@ -181,8 +190,7 @@ static void unmaps(int fd, uint32_t ioas, char *mem)
 	unmap("unmap of the second half", fd, ioas, IOVA + CONFORM_MEM / 2, CONFORM_MEM / 2);
 	unmap("unmap of the middle", fd, ioas, IOVA + 4096, 4096);
 	unmap("unmap of the first half", fd, ioas, IOVA, CONFORM_MEM / 2);
-	unmap("unmap of a map and half of the next", fd, ioas, IOVA - 4096,
-	      4096 + CONFORM_MEM / 2);
+	unmap("unmap of a map and half of the next", fd, ioas, IOVA - 4096, 4096 + CONFORM_MEM / 2);
 	unmap("unmap of what is left of it", fd, ioas, IOVA - 4096, 4096);
 	unmap("unmap of the whole map", fd, ioas, IOVA, CONFORM_MEM);
 	unmap("unmap with room around", fd, ioas, IOVA, 16 * MIB);
@@ -214,7 +222,8 @@ static void copies(int fd, uint32_t ioas, char *mem)
 	check("copy where the kernel likes", copy(fd, other, 0, ioas, IOVA, 4096, RW));
 	unmap("unmap of the original", fd, ioas, IOVA, CONFORM_MEM);
 	unmap("unmap of the copy", fd, other, 2 * IOVA, CONFORM_MEM);
-	check("copy of what isn't there any more", copy(fd, other, 8 * IOVA, ioas, IOVA, 4096, FIX));
+	check("copy of what isn't there any more",
+	      copy(fd, other, 8 * IOVA, ioas, IOVA, 4096, FIX));
 	unmap("unmap of all in the first", fd, ioas, 0, -1ull);
 	check("IOMMU_DESTROY with maps", destroy(fd, other));
 	check("IOMMU_DESTROY again", destroy(fd, other));
@@ -300,12 +309,12 @@ static void attach_late(int fd, int dev, char *mem)
 	pt = ioas;
 	check("attach over the hole", attach(dev, &pt));
 	unmap("unmap of what is in the way", fd, ioas, 0, -1ull);
-	check("map beyond the width before there is one", map(fd, ioas, 1ull << 50, mem, 4096, FIX));
+	check("map beyond the width before there is one",
+	      map(fd, ioas, 1ull << 50, mem, 4096, FIX));
 	pt = ioas;
 	check("attach over what is beyond the width", attach(dev, &pt));
 	unmap("unmap of what is beyond", fd, ioas, 0, -1ull);
-	check("map of half a page before there is a device",
-	      map(fd, ioas, IOVA, mem, 2048, FIX));
+	check("map of half a page before there is a device", map(fd, ioas, IOVA, mem, 2048, FIX));
 	pt = ioas;
 	check("attach over half a page", attach(dev, &pt));
 	unmap("unmap of half a page", fd, ioas, 0, -1ull);

@@ -48,9 +48,9 @@ static void memory(const struct conform *c, int fd)
 		.iova = IOVA,
 		.size = CONFORM_MEM,
 	};
-	struct vfio_iommu_type1_dma_unmap unmap = {
-		.argsz = sizeof(unmap), .iova = IOVA, .size = CONFORM_MEM
-	};
+	struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap),
+						    .iova = IOVA,
+						    .size = CONFORM_MEM };
 
 	check("VFIO_IOMMU_GET_INFO", call(fd, VFIO_IOMMU_GET_INFO, &info));
 	check("VFIO_IOMMU_MAP_DMA", call(fd, VFIO_IOMMU_MAP_DMA, &map));

@@ -67,10 +67,12 @@ static void info(const char *what, int fd, bool ranges)
 
 			memcpy(&r, a.bytes + at, sizeof(r));
 			for (i = 0; i < r.nr_iovas && i < 4; i++) {
-				memcpy(&one, a.bytes + at + sizeof(r) + i * sizeof(one), sizeof(one));
+				memcpy(&one, a.bytes + at + sizeof(r) + i * sizeof(one),
+				       sizeof(one));
 				len = strlen(caps);
 				snprintf(caps + len, sizeof(caps) - len, " %llx-%llx",
-					 (unsigned long long)one.start, (unsigned long long)one.end);
+					 (unsigned long long)one.start,
+					 (unsigned long long)one.end);
 			}
 		}
 		if (head.id == VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL) {
@@ -120,8 +122,8 @@ static void wrong_maps(int fd, char *mem)
 	check("map up to the end of addresses", map(fd, -4096ull, mem, 4096, RW));
 	check("map of all addresses", map(fd, 0, mem, -4096ull, RW));
 	check("map in the hole for interrupts", map(fd, 0xfee00000, mem, 4096, RW));
-	check("map into the hole for interrupts", map(fd, 0xfee00000 - CONFORM_MEM + 4096, mem,
-						      CONFORM_MEM, RW));
+	check("map into the hole for interrupts",
+	      map(fd, 0xfee00000 - CONFORM_MEM + 4096, mem, CONFORM_MEM, RW));
 	check("map beyond the width", map(fd, 1ull << 50, mem, 4096, RW));
 	check("map of memory that isn't there", map(fd, IOVA, (void *)4096, 4096, RW));
 	check("map of the kernel's memory",
@@ -136,7 +138,8 @@ static void maps(int fd, char *mem)
 	check("map over the end", map(fd, IOVA + CONFORM_MEM - 4096, mem, 8192, RW));
 	check("map inside", map(fd, IOVA + 4096, mem, 4096, RW));
 	check("map around", map(fd, IOVA - 4096, mem, CONFORM_MEM, RW));
-	check("map right before, to be read", map(fd, IOVA - 4096, mem, 4096, VFIO_DMA_MAP_FLAG_READ));
+	check("map right before, to be read",
+	      map(fd, IOVA - 4096, mem, 4096, VFIO_DMA_MAP_FLAG_READ));
 	check("map right behind, to be written",
 	      map(fd, IOVA + CONFORM_MEM, mem, 4096, VFIO_DMA_MAP_FLAG_WRITE));
 	check("map the same memory elsewhere", map(fd, 2 * IOVA, mem, CONFORM_MEM, RW));

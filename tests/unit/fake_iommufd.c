@@ -8,7 +8,8 @@
 
 #include "fake_kernel.h"
 
-#define PAGE_TABLES 1000 /* the id of the one that the kernel makes for an IOAS, less the IOAS's */
+#define PAGE_TABLES 1000 /* the id of the one that the kernel makes for an IOAS, less the IOAS's \
+			  */
 
 int fake_iommufd_open(void)
 {

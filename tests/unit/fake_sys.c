@@ -315,8 +315,7 @@ int fake_va_touch(uint64_t va, uint64_t len)
 	unsigned char in_core;
 	uint64_t at;
 
-	for (at = va & ~(uint64_t)(FAKE_PAGE - 1); fake.touches && at < va + len;
-	     at += FAKE_PAGE)
+	for (at = va & ~(uint64_t)(FAKE_PAGE - 1); fake.touches && at < va + len; at += FAKE_PAGE)
 		if (mincore((void *)(uintptr_t)at, FAKE_PAGE, &in_core))
 			return -EFAULT;
 	return 0;

@@ -553,8 +553,7 @@ int fake_group_ioctl(struct fake_file *file, unsigned long request, void *arg)
 	case VFIO_GROUP_SET_CONTAINER:
 		return arg ? set_container(file->group, *(int *)arg) : -EFAULT;
 	case VFIO_GROUP_UNSET_CONTAINER: return unset_container(file->group);
-	case VFIO_GROUP_GET_DEVICE_FD:
-		return arg ? fake_device_open_by_group(file, arg) : -EFAULT;
+	case VFIO_GROUP_GET_DEVICE_FD: return arg ? fake_device_open_by_group(file, arg) : -EFAULT;
 	default: return -ENOTTY;
 	}
 }

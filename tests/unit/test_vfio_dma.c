@@ -173,7 +173,9 @@ static void limits_come_through(void **state)
 	assert_int_equal(plx_dma_alloc(rig.ioas, 4096, 0, PLX_NODE_ANY, &dma), -ENOMEM);
 	assert_true(fake_logged(PLX_LOG_ERR, "memlock limit is 1 MiB"));
 	fake.memlock = UINT64_MAX;
-	fake.dma_entry_limit = 0;
+	plx_vfio_close(dev);
+	fake.dma_entry_limit = 0; /* taken over when a container gets its type */
+	dev = rig_open(&rig, BDF0);
 	assert_int_equal(plx_dma_alloc(rig.ioas, 4096, 0, PLX_NODE_ANY, &dma), -ENOSPC);
 	plx_vfio_close(dev);
 	rig_stop(&rig);
