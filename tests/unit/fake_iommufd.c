@@ -8,8 +8,8 @@
 
 #include "fake_kernel.h"
 
-#define PAGE_TABLES 1000 /* the id of the one that the kernel makes for an IOAS, less the IOAS's \
-			  */
+/* What is added to the id of an IOAS for the page table that the kernel makes for it. */
+#define PAGE_TABLES 1000
 
 int fake_iommufd_open(void)
 {
