@@ -61,13 +61,14 @@ int nvme_create_queues(struct plx_nvme_qpair *q)
 	};
 	const struct plx_nvme_cmd sq = {
 		.opcode = PLX_NVME_CREATE_SQ,
-		.prp1 = htole64(q->sq_mem.dma),
+		.prp1 = htole64(nvme_sq_dma(q)),
 		.cdw10 = htole32(size_id),
 		.cdw11 = htole32(NVME_QUEUE_CONTIGUOUS | NVME_SQ_CQID(q->id)),
 	};
 	const struct plx_nvme_cmd undo = { .opcode = PLX_NVME_DELETE_CQ, .cdw10 = htole32(q->id) };
-	int err = nvme_admin(q->ctrl, &cq, NULL, 0, NULL, NVME_ADMIN_WAIT_MS);
+	int err = sq.prp1 == PLX_DMA_BAD ? -EIO : 0;
 
+	err = err ? err : nvme_admin(q->ctrl, &cq, NULL, 0, NULL, NVME_ADMIN_WAIT_MS);
 	if (!err) {
 		err = nvme_admin(q->ctrl, &sq, NULL, 0, NULL, NVME_ADMIN_WAIT_MS);
 		if (err > 0)

@@ -107,15 +107,20 @@ void nvme_ctrl_stop(struct plx_nvme_ctrl *ctrl, enum nvme_state off)
 		__atomic_store_n(&q->lost, true, __ATOMIC_RELEASE);
 }
 
-/* The largest page that both ends have: ours are the host's, or what fits in a hugepage. */
+/* The host's page if both ends have it, or the next best; one that was asked for, or none. */
 static int choose_page(struct plx_nvme_ctrl *ctrl)
 {
-	uint32_t min = NVME_CAP_MPSMIN(ctrl->cap), max = NVME_CAP_MPSMAX(ctrl->cap), host = 0;
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	uint32_t min = NVME_CAP_MPSMIN(ctrl->cap), max = NVME_CAP_MPSMAX(ctrl->cap), want = 0;
+	size_t page = ctrl->opts.page ? ctrl->opts.page : (size_t)sysconf(_SC_PAGESIZE);
 
-	while ((size_t)1 << (NVME_PAGE_SHIFT + host + 1) <= page)
-		host++;
-	ctrl->mps = host < min ? min : host > max ? max : host;
+	while ((size_t)1 << (NVME_PAGE_SHIFT + want + 1) <= page)
+		want++;
+	ctrl->mps = want < min ? min : want > max ? max : want;
+	if (ctrl->opts.page && ctrl->opts.page != nvme_page_size(ctrl)) {
+		plx_err("%s: page=%u: its pages have 2^%u to 2^%u bytes", ctrl->info.name,
+			ctrl->opts.page, min + NVME_PAGE_SHIFT, max + NVME_PAGE_SHIFT);
+		return -EINVAL;
+	}
 	if (min > max || nvme_page_size(ctrl) > PLX_FRAME_SIZE) {
 		plx_err("%s: its pages have 2^%u to 2^%u bytes, ours up to 2^%u", ctrl->info.name,
 			min + NVME_PAGE_SHIFT, max + NVME_PAGE_SHIFT, PLX_FRAME_SHIFT);
@@ -237,6 +242,8 @@ static int bring_up(struct plx_nvme_ctrl *ctrl)
 
 	err = err ? err : disable(ctrl);
 	err = err ? err : make_admin_queue(ctrl);
+	if (!err)
+		nvme_cmb_start(ctrl);
 	err = err ? err : enable(ctrl);
 	err = err ? err : nvme_identify_ctrl(ctrl);
 	err = err ? err : negotiate_queues(ctrl);

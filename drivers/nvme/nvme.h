@@ -9,6 +9,7 @@
  *   identify.c  controller and namespaces
  *   event.c     asynchronous events, keep alive
  *   qpair.c     queue pairs: made, taken down, made again after a reset
+ *   cmb.c       submission queues in the controller
  *   submit.c    requests into commands; split.c where it takes several; prp.c sgl.c their buffers
  *   complete.c  the polling loop
  *   timeout.c   what happens now and then
@@ -101,6 +102,7 @@ struct plx_nvme_qpair {
 	struct nvme_split *splits, *free_split;
 	struct plx_nvme_ctrl *ctrl;
 	struct plx_dma sq_mem, cq_mem, list_mem;
+	size_t cmb_at, cmb_len; /* the submission queue in the controller; 0 bytes: in sq_mem */
 	struct plx_nvme_qpair_opts opts;
 	uint32_t tick;	    /* counts periods of tick_ms */
 	uint64_t next_tick; /* ms of CLOCK_MONOTONIC */
@@ -139,9 +141,19 @@ enum nvme_state {
 };
 
 struct nvme_options {
-	bool no_sgl, no_dbbuf;
+	bool no_sgl, no_dbbuf, no_cmb;
+	uint32_t page;	     /* bytes; 0: the host's, or as near as there is */
 	uint32_t queues;     /* 0: as many as the controller has */
 	uint32_t keep_alive; /* ms; 0: none */
+};
+
+/* The controller memory buffer. */
+struct nvme_cmb {
+	struct plx_pci_bar bar;
+	uint8_t *va;
+	size_t len;	 /* 0: not in use */
+	uint64_t offset; /* in the BAR */
+	uint64_t dma;
 };
 
 #define NVME_EVENTS_MAX 8 /* Asynchronous Event Requests outstanding, and events kept */
@@ -164,6 +176,7 @@ struct plx_nvme_ctrl {
 	uint8_t *qid_used;		     /* one a queue, from 1 */
 	unsigned aborts, abort_limit;	     /* Abort commands outstanding */
 	struct plx_dma dbbuf_shadow, dbbuf_event;
+	struct nvme_cmb cmb;
 
 	/* Events: taken off the admin queue, told by plx_nvme_ctrl_poll(). */
 	uint32_t oaes; /* the optional ones that there are */
@@ -244,6 +257,14 @@ int nvme_dbbuf_config(struct plx_nvme_ctrl *ctrl);
 int nvme_identify_ctrl(struct plx_nvme_ctrl *ctrl);
 int nvme_identify_namespaces(struct plx_nvme_ctrl *ctrl);
 void nvme_free_namespaces(struct plx_nvme_ctrl *ctrl);
+
+/*
+ * cmb.c; with the lock held. Before the controller is enabled: finds the buffer and puts it in its
+ * place. Then, a submission queue of q in it: -ENOSPC if it has no room.
+ */
+void nvme_cmb_start(struct plx_nvme_ctrl *ctrl);
+int nvme_cmb_alloc(struct plx_nvme_qpair *q, size_t len, size_t align);
+uint64_t nvme_sq_dma(const struct plx_nvme_qpair *q); /* PLX_DMA_BAD: it was lost */
 
 /* event.c; with the lock held */
 int nvme_events_start(struct plx_nvme_ctrl *ctrl);

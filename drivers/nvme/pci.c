@@ -52,6 +52,10 @@ static int parse_key(struct nvme_options *opts, const char *text, size_t len)
 		return on_off(value, value_len, &opts->no_sgl);
 	if (is(text, key_len, "dbbuf"))
 		return on_off(value, value_len, &opts->no_dbbuf);
+	if (is(text, key_len, "cmb"))
+		return on_off(value, value_len, &opts->no_cmb);
+	if (is(text, key_len, "page"))
+		return number(value, value_len, PLX_FRAME_SIZE, &opts->page);
 	if (is(text, key_len, "queues"))
 		return number(value, value_len, UINT16_MAX - 1, &opts->queues);
 	if (is(text, key_len, "keep-alive"))
@@ -67,8 +71,8 @@ static int parse_args(struct plx_nvme_ctrl *ctrl)
 		size_t len = strcspn(text, ",");
 
 		if (parse_key(&ctrl->opts, text, len)) {
-			plx_err("-a %s: '%.*s' is none of sgl=off, dbbuf=off, queues=N, "
-				"keep-alive=MS",
+			plx_err("-a %s: '%.*s' is none of sgl=off, dbbuf=off, cmb=off, "
+				"page=BYTES, queues=N, keep-alive=MS",
 				ctrl->info.name, (int)len, text);
 			return -EINVAL;
 		}
@@ -138,7 +142,9 @@ static const struct plx_pci_id nvme_ids[] = {
 	{ .vendor = 0 },
 };
 
-static const char *const nvme_keys[] = { "sgl", "dbbuf", "queues", "keep-alive", NULL };
+static const char *const nvme_keys[] = {
+	"sgl", "dbbuf", "cmb", "page", "queues", "keep-alive", NULL
+};
 
 static struct plx_pci_driver nvme_driver = {
 	.name = "pollux_nvme",

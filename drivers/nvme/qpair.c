@@ -69,7 +69,10 @@ static int alloc_memory(struct plx_nvme_qpair *q)
 	size_t size = q->depth + 1;
 	int node = q->ctrl->pci->node, err;
 
-	err = plx_dma_alloc(ioas, size * sizeof(*q->fast.sq), page, node, &q->sq_mem);
+	/* What finds no room in the controller lies in memory. */
+	err = q->id ? nvme_cmb_alloc(q, size * sizeof(*q->fast.sq), page) : -ENOSPC;
+	if (err)
+		err = plx_dma_alloc(ioas, size * sizeof(*q->fast.sq), page, node, &q->sq_mem);
 	err = err ? err : plx_dma_alloc(ioas, size * sizeof(*q->cq), page, node, &q->cq_mem);
 	/* No list crosses a page but those that begin with one. */
 	err = err ? err
@@ -77,7 +80,8 @@ static int alloc_memory(struct plx_nvme_qpair *q)
 				  &q->list_mem);
 	if (err)
 		return err;
-	q->fast.sq = q->sq_mem.va;
+	if (!q->cmb_len)
+		q->fast.sq = q->sq_mem.va;
 	q->fast.sq_end = q->fast.sq + size;
 	q->cq = q->cq_mem.va;
 	q->lists = q->list_mem.va;

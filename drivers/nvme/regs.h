@@ -18,6 +18,8 @@
 #define NVME_ACQ    0x30 /* Admin Completion Queue Base, 64 bits */
 #define NVME_CMBLOC 0x38 /* Controller Memory Buffer Location */
 #define NVME_CMBSZ  0x3c /* Controller Memory Buffer Size */
+#define NVME_CMBMSC 0x50 /* 64 bits */
+#define NVME_CMBSTS 0x58
 
 /* Submission Queue y Tail at 2y, Completion Queue y Head at 2y + 1 doorbells [PCIe transport] */
 #define NVME_DOORBELLS 0x1000
@@ -30,6 +32,19 @@
 #define NVME_CAP_CSS_IO	     (UINT64_C(1) << 43)	     /* one or more I/O command sets */
 #define NVME_CAP_MPSMIN(cap) ((uint32_t)((cap) >> 48 & 0xf)) /* pages of 4096 << MPSMIN */
 #define NVME_CAP_MPSMAX(cap) ((uint32_t)((cap) >> 52 & 0xf))
+
+#define NVME_CAP_CMBS (UINT64_C(1) << 57)
+
+/* CMBLOC [3.1.3.11], CMBSZ [3.1.3.12], CMBMSC [3.1.3.16], CMBSTS [3.1.3.17] */
+#define NVME_CMBLOC_BIR(loc)  ((loc)&7)	    /* which BAR */
+#define NVME_CMBLOC_OFST(loc) ((loc) >> 12) /* in CMBSZ's units */
+#define NVME_CMBSZ_SQS	      (1u << 0)
+#define NVME_CMBSZ_SZU(size)  ((size) >> 8 & 0xf) /* units of 4096 << 4 * SZU bytes */
+#define NVME_CMBSZ_SZU_MAX    6
+#define NVME_CMBSZ_SZ(size)   ((size) >> 12) /* in those units */
+#define NVME_CMBMSC_CRE	      (UINT64_C(1) << 0)
+#define NVME_CMBMSC_CMSE      (UINT64_C(1) << 1)
+#define NVME_CMBSTS_CBAI      (1u << 0)
 
 /* CC [3.1.3.5] */
 #define NVME_CC_EN	   (1u << 0)

@@ -44,8 +44,9 @@ const char *plx_nvme_error(int result);
 
 /*
  * Controllers. The driver takes every function of class 010802 that the bus hands it. Its keys
- * after -a ADDRESS: "sgl=off", "dbbuf=off" (do without, where the controller offers it),
- * "queues=N" (ask for that many), "keep-alive=MS".
+ * after -a ADDRESS: "sgl=off", "dbbuf=off", "cmb=off" (do without, where the controller offers it),
+ * "page=BYTES" (of PRPs; the host's are the default), "queues=N" (ask for that many),
+ * "keep-alive=MS".
  */
 
 /* The controller that a function is, or NULL if this driver didn't take it. */
@@ -62,6 +63,7 @@ struct plx_nvme_ctrl_info {
 	size_t page_size;    /* of PRPs (CC.MPS), bytes */
 	size_t max_transfer; /* of a command, bytes; 0: no limit. Longer requests are split */
 	bool sgl, dbbuf;     /* in use */
+	size_t cmb;	     /* bytes of the controller that submission queues use; 0: none */
 	bool write_cache;    /* volatile: flush means something */
 	uint16_t oacs, oncs; /* optional commands, PLX_NVME_OACS_*, PLX_NVME_ONCS_* */
 };

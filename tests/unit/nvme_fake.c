@@ -41,10 +41,25 @@ static void add_region(uint64_t dma, void *va, size_t len, bool frame)
 	regions[nregions++] = (struct region){ dma, va, len, frame };
 }
 
+/* Its own memory, once it is told where among the addresses that is. */
+static void *reach_cmb(uint64_t dma, size_t len)
+{
+	uint64_t base = FAKE_CMB_BAR + 4096, size = fake.conf.cmb * UINT64_C(4096), control;
+
+	memcpy(&control, fake.bar + NVME_CMBMSC, sizeof(control));
+	if (!fake.conf.cmb_old)
+		base = control & 2 ? control & ~UINT64_C(0xfff) : 0;
+	if (!base || dma < base || dma - base >= size || len > size - (dma - base))
+		return NULL;
+	return fake.cmb + 4096 + (dma - base);
+}
+
 /* Where a device address leads, for len bytes in one piece. */
 static void *reach(uint64_t dma, size_t len)
 {
 	assert_true(fake.master);
+	if (reach_cmb(dma, len))
+		return reach_cmb(dma, len);
 	for (unsigned i = 0; i < nregions; i++) {
 		const struct region *r = &regions[i];
 
@@ -107,7 +122,7 @@ static void free_buffers(void)
 enum plx_addr_policy plx_ioas_policy(const struct plx_ioas *ioas)
 {
 	(void)ioas;
-	return PLX_ADDR_ALLOC;
+	return fake.conf.policy;
 }
 
 const struct plx_xlate *plx_ioas_xlate(const struct plx_ioas *ioas)
@@ -167,6 +182,13 @@ int plx_pci_bar(struct plx_pci *pci, unsigned index, size_t min_len, struct plx_
 {
 	size_t len = NVME_DOORBELLS + (size_t)(FAKE_QUEUES + 1) * (8u << fake.conf.dstrd);
 
+	if (index == 2 && fake.conf.cmb) {
+		*bar = (struct plx_pci_bar){ .va = fake.cmb,
+					     .size = sizeof(fake.cmb),
+					     .window = sizeof(fake.cmb),
+					     .pci = pci };
+		return 0;
+	}
 	if (index || min_len > len)
 		return -EINVAL;
 	*bar = (struct plx_pci_bar){ .va = fake.bar, .size = len, .window = len, .pci = pci };
@@ -186,9 +208,9 @@ uint64_t plx_pci_bar_read(const struct plx_pci_bar *bar, uint64_t offset, size_t
 
 void plx_pci_bar_write(const struct plx_pci_bar *bar, uint64_t offset, uint64_t value, size_t len)
 {
-	assert_int_equal(len, sizeof(uint32_t));
 	assert_true(fake.conf.sparse && offset < bar->size);
-	fake_write((uint32_t)offset, (uint32_t)value);
+	assert_true(len == sizeof(uint32_t) || offset == NVME_CMBMSC);
+	memcpy(fake.bar + offset, &value, len);
 }
 
 int plx_pci_doorbell(const struct plx_pci_bar *bar, uint64_t offset, volatile void **reg)
@@ -197,6 +219,13 @@ int plx_pci_doorbell(const struct plx_pci_bar *bar, uint64_t offset, volatile vo
 		return -ENODEV;
 	*reg = bar->va + offset;
 	return 0;
+}
+
+uint32_t plx_pci_cfg_read32(struct plx_pci *pci, unsigned offset)
+{
+	(void)pci;
+	assert_true(offset == 0x18 || offset == 0x1c); /* BAR 2, of 64 bits, prefetchable */
+	return offset == 0x18 ? (uint32_t)FAKE_CMB_BAR | 0xc : (uint32_t)(FAKE_CMB_BAR >> 32);
 }
 
 int plx_pci_set_master(struct plx_pci *pci, bool on)
@@ -233,7 +262,14 @@ static void reset_registers(void)
 	fake_write(NVME_CAP, conf->mqes | 1u << 16 | (uint32_t)conf->to << 24);
 	fake_write(NVME_CAP + 4, conf->dstrd | 1u << 5 | (uint32_t)conf->mpsmin << 16 |
 					 (uint32_t)conf->mpsmax << 20);
-	fake_write(NVME_VS, 0x20000);
+	fake_write(NVME_VS, conf->cmb_old ? 0x10300 : 0x20000);
+	if (!conf->cmb)
+		return;
+	if (!conf->cmb_old)
+		fake_write(NVME_CAP + 4, fake_read(NVME_CAP + 4) | 1u << 25);
+	fake_write(NVME_CMBLOC, 1u << 12 | 2);
+	fake_write(NVME_CMBSZ, conf->cmb << 12 | (conf->cmb_else ? 0x1e : 1));
+	fake_write(NVME_CMBSTS, conf->cmb_picky);
 }
 
 int plx_pci_reset(struct plx_pci *pci)
@@ -812,6 +848,7 @@ void fake_init(void)
 		.aerl = 3,
 		.acl = 3,
 		.queues = FAKE_QUEUES,
+		.policy = PLX_ADDR_ALLOC,
 		.vectors = FAKE_EVENTFDS,
 		.ns = { { .active = true, .lbads = 9, .blocks = FAKE_BLOCKS },
 			{ .active = true, .lbads = 12, .blocks = FAKE_BLOCKS } },

@@ -19,6 +19,8 @@
 #define FAKE_BLOCKS   4096
 #define FAKE_BIAS     UINT64_C(0x10000000000) /* device address less virtual address */
 #define FAKE_LOG_MAX  64
+#define FAKE_CMB      16
+#define FAKE_CMB_BAR  UINT64_C(0x380000000)
 #define FAKE_EVENTFDS (FAKE_QUEUES + 1)
 
 struct fake_ns {
@@ -44,6 +46,11 @@ struct fake_conf {
 	bool scattered;	  /* frames of buffers lie in another order for the device */
 	bool sparse;	  /* only the doorbells are mapped */
 	unsigned vectors; /* MSI-X; 0: none */
+	enum plx_addr_policy policy;
+	uint32_t cmb;	/* pages of its memory for submission queues; at most FAKE_CMB */
+	bool cmb_old;	/* as before version 1.4: it is where the BAR is */
+	bool cmb_else;	/* there is one, but not for submission queues */
+	bool cmb_picky; /* no address suits it */
 	struct fake_ns ns[FAKE_NS_MAX];
 };
 
@@ -66,6 +73,8 @@ struct fake_seen {
 struct fake {
 	struct fake_conf conf;
 	uint8_t bar[0x2000] __attribute__((aligned(4096)));
+	uint8_t cmb[(FAKE_CMB + 1) * 4096]
+		__attribute__((aligned(4096))); /* from the 2nd page on */
 	struct plx_pci pci;
 	int eventfd[FAKE_EVENTFDS];
 	struct fake_queue q[FAKE_QUEUES + 1];

@@ -197,10 +197,17 @@ static void test_commands_fail(void **state)
 
 static void test_arguments(void **state)
 {
-	static const char *const bad[] = { "sgl=no",	   "queues=0",
-					   "queues=65535", "queues=",
-					   "queues=1x",	   "keep-alive=3600001",
-					   "depth=3",	   "queues=99999999999999999999",
+	static const char *const bad[] = { "sgl=no",
+					   "queues=0",
+					   "queues=65535",
+					   "queues=",
+					   "queues=1x",
+					   "keep-alive=3600001",
+					   "page=",
+					   "page=0",
+					   "cmb=yes",
+					   "depth=3",
+					   "queues=99999999999999999999",
 					   "sgl=off,x=y" };
 	struct plx_nvme_ctrl *ctrl;
 
@@ -219,6 +226,25 @@ static void test_arguments(void **state)
 	assert_int_equal(fake.keep_alive, 2000);
 	assert_int_equal(plx_nvme_ctrl_poll(ctrl), 0);
 	assert_int_equal(fake.keep_alives, 1);
+}
+
+/* A page that was asked for, and those that the controller hasn't got. */
+static void test_page(void **state)
+{
+	static const char *const bad[] = { "page=4096", "page=65536", "page=8193", "page=12288" };
+	struct plx_nvme_ctrl *ctrl;
+
+	(void)state;
+	fake.conf.mpsmin = 1;
+	fake.conf.mpsmax = 3;
+	ctrl = fake_plug("page=32768");
+	assert_int_equal(plx_nvme_ctrl_info(ctrl)->page_size, 32768);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		again();
+		fake.conf.mpsmin = 1;
+		fake.conf.mpsmax = 3;
+		assert_int_equal(fake_try(bad[i]), -EINVAL);
+	}
 }
 
 static void test_optional_parts(void **state)
@@ -465,6 +491,7 @@ int main(void)
 		CASE(test_odd_namespaces),
 		CASE(test_queue_limits),
 		CASE(test_status_names),
+		CASE(test_page),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -578,6 +578,104 @@ static void test_depths(void **state)
 	}
 }
 
+static bool in_cmb(const void *at)
+{
+	return (const uint8_t *)at >= fake.cmb && (const uint8_t *)at < fake.cmb + sizeof(fake.cmb);
+}
+
+/* Many commands by a queue, which is where it should be; also after a reset. */
+static void use_cmb(bool in_controller)
+{
+	assert_int_equal(in_cmb(q->fast.sq), in_controller);
+	assert_int_equal(fake.q[1].sq - (uintptr_t)q->fast.sq, in_controller ? 0 : FAKE_BIAS);
+	for (unsigned turn = 0; turn < 2; turn++) {
+		for (unsigned i = 0; i < 300; i++) {
+			const struct plx_nvme_io io = { .opcode = i % 2 ? PLX_NVME_WRITE
+									: PLX_NVME_READ,
+							.lba = i,
+							.blocks = 1 + i % 40,
+							.buf = buf + i * 512 };
+
+			assert_int_equal(go(ns1, &io), 0);
+		}
+		assert_int_equal(plx_nvme_ctrl_reset(ctrl), 0);
+		assert_int_equal(plx_nvme_poll(q, 0), 0);
+	}
+}
+
+/* Submission queues in the controller: it is told where, and what has no room is in memory. */
+static void test_cmb(void **state)
+{
+	const struct plx_nvme_qpair_opts opts = { .depth = 63 }; /* a page */
+	struct plx_nvme_qpair *more[3];
+
+	(void)state;
+	fake.conf.policy = PLX_ADDR_VA;
+	fake.conf.cmb = 2; /* one of which the queue of start() takes */
+	start();
+	assert_int_equal(plx_nvme_ctrl_info(ctrl)->cmb, 2 * 4096);
+	use_cmb(true);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(plx_nvme_qpair_create(ctrl, &opts, &more[i]), 0);
+		assert_int_equal(in_cmb(more[i]->fast.sq), i == 0);
+	}
+	/* What is given back is used again. */
+	plx_nvme_qpair_destroy(q);
+	plx_nvme_qpair_destroy(more[2]);
+	assert_int_equal(plx_nvme_qpair_create(ctrl, &opts, &more[2]), 0);
+	assert_ptr_equal(more[2]->fast.sq, fake.cmb + 4096);
+	plx_nvme_qpair_destroy(more[0]);
+	assert_int_equal(plx_nvme_qpair_create(ctrl, &opts, &q), 0);
+	assert_ptr_equal(q->fast.sq, fake.cmb + 2 * 4096);
+}
+
+static void test_cmb_where_the_bar_is(void **state)
+{
+	(void)state;
+	fake.conf.policy = PLX_ADDR_PA;
+	fake.conf.cmb = FAKE_CMB;
+	fake.conf.cmb_old = true;
+	start();
+	assert_true(in_cmb(q->fast.sq));
+	assert_int_equal(fake.q[1].sq, FAKE_CMB_BAR + 4096);
+	finish(0);
+}
+
+/* Those that can't be used, or may not, are done without. */
+static void test_no_cmb(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 5; i++) {
+		fake_unplug();
+		fake_init();
+		fake.conf.cmb = FAKE_CMB;
+		fake.conf.policy = i == 0 ? PLX_ADDR_ALLOC : PLX_ADDR_VA;
+		fake.conf.cmb_else = i == 1;
+		fake.conf.cmb_picky = i == 2;
+		fake.conf.sparse = i == 4;
+		start_with(&(struct plx_nvme_qpair_opts){ .depth = 8 }, i == 3 ? "cmb=off" : "");
+		assert_int_equal(plx_nvme_ctrl_info(ctrl)->cmb, i == 4 ? FAKE_CMB * 4096 : 0);
+		use_cmb(i == 4);
+	}
+}
+
+/* One that isn't there any more after a reset takes its queues with it, and nothing else. */
+static void test_cmb_lost(void **state)
+{
+	struct plx_nvme_qpair *other;
+
+	(void)state;
+	fake.conf.policy = PLX_ADDR_VA;
+	fake.conf.cmb = FAKE_CMB;
+	start();
+	fake.conf.cmb_else = true; /* what it says after a reset */
+	assert_int_equal(plx_nvme_ctrl_reset(ctrl), 0);
+	assert_int_equal(plx_nvme_poll(q, 0), -EIO);
+	assert_int_equal(plx_nvme_qpair_create(ctrl, &(struct plx_nvme_qpair_opts){ 0 }, &other),
+			 0);
+	assert_false(in_cmb(other->fast.sq));
+}
+
 /* One doorbell for a batch, one for a poll. */
 static void test_doorbells(void **state)
 {
@@ -684,6 +782,10 @@ int main(void)
 		CASE(test_separate_metadata),
 		CASE(test_interleaved_metadata),
 		CASE(test_depths),
+		CASE(test_cmb),
+		CASE(test_cmb_where_the_bar_is),
+		CASE(test_no_cmb),
+		CASE(test_cmb_lost),
 		CASE(test_doorbells),
 		CASE(test_shadow_doorbells),
 		CASE(test_stride),
