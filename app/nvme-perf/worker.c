@@ -11,6 +11,7 @@
 #include "worker.h"
 
 #define NAP_MS 100
+#define TURNS  16 /* of polling between looks at the order */
 
 /*
  * Lehmer's generator with Knuth's multiplier: the state is odd. Its high bits choose the place and
@@ -245,19 +246,25 @@ static bool job_finished(const struct job *job)
 }
 
 /* -EIO and -ENODEV: everything in flight was done with an error. */
+static void __attribute__((noinline, cold)) poll_failed(struct job *job, int err)
+{
+	if (job->dead)
+		return;
+	job->dead = true;
+	job->left = 0;
+	job->errors++;
+	plx_err("%s namespace %u: queue pair %u: %s", plx_nvme_ctrl_info(job->ctrl)->name,
+		job->info.nsid, plx_nvme_qpair_id(job->qpair), strerror(-err));
+}
+
 void job_poll(struct job *job)
 {
 	int ret = plx_nvme_poll(job->qpair, 0);
 
-	if (unlikely(job->parked && job->left && ret >= 0))
+	if (unlikely(ret < 0))
+		poll_failed(job, ret);
+	else if (unlikely(job->parked && job->left))
 		send_parked(job);
-	if (unlikely(ret < 0) && !job->dead) {
-		job->dead = true;
-		job->left = 0;
-		job->errors++;
-		plx_err("%s namespace %u: queue pair %u: %s", plx_nvme_ctrl_info(job->ctrl)->name,
-			job->info.nsid, plx_nvme_qpair_id(job->qpair), strerror(-ret));
-	}
 }
 
 static void sleep_until_interrupt(const struct worker *w)
@@ -290,13 +297,16 @@ static bool all_finished(const struct worker *w)
 	return true;
 }
 
-/* Until all jobs are finished, or the order isn't while_order any more. */
+/* Until all jobs are finished, or the order isn't while_order any more: seen now and then. */
 static void work(struct worker *w, int while_order)
 {
+	const bool irq = w->run->opts->irq;
+
 	while (order(w->run) == while_order && !all_finished(w)) {
-		for (unsigned i = 0; i < w->jobs; i++)
-			job_poll(&w->job[i]);
-		if (w->run->opts->irq)
+		for (unsigned turn = irq ? 1 : TURNS; turn; turn--)
+			for (unsigned i = 0; i < w->jobs; i++)
+				job_poll(&w->job[i]);
+		if (irq)
 			sleep_until_interrupt(w);
 	}
 }

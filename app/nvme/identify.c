@@ -28,6 +28,8 @@ static void print_ctrl(const struct plx_nvme_ctrl *ctrl, const struct plx_nvme_i
 		printf("transfer      of any length\n");
 	printf("commands      OACS %04x  ONCS %04x\n", info->oacs, info->oncs);
 	printf("SGLs          %s\n", le32toh(id->sgls) & PLX_NVME_SGLS_SUPPORT ? "yes" : "no");
+	if (info->cmb)
+		printf("queue memory  %zu bytes of the controller's own\n", info->cmb);
 	printf("write cache   %s\n", info->write_cache ? "volatile" : "none");
 	printf("abort limit   %u\n", id->acl + 1);
 	printf("event limit   %u\n", id->aerl + 1);

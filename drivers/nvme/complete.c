@@ -62,12 +62,6 @@ completed_other(struct plx_nvme_qpair *q, uint16_t cid, uint16_t status, uint32_
 	return true;
 }
 
-/* An entry's last dword, which has the phase tag, read at once. */
-static inline uint32_t cid_and_status(const volatile struct plx_nvme_cqe *cqe)
-{
-	return le32toh(*(const volatile uint32_t *)&cqe->cid);
-}
-
 unsigned nvme_process(struct plx_nvme_qpair *q, unsigned max)
 {
 	const uint32_t depth = q->depth;
@@ -79,7 +73,7 @@ unsigned nvme_process(struct plx_nvme_qpair *q, unsigned max)
 		return 0;
 	do {
 		/* The command's id alone, if it is new and all went well. */
-		uint32_t cid = cid_and_status(cqe) ^ phase, result;
+		uint32_t cid = nvme_cid_and_status(cqe) ^ phase, result;
 		struct nvme_tracker *tr;
 
 		if (unlikely(cid >= depth) && cid & 1u << 16)
@@ -108,14 +102,20 @@ unsigned nvme_process(struct plx_nvme_qpair *q, unsigned max)
 	return max;
 }
 
-unsigned nvme_process_and_ring(struct plx_nvme_qpair *q, unsigned max)
+/* Mostly there is nothing: that should cost next to nothing. */
+static inline unsigned process_and_ring(struct plx_nvme_qpair *q, unsigned max)
 {
-	unsigned count = nvme_process(q, max);
+	unsigned count = nvme_is_new(q) ? nvme_process(q, max) : 0;
 
 	if (count)
 		nvme_ring_head(q);
 	plx_nvme_kick(q);
 	return count;
+}
+
+unsigned nvme_process_and_ring(struct plx_nvme_qpair *q, unsigned max)
+{
+	return process_and_ring(q, max);
 }
 
 /*
@@ -142,7 +142,7 @@ int plx_nvme_poll(struct plx_nvme_qpair *q, unsigned max)
 		nvme_qpair_recover(q);
 	if (unlikely(q->down))
 		return nvme_down_error(q);
-	count = nvme_process_and_ring(q, max);
+	count = process_and_ring(q, max);
 	if (unlikely(q->broken)) {
 		fail_queue(q);
 		return -EIO;

@@ -356,6 +356,17 @@ static inline uint64_t nvme_list_dma(const struct plx_nvme_qpair *q, const struc
 	return q->lists_dma + ((uint64_t)(tr - q->trackers) << q->list_shift);
 }
 
+/* A completion's last dword, which has the phase tag, read at once. */
+static inline uint32_t nvme_cid_and_status(const volatile struct plx_nvme_cqe *cqe)
+{
+	return le32toh(*(const volatile uint32_t *)&cqe->cid);
+}
+
+static inline bool nvme_is_new(const struct plx_nvme_qpair *q)
+{
+	return !((nvme_cid_and_status(&q->cq[q->cq_head]) >> 16 ^ q->phase) & 1);
+}
+
 /* complete.c */
 unsigned nvme_process(struct plx_nvme_qpair *q, unsigned max); /* the loop itself: no doorbell */
 unsigned nvme_process_and_ring(struct plx_nvme_qpair *q, unsigned max);

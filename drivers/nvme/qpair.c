@@ -394,7 +394,7 @@ int plx_nvme_wait(struct plx_nvme_qpair *q, int ms)
 		return wake.fd;
 	q->polls = 1; /* sleeping takes long enough to look at the clock */
 	plx_nvme_kick(q);
-	if ((le16toh(q->cq[q->cq_head].status) & 1) == q->phase)
+	if (nvme_is_new(q))
 		return 1;
 	ready = poll(&wake, 1, ms);
 	if (ready < 0)

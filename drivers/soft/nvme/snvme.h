@@ -37,14 +37,8 @@
 #define NVME_INTMS	 0x0c
 #define NVME_INTMC	 0x10
 #define NVME_NSSR	 0x20
-#define NVME_CMBMSC	 0x50 /* 64 bits */
-#define NVME_CMBSTS	 0x58
 #define NVME_CAP_CQR	 (UINT64_C(1) << 16)
-#define NVME_CAP_CMBS	 (UINT64_C(1) << 57)
 #define NVME_CC_WRITABLE 0x00fffff1u
-#define NVME_CMBMSC_CRE	 (UINT64_C(1) << 0)
-#define NVME_CMBMSC_CMSE (UINT64_C(1) << 1)
-#define NVME_CMBSZ_SQS	 (1u << 0)
 
 /* Fields of CC. */
 #define CC_CSS(cc)    ((cc) >> 4 & 7)
