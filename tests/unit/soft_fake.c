@@ -6,42 +6,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include <cmocka.h>
 
 #include <linux/vfio.h>
-#include <pollux/log.h>
-#include <pollux/vfu.h>
+#include <pollux/ioas.h>
 
 #include "soft_fake.h"
 
-#define MAPS	   64
-#define IRQS	   8
 #define BUSY	   1000 /* turns that any test needs at most */
 #define RX_RING(q) (UINT64_C(0x10000000) + 0x100000 * (q))
 #define TX_RING(q) (UINT64_C(0x20000000) + 0x100000 * (q))
 #define RX_BUFS(q) (UINT64_C(0x30000000) + 0x100000 * (q))
 #define TX_BUFS	   UINT64_C(0x40000000)
-
-struct plx_vfu {
-	const struct plx_vfu_ops *ops;
-	void *model;
-	uint8_t *bar0;
-	struct {
-		uint64_t iova;
-		size_t len;
-		unsigned access;
-		uint8_t *mem;
-	} map[MAPS];
-	bool armed[PLX_VFU_IRQS], connected;
-	unsigned raised[PLX_VFU_IRQS][IRQS];
-};
-
-static struct plx_vfu server[2];
-static unsigned servers;
-static char said[4096];
-static unsigned lines;
 
 struct soft_nic *fake_nic[2];
 struct fake_sent fake_sent[256];
@@ -49,211 +26,8 @@ unsigned fake_sent_count, fake_cable_room;
 static uint32_t tx_next[2];
 
 /*
- * The server's interface.
+ * The cable.
  */
-int plx_vfu_create(const struct plx_vfu_desc *desc, void *model, const char *path,
-		   struct plx_vfu **vfu)
-{
-	struct plx_vfu *s = &server[servers++];
-
-	(void)path;
-	memset(s, 0, sizeof(*s));
-	s->ops = desc->ops;
-	s->model = model;
-	s->bar0 = mmap(NULL, desc->region[VFIO_PCI_BAR0_REGION_INDEX].size, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	assert_ptr_not_equal(s->bar0, MAP_FAILED);
-	s->connected = true;
-	*vfu = s;
-	return 0;
-}
-
-void plx_vfu_destroy(struct plx_vfu *vfu)
-{
-	for (unsigned i = 0; i < MAPS; i++)
-		free(vfu->map[i].mem);
-	munmap(vfu->bar0, E1000_BAR_LEN);
-}
-
-int plx_vfu_fd(const struct plx_vfu *vfu)
-{
-	(void)vfu;
-	return -1;
-}
-
-bool fake_hushed;
-
-bool plx_vfu_may_say(struct plx_vfu *vfu)
-{
-	(void)vfu;
-	return !fake_hushed;
-}
-
-int plx_vfu_poll(struct plx_vfu *vfu)
-{
-	(void)vfu;
-	return 0;
-}
-
-bool plx_vfu_connected(const struct plx_vfu *vfu)
-{
-	return vfu->connected;
-}
-
-void *plx_vfu_region_mem(struct plx_vfu *vfu, unsigned region)
-{
-	assert_int_equal(region, VFIO_PCI_BAR0_REGION_INDEX);
-	return vfu->bar0;
-}
-
-void *plx_vfu_dma(struct plx_vfu *vfu, uint64_t iova, size_t len, unsigned access)
-{
-	for (unsigned i = 0; i < MAPS; i++) {
-		const uint64_t from = iova - vfu->map[i].iova;
-
-		if (vfu->map[i].mem && from < vfu->map[i].len && len <= vfu->map[i].len - from &&
-		    (access & vfu->map[i].access) == access)
-			return vfu->map[i].mem + from;
-	}
-	return NULL;
-}
-
-int plx_vfu_dma_read(struct plx_vfu *vfu, uint64_t iova, void *buf, size_t len)
-{
-	const void *from = plx_vfu_dma(vfu, iova, len, PLX_DMA_READ);
-
-	if (!from)
-		return -EFAULT;
-	memcpy(buf, from, len);
-	return 0;
-}
-
-int plx_vfu_dma_write(struct plx_vfu *vfu, uint64_t iova, const void *buf, size_t len)
-{
-	void *to = plx_vfu_dma(vfu, iova, len, PLX_DMA_WRITE);
-
-	if (!to)
-		return -EFAULT;
-	memcpy(to, buf, len);
-	return 0;
-}
-
-void plx_vfu_irq(struct plx_vfu *vfu, unsigned index, unsigned vector)
-{
-	assert_true(index < PLX_VFU_IRQS && vector < IRQS);
-	vfu->raised[index][vector]++;
-}
-
-bool plx_vfu_irq_armed(const struct plx_vfu *vfu, unsigned index, unsigned vector)
-{
-	(void)vector;
-	return vfu->armed[index];
-}
-
-/*
- * The client.
- */
-int fake_access(unsigned card, unsigned region, uint64_t offset, void *buf, size_t len, bool write)
-{
-	return server[card].ops->access(server[card].model, region, offset, buf, len, write);
-}
-
-uint32_t fake_reg(unsigned card, uint32_t offset)
-{
-	uint32_t value;
-
-	assert_int_equal(fake_access(card, 0, offset, &value, 4, false), 0);
-	return value;
-}
-
-void fake_reg_set(unsigned card, uint32_t offset, uint32_t value)
-{
-	assert_int_equal(fake_access(card, 0, offset, &value, 4, true), 0);
-}
-
-void *fake_map(unsigned card, uint64_t iova, size_t len, unsigned access)
-{
-	struct plx_vfu *s = &server[card];
-
-	for (unsigned i = 0; i < MAPS; i++) {
-		if (s->map[i].mem)
-			continue;
-		s->map[i].iova = iova;
-		s->map[i].len = len;
-		s->map[i].access = access;
-		s->map[i].mem = calloc(1, len);
-		assert_non_null(s->map[i].mem);
-		return s->map[i].mem;
-	}
-	fail_msg("too many maps");
-	return NULL;
-}
-
-void fake_unmap(unsigned card, uint64_t iova)
-{
-	struct plx_vfu *s = &server[card];
-
-	for (unsigned i = 0; i < MAPS; i++) {
-		if (!s->map[i].mem || s->map[i].iova != iova)
-			continue;
-		free(s->map[i].mem);
-		s->map[i].mem = NULL;
-		s->ops->dma_changed(s->model);
-		return;
-	}
-	fail_msg("no such map");
-}
-
-void fake_arm(unsigned card, unsigned index, bool armed)
-{
-	server[card].armed[index] = armed;
-}
-
-unsigned fake_irqs(unsigned card, unsigned index, unsigned vector)
-{
-	const unsigned raised = server[card].raised[index][vector];
-
-	server[card].raised[index][vector] = 0;
-	return raised;
-}
-
-void fake_leave(unsigned card)
-{
-	struct plx_vfu *s = &server[card];
-
-	s->connected = false;
-	for (unsigned i = 0; i < MAPS; i++) {
-		free(s->map[i].mem);
-		s->map[i].mem = NULL;
-	}
-	s->ops->dma_changed(s->model);
-	s->ops->reset(s->model, PLX_VFU_RESET_GONE);
-}
-
-/*
- * The log, the cable.
- */
-static void sink(void *ctx, enum plx_log_level level, const char *line)
-{
-	(void)ctx;
-	if (level > PLX_LOG_WARN)
-		return;
-	lines++;
-	strncat(said, line, sizeof(said) - 1 - strlen(said));
-}
-
-const char *fake_said(unsigned *count)
-{
-	static char taken[sizeof(said)];
-
-	memcpy(taken, said, sizeof(said));
-	said[0] = '\0';
-	if (count)
-		*count = lines;
-	lines = 0;
-	return taken;
-}
-
 static unsigned cable_send(struct soft_cable *cable, const struct soft_frame *frames,
 			   unsigned count)
 {
@@ -291,8 +65,7 @@ static void make(unsigned card, bool drop)
 
 void fake_pair(bool drop)
 {
-	plx_log_set_sink(sink, NULL);
-	servers = 0;
+	fake_servers_begin();
 	make(0, drop);
 	make(1, drop);
 	soft_nic_wire(fake_nic[0], fake_nic[1]);
@@ -300,8 +73,7 @@ void fake_pair(bool drop)
 
 void fake_single(void)
 {
-	plx_log_set_sink(sink, NULL);
-	servers = 0;
+	fake_servers_begin();
 	make(0, false);
 	fake_nic[1] = NULL;
 	soft_nic_plug(fake_nic[0], &cable);
@@ -311,42 +83,32 @@ void fake_single(void)
 
 void fake_end(void)
 {
-	fake_hushed = false;
 	soft_nic_destroy(fake_nic[0]);
 	soft_nic_destroy(fake_nic[1]);
-	fake_said(NULL);
-	plx_log_set_sink(NULL, NULL);
+	fake_servers_end();
 }
 
 /*
  * The driver.
  */
-static void *at(unsigned card, uint64_t iova)
-{
-	void *mem = plx_vfu_dma(&server[card], iova, 1, 0);
-
-	assert_non_null(mem);
-	return mem;
-}
-
 union e1000_rx_desc *fake_rx_ring(unsigned card, unsigned q)
 {
-	return at(card, RX_RING(q));
+	return fake_at(card, RX_RING(q), 1);
 }
 
 union e1000_tx_desc *fake_tx_ring(unsigned card, unsigned q)
 {
-	return at(card, TX_RING(q));
+	return fake_at(card, TX_RING(q), 1);
 }
 
 uint8_t *fake_rx_buf(unsigned card, unsigned q, unsigned i)
 {
-	return (uint8_t *)at(card, RX_BUFS(q)) + i * FAKE_BUF;
+	return (uint8_t *)fake_at(card, RX_BUFS(q), 1) + i * FAKE_BUF;
 }
 
 uint8_t *fake_tx_buf(unsigned card, unsigned i)
 {
-	return (uint8_t *)at(card, TX_BUFS) + i * FAKE_BUF;
+	return (uint8_t *)fake_at(card, TX_BUFS, 1) + i * FAKE_BUF;
 }
 
 uint64_t fake_tx_addr(unsigned card, unsigned i)

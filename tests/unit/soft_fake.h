@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A vfio-user server without a client, and a driver of the 82574's model that does as little as it
- * can: registers by the model's own callbacks, rings and buffers in memory that is mapped piece by
- * piece, each exactly as large as it says, so that a sanitizer sees each byte too far.
+ * A driver of the 82574's model that does as little as it can, over soft_vfu.
  */
 #ifndef SOFT_FAKE_H
 #define SOFT_FAKE_H
@@ -13,23 +11,7 @@
 
 #include "nic_regs.h"
 #include "soft_nic.h"
-
-uint32_t fake_reg(unsigned card, uint32_t offset);
-void fake_reg_set(unsigned card, uint32_t offset, uint32_t value);
-int fake_access(unsigned card, unsigned region, uint64_t offset, void *buf, size_t len, bool write);
-
-/* Memory of the client, PLX_DMA_* for the device. Gone with fake_end(). */
-void *fake_map(unsigned card, uint64_t iova, size_t len, unsigned access);
-void fake_unmap(unsigned card, uint64_t iova);
-
-void fake_arm(unsigned card, unsigned index, bool armed);	    /* all vectors of a kind */
-unsigned fake_irqs(unsigned card, unsigned index, unsigned vector); /* raised since the last call */
-void fake_leave(unsigned card);					    /* the client goes away */
-
-extern bool fake_hushed; /* nothing more is to be said about the client */
-
-/* What was logged since the last call, up to 4 KiB; and how many lines. */
-const char *fake_said(unsigned *lines);
+#include "soft_vfu.h"
 
 /*
  * One wired pair, or one card on a cable that collects what is sent: fake_sent().

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <linux/vfio.h>
+#include <pollux/log.h>
 
 #include "snvme.h"
 
@@ -219,8 +220,9 @@ void snvme_unused_doorbells(struct soft_nvme *nvme)
 			*register_of(nvme, 2 * i) = 0;
 		if (cq)
 			*register_of(nvme, 2 * i + 1) = 0;
-		snvme_say(nvme, "the doorbell of %s %u was written, which isn't there",
-			  sq ? "submission queue" : "completion queue", i);
+		/* A driver that resets from another thread does that: no error of its own. */
+		plx_debug("%s: the doorbell of %s queue %u was written, which isn't there",
+			  nvme->name, sq ? "submission" : "completion", i);
 		snvme_event(nvme, PLX_NVME_EVENT_ERROR, SNVME_ERROR_BAD_REGISTER,
 			    PLX_NVME_LOG_ERRORS);
 	}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The NVMe controller's model: namespaces that are files. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <pollux/ioas.h>
+
+#include "soft_nvme_rig.h"
+
+#define FILE_LEN (1 << 20)
+
+static char path[64];
+static int file;
+
+static const struct soft_ns_conf disks[] = {
+	{ .kind = SOFT_DISK_FILE, .path = path, .block = 512 },
+	{ .kind = SOFT_DISK_RAM, .size = 1 << 20, .block = 512 },
+};
+
+static const struct rig_conf conf = { .ns = disks, .namespaces = 2 };
+
+static int setup(void **state)
+{
+	(void)state;
+	strcpy(path, "/tmp/plx-soft-nvme-XXXXXX");
+	file = mkstemp(path);
+	assert_true(file >= 0);
+	assert_int_equal(ftruncate(file, FILE_LEN), 0);
+	rig_start(&conf);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	rig_end();
+	close(file);
+	unlink(path);
+	return 0;
+}
+
+static void blocks_are_the_files(void **state)
+{
+	uint8_t bytes[8192];
+
+	(void)state;
+	for (unsigned i = 0; i < 8192; i++)
+		rig_data()[i] = (uint8_t)(i * 7 + i / 256);
+	assert_int_equal(
+		rig_io(1, rig_rw(PLX_NVME_WRITE, 1, 100, 16, RIG_DATA, RIG_DATA + RIG_PAGE)), 0);
+	assert_int_equal(pread(file, bytes, 8192, 51200), 8192);
+	assert_memory_equal(bytes, rig_data(), 8192);
+	memset(bytes, 0x3c, 8192);
+	assert_int_equal(pwrite(file, bytes, 512, FILE_LEN - 512), 512);
+	assert_int_equal(rig_io(1, rig_rw(PLX_NVME_READ, 1, 2047, 1, RIG_DATA + 100, 0)), 0);
+	assert_memory_equal(rig_data() + 100, bytes, 512);
+}
+
+static void every_command_works(void **state)
+{
+	struct plx_nvme_dsm_range *range = (void *)(rig_data() + 65536);
+	struct plx_nvme_cmd dsm = { .opcode = PLX_NVME_DSM,
+				    .nsid = 1,
+				    .prp1 = RIG_DATA + 65536,
+				    .cdw10 = 2,
+				    .cdw11 = PLX_NVME_DSM_DEALLOCATE };
+	struct plx_nvme_cmd fua = rig_rw(PLX_NVME_WRITE, 1, 0, 8, RIG_DATA, 0);
+
+	(void)state;
+	memset(rig_data(), 0x77, RIG_PAGE);
+	fua.cdw12 |= PLX_NVME_FUA;
+	assert_int_equal(rig_io(1, fua), 0);
+	assert_int_equal(rig_io(1, rig_rw(PLX_NVME_COMPARE, 1, 0, 8, RIG_DATA, 0)), 0);
+	assert_int_equal(rig_io(1, rig_rw(PLX_NVME_COMPARE, 1, 1, 8, RIG_DATA, 0)),
+			 PLX_NVME_COMPARE_FAILURE);
+	assert_int_equal(rig_io(1, rig_rw(PLX_NVME_VERIFY, 1, 0, 8, 0, 0)), 0);
+	assert_int_equal(rig_io(1, rig_rw(PLX_NVME_WRITE_ZEROES, 1, 1, 1, 0, 0)), 0);
+	range[0] = (struct plx_nvme_dsm_range){ .lba = 3, .blocks = 1 };
+	range[1] = (struct plx_nvme_dsm_range){ .lba = 0, .blocks = 0 };
+	range[2] = (struct plx_nvme_dsm_range){ .lba = 5, .blocks = 2 };
+	assert_int_equal(rig_io(1, dsm), 0);
+	assert_int_equal(rig_io(1, (struct plx_nvme_cmd){ .opcode = PLX_NVME_FLUSH, .nsid = 1 }),
+			 0);
+	assert_int_equal(rig_io(1, (struct plx_nvme_cmd){ .opcode = PLX_NVME_FLUSH,
+							  .nsid = PLX_NVME_NSID_ALL }),
+			 0);
+	assert_int_equal(rig_io(1, rig_rw(PLX_NVME_READ, 1, 0, 8, RIG_DATA, 0)), 0);
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(rig_data()[i * 512],
+				 i == 1 || i == 3 || i == 5 || i == 6 ? 0 : 0x77);
+	/* Ranges that are all empty take no time. */
+	range[0].blocks = range[2].blocks = 0;
+	assert_int_equal(rig_io(1, dsm), 0);
+}
+
+static void wrong_buffers_are_told_at_once(void **state)
+{
+	(void)state;
+	assert_int_equal(rig_io(1, rig_rw(PLX_NVME_READ, 1, 0, 1, RIG_NOWHERE, 0)),
+			 BAD(DATA_TRANSFER_ERROR));
+	assert_int_equal(rig_io(1, rig_rw(PLX_NVME_WRITE, 1, 0, 9, RIG_DATA, RIG_DATA + 4)),
+			 BAD(INVALID_PRP_OFFSET));
+	assert_int_equal(rig_io(1, rig_rw(PLX_NVME_READ, 1, 2048, 1, RIG_DATA, 0)),
+			 BAD(LBA_OUT_OF_RANGE));
+}
+
+/* Somebody else makes the file shorter: a block that isn't there can't be read. */
+static void a_shorter_file_is_a_media_error(void **state)
+{
+	(void)state;
+	assert_int_equal(ftruncate(file, 4096), 0);
+	assert_int_equal(rig_io(1, rig_rw(PLX_NVME_READ, 1, 0, 8, RIG_DATA, 0)), 0);
+	assert_int_equal(rig_io(1, rig_rw(PLX_NVME_READ, 1, 8, 8, RIG_DATA, 0)),
+			 PLX_NVME_UNRECOVERED_READ);
+	assert_int_equal(rig_io(1, rig_rw(PLX_NVME_READ, 1, 4, 8, RIG_DATA, 0)),
+			 PLX_NVME_UNRECOVERED_READ);
+}
+
+/* What is under way when the client's memory goes, or the queue, or the client, hurts nobody. */
+static void memory_may_go_meanwhile(void **state)
+{
+	struct plx_nvme_cqe cqe;
+
+	(void)state;
+	for (unsigned i = 0; i < 8; i++)
+		rig_put(1, rig_rw(PLX_NVME_READ, 1, 8 * i, 8, RIG_DATA + RIG_PAGE * i, 0));
+	rig_ring(1);
+	soft_nvme_turn(rig_nvme);
+	fake_unmap(0, RIG_DATA);
+	for (unsigned done = 0, wait = 0; done < 8; wait++) {
+		assert_true(wait < 5000);
+		if (!rig_take(1, &cqe)) {
+			usleep(100);
+			continue;
+		}
+		/* Those that were quicker than the client went well. */
+		assert_true(!(cqe.status >> 1) || cqe.status >> 1 == BAD(DATA_TRANSFER_ERROR));
+		done++;
+	}
+}
+
+static void queues_may_go_meanwhile(void **state)
+{
+	struct plx_nvme_cqe cqe;
+
+	(void)state;
+	for (unsigned round = 0; round < 20; round++) {
+		for (unsigned i = 0; i < 8; i++)
+			rig_put(1, rig_rw(PLX_NVME_WRITE, 1, 8 * i, 8, RIG_DATA, 0));
+		rig_ring(1);
+		soft_nvme_turn(rig_nvme);
+		switch (round % 3) {
+		case 0:
+			assert_int_equal(rig_delete_sq(1), 0);
+			assert_int_equal(rig_delete_cq(1), 0);
+			break;
+		default:
+			fake_reg_set(0, NVME_CC, 0);
+			rig_enable();
+			break;
+		}
+		assert_int_equal(rig_create(1), 0);
+		usleep(1000);
+		assert_false(rig_take(1, &cqe));
+		assert_int_equal(rig_io(1, rig_rw(PLX_NVME_READ, 1, 0, 8, RIG_DATA, 0)), 0);
+	}
+	for (unsigned i = 0; i < 8; i++)
+		rig_put(1, rig_rw(PLX_NVME_WRITE, 1, 8 * i, 8, RIG_DATA, 0));
+	rig_ring(1);
+	soft_nvme_turn(rig_nvme);
+	fake_leave(0);
+	soft_nvme_turn(rig_nvme);
+}
+
+static void formatting_empties_the_file(void **state)
+{
+	const struct plx_nvme_cmd format = { .opcode = PLX_NVME_FORMAT, .nsid = 1, .cdw10 = 1 };
+	struct stat st;
+	uint8_t byte;
+
+	(void)state;
+	memset(rig_data(), 0x77, RIG_PAGE);
+	assert_int_equal(rig_io(1, rig_rw(PLX_NVME_WRITE, 1, 0, 8, RIG_DATA, 0)), 0);
+	assert_int_equal(rig_admin(format, NULL), 0);
+	assert_int_equal(fstat(file, &st), 0);
+	assert_int_equal(st.st_size, FILE_LEN);
+	assert_int_equal(pread(file, &byte, 1, 0), 1);
+	assert_int_equal(byte, 0);
+	assert_int_equal(rig_io(1, rig_rw(PLX_NVME_READ, 1, 255, 1, RIG_DATA, 0)), 0);
+	assert_int_equal(rig_io(1, rig_rw(PLX_NVME_READ, 1, 256, 1, RIG_DATA, 0)),
+			 BAD(LBA_OUT_OF_RANGE));
+}
+
+static void not_every_file_will_do(void **state)
+{
+	struct soft_ns_conf ns = { .kind = SOFT_DISK_FILE, .block = 512 };
+	const struct soft_nvme_conf made = { .path = "nvme",
+					     .ns = &ns,
+					     .namespaces = 1,
+					     .queues = 1,
+					     .entries = 2,
+					     .transfer = 4096 };
+	struct soft_nvme *nvme;
+
+	(void)state;
+	ns.path = "/nonexistent";
+	assert_int_equal(soft_nvme_create(&made, &nvme), -ENOENT);
+	ns.path = "/tmp";
+	assert_int_equal(soft_nvme_create(&made, &nvme), -EISDIR);
+	ns.path = "/dev/null";
+	assert_int_equal(soft_nvme_create(&made, &nvme), -EINVAL);
+	assert_int_equal(ftruncate(file, 4095), 0);
+	ns.path = path;
+	assert_int_equal(soft_nvme_create(&made, &nvme), -EINVAL);
+	assert_non_null(strstr(fake_said(NULL), "shorter than a block"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(blocks_are_the_files, setup, teardown),
+		cmocka_unit_test_setup_teardown(every_command_works, setup, teardown),
+		cmocka_unit_test_setup_teardown(wrong_buffers_are_told_at_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_shorter_file_is_a_media_error, setup, teardown),
+		cmocka_unit_test_setup_teardown(memory_may_go_meanwhile, setup, teardown),
+		cmocka_unit_test_setup_teardown(queues_may_go_meanwhile, setup, teardown),
+		cmocka_unit_test_setup_teardown(formatting_empties_the_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(not_every_file_will_do, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
