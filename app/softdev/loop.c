@@ -16,9 +16,13 @@
 
 #include "softdev.h"
 
-/* Turns between looks at the sockets: when frames move, when none do, and after a request. */
-#define TURNS_BUSY    32
-#define TURNS_IDLE    32
+/*
+ * When to look at the sockets: after so much work, however many turns that took, for a device that
+ * does one thing at a time mustn't pay a system call for every few; after so many turns in which
+ * there was none, which is some microseconds; and after each turn when a request has just come.
+ */
+#define WORK_BUSY     2048
+#define TURNS_IDLE    128
 #define CHATTY_LOOKS  4096
 #define NAP_MIN_NS    50000
 #define NAP_MAX_NS    1000000
@@ -154,21 +158,24 @@ static void rest(struct loop *loop)
 
 static int run(struct loop *loop)
 {
-	unsigned turns = 0, quiet = 0;
+	unsigned work = 0, quiet = 0;
 	int err = 0;
 
 	loop->now = now_ns();
 	loop->active = loop->now;
 	while (!stop_wanted && !err) {
-		quiet = turn_all(loop) ? 0 : quiet + 1;
-		if (++turns < TURNS_BUSY && quiet < TURNS_IDLE && !loop->chatty)
+		const unsigned moved = turn_all(loop);
+
+		work += moved;
+		quiet = moved ? 0 : quiet + 1;
+		if (work < WORK_BUSY && quiet < TURNS_IDLE && !loop->chatty)
 			continue;
 		err = look(loop);
-		if (quiet < turns)
+		if (work)
 			loop->active = loop->now;
-		else
+		if (!moved)
 			rest(loop);
-		turns = 0;
+		work = 0;
 		quiet = 0;
 	}
 	return err;

@@ -51,7 +51,7 @@ static inline bool plain(struct soft_nvme *nvme, const uint64_t *word, uint64_t 
 	uint8_t *va, *more = NULL;
 	uint32_t first = len;
 
-	if (unlikely(op > 1 || word0 & ODD_FLAGS || word6 & ODD_CONTROL || prp1 & 3))
+	if (unlikely(op > 1 || (word0 & ODD_FLAGS) | (word6 & ODD_CONTROL) | (prp1 & 3)))
 		return false;
 	if (unlikely(lba >= ns->blocks || blocks > ns->blocks - lba || len > nvme->transfer))
 		return false;
@@ -339,11 +339,23 @@ other(struct soft_nvme *nvme, struct snvme_sq *sq, uint32_t head, uint32_t next)
 	return true;
 }
 
-/* Completions of plain commands. */
+/* Completions of plain commands: snvme_put() for many, without a result. */
 static inline void complete(struct snvme_cq *cq, const uint64_t *entry, unsigned count)
 {
-	for (unsigned i = 0; i < count; i++)
-		snvme_put(cq, 0, entry[i]);
+	uint64_t *const ring = (uint64_t *)cq->ring, phase = (uint64_t)cq->phase << 48;
+	const uint32_t size = cq->size;
+	uint32_t tail = cq->tail;
+
+	for (unsigned i = 0; i < count; i++) {
+		__atomic_store_n(&ring[2 * tail], 0, __ATOMIC_RELAXED);
+		__atomic_store_n(&ring[2 * tail + 1], htole64(entry[i] | phase), __ATOMIC_RELEASE);
+		if (unlikely(++tail == size)) {
+			tail = 0;
+			phase ^= UINT64_C(1) << 48;
+		}
+	}
+	cq->tail = tail;
+	cq->phase = phase >> 48;
 	cq->posted |= count;
 }
 
@@ -362,7 +374,10 @@ static inline uint32_t waiting(struct soft_nvme *nvme, struct snvme_sq *sq)
 
 unsigned snvme_io_turn(struct soft_nvme *nvme, struct snvme_sq *sq)
 {
-	struct snvme_cq *cq = sq->cq;
+	const struct plx_nvme_cmd *const ring = sq->ring;
+	const uint64_t id = (uint64_t)sq->id << 16;
+	const uint32_t size = sq->size;
+	struct snvme_cq *const cq = sq->cq;
 	uint32_t count = waiting(nvme, sq), head = sq->head, next, n;
 	uint64_t entry[SNVME_BATCH];
 	unsigned held = 0;
@@ -374,14 +389,14 @@ unsigned snvme_io_turn(struct soft_nvme *nvme, struct snvme_sq *sq)
 		count = count < room ? count : room;
 	}
 	for (n = 0; n < count; n++) {
-		const uint64_t *word = (const uint64_t *)&sq->ring[head];
+		const uint64_t *word = (const uint64_t *)&ring[head];
 		const uint64_t word0 = get(word, 0);
 
-		__builtin_prefetch(word + 2 * sizeof(struct plx_nvme_cmd) / sizeof(*word));
-		next = head + 1 == sq->size ? 0 : head + 1;
+		__builtin_prefetch(&ring[head + 2]);
+		next = head + 1 == size ? 0 : head + 1;
 		if (likely(plain(nvme, word, word0))) {
-			entry[held++] =
-				next | (uint64_t)sq->id << 16 | (word0 >> 16 & 0xffff) << 32;
+			/* Of its first word, the command's id is where it belongs in an entry. */
+			entry[held++] = next | id | (word0 & 0xffff0000) << 16;
 			head = next;
 			continue;
 		}
@@ -390,6 +405,7 @@ unsigned snvme_io_turn(struct soft_nvme *nvme, struct snvme_sq *sq)
 		if (!other(nvme, sq, head, next))
 			break;
 		head = next;
+		/* Whatever it was, the controller may have failed, or its memory be gone. */
 		if (!nvme->running) {
 			n++;
 			break;
