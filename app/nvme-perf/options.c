@@ -22,6 +22,7 @@ enum {
 	OPT_OFFSET,
 	OPT_SEED,
 	OPT_RESET,
+	OPT_TIMEOUT,
 	OPT_VERIFY,
 	OPT_IRQ,
 	OPT_JSON,
@@ -45,6 +46,7 @@ static const struct option long_options[] = {
 	{ "offset", required_argument, NULL, OPT_OFFSET },
 	{ "seed", required_argument, NULL, OPT_SEED },
 	{ "reset-ms", required_argument, NULL, OPT_RESET },
+	{ "timeout-ms", required_argument, NULL, OPT_TIMEOUT },
 	{ "verify", no_argument, NULL, OPT_VERIFY },
 	{ "irq", no_argument, NULL, OPT_IRQ },
 	{ "json", no_argument, NULL, OPT_JSON },
@@ -195,6 +197,7 @@ static int parse_option(int opt, struct options *opts, bool *mixed)
 	case OPT_OFFSET: return number("--offset", false, 0, PAGE - 4, &opts->offset);
 	case OPT_SEED: return number("--seed", false, 0, UINT32_MAX, &opts->seed);
 	case OPT_RESET: return number("--reset-ms", false, 1, 86400000, &opts->reset_ms);
+	case OPT_TIMEOUT: return number32("--timeout-ms", 1, 86400000, &opts->timeout_ms);
 	case OPT_VERIFY: opts->verify = true; return 0;
 	case OPT_IRQ: opts->irq = true; return 0;
 	case OPT_JSON: opts->json = true; return 0;

@@ -25,7 +25,8 @@ struct options {
 	uint64_t range;			 /* bytes of each namespace; 0: all of it */
 	uint64_t offset;		 /* of buffers, in a page */
 	uint64_t seed;
-	uint64_t reset_ms; /* reset the controllers that often; 0: never */
+	uint64_t reset_ms;   /* reset the controllers that often; 0: never */
+	uint32_t timeout_ms; /* a request that takes longer is aborted; 0: the driver's default */
 	bool verify, irq;
 	bool json, csv, quiet;
 	const char *html;

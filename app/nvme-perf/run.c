@@ -104,7 +104,9 @@ static int share(struct job *job, const struct options *opts, unsigned index, un
 
 static int make_job(struct job *job, const struct options *opts, unsigned index, unsigned of)
 {
-	const struct plx_nvme_qpair_opts qopts = { .depth = opts->depth, .irq = opts->irq };
+	const struct plx_nvme_qpair_opts qopts = { .depth = opts->depth,
+						   .irq = opts->irq,
+						   .timeout_ms = opts->timeout_ms };
 	int err = shape_job(job, opts);
 
 	err = err ? err : share(job, opts, index, of);

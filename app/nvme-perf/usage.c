@@ -48,6 +48,8 @@ static const char options[] =
 	"is\n"
 	"                           checked\n"
 	"  --reset-ms N             reset the controllers every N ms meanwhile\n"
+	"  --timeout-ms N           abort what takes longer, and reset if that doesn't help; "
+	"default 30000\n"
 	" Reporting\n"
 	"  -L                       percentiles of the latency; -LL: its histogram, too\n"
 	"  --json, --csv            on standard output at the end, all else on standard error\n"

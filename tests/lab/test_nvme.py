@@ -8,13 +8,13 @@ again. What goes through Pollux is what the kernel's nvme driver sees, and the o
 """
 
 import functools
-import json
 import os
 import pathlib
 import subprocess
 import time
 
 import tap
+from nvmetool import EXIT_RUNTIME, EXIT_USAGE, PATIENCE, Programs, Run
 
 WITH_IOMMU = ("cdev", "type1v2", "type1", "compat")
 GUESTS = {
@@ -24,73 +24,14 @@ GUESTS = {
 }
 MODES = {"kernel a": WITH_IOMMU, "kernel c, no IOMMU": ("noiommu-cdev", "noiommu")}
 
-PATIENCE = 60               # seconds for what takes two
-EXIT_RUNTIME, EXIT_USAGE = 1, 2
 MIB = 1 << 20
 DRIVERS = pathlib.Path("/sys/bus/pci")
 
 
-class Run:
-    """How a program ended."""
-
-    def __init__(self, words, data=None):
-        try:
-            done = subprocess.run(words, input=data, capture_output=True, timeout=PATIENCE,
-                                  stdin=subprocess.DEVNULL if data is None else None, check=False)
-        except subprocess.TimeoutExpired as late:
-            raise tap.Failure(f"not done after {late.timeout} s: {words}: "
-                              f"{(late.stderr or b'')[-1000:]}") from None
-        self.words, self.code, self.data = words, done.returncode, done.stdout
-        self.err = done.stderr.decode(errors="replace")
-
-    @property
-    def out(self):
-        """Standard output as text."""
-        return self.data.decode(errors="replace")
-
-    def expect(self, code, *texts):
-        """It must end with `code` and say all the texts."""
-        tap.check(self.code == code and all(t in self.out + self.err for t in texts), str(self))
-        return self
-
-    def __str__(self):
-        said = "\n".join((self.err + self.out).strip().splitlines()[-12:])
-        return f"{' '.join(map(str, self.words))} ended with {self.code} and said:\n{said}"
-
-
-class Programs:
-    """plx-nvme-perf and plx-nvme on the one controller that there is."""
-
-    def __init__(self, perf):
-        self.perf_path = perf
-        self.tool_path = os.path.join(os.path.dirname(os.path.dirname(perf)), "nvme", "plx-nvme")
-        self.address = os.environ["LAB_PCI"].split()[0]
-
-    def bus(self, mode, keys):
-        """The bus options for one access mode and some keys of the driver."""
-        allow = ["--allow-noiommu"] if mode and mode.startswith("noiommu") else []
-        words = [self.address, *([f"mode={mode}"] if mode else []), *keys]
-        return [*allow, "-a", ",".join(words)]
-
-    def perf(self, *options, mode=None, keys=()):
-        """A run of plx-nvme-perf."""
-        return Run([self.perf_path, *self.bus(mode, keys), "--quiet", "--json", *options])
-
-    def tool(self, command, *options, mode=None, data=None):
-        """A run of plx-nvme."""
-        return Run([self.tool_path, command, *self.bus(mode, ()), *options], data)
-
-    def verified(self, *options, mode=None, keys=()):
-        """plx-nvme-perf --verify, which must find nothing wrong; its report."""
-        run = self.perf("--verify", *options, mode=mode, keys=keys).expect(0)
-        report = json.loads(run.out)
-        tap.check_equal((report["blocks_wrong"], report["total"]["errors"]), (0, 0),
-                        "blocks wrong, requests failed")
-        for job in report["jobs"]:
-            tap.check(job["blocks_checked"] > 0, f"nothing was checked: {job}")
-            if mode:
-                tap.check_equal(job["access_mode"], mode, "access mode")
-        return report
+def made_for_guest(perf):
+    """The programs, on the one controller that there is."""
+    tool = os.path.join(os.path.dirname(os.path.dirname(perf)), "nvme", "plx-nvme")
+    return Programs(perf, tool, os.environ["LAB_PCI"].split()[0])
 
 
 # Cases
@@ -245,7 +186,7 @@ def pages(programs):
 
 def cases(guest, settings):
     """The access modes, then what they have no part in."""
-    programs = Programs(settings.program)
+    programs = made_for_guest(settings.program)
     for mode in MODES[guest]:
         yield f"{mode}: verified", functools.partial(in_mode, programs, mode)
         yield f"{mode}: namespaces", functools.partial(namespaces, programs, mode)

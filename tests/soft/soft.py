@@ -22,6 +22,7 @@ import testpmd  # pylint: disable=wrong-import-position
 PATIENCE = 60               # seconds for what takes one
 HUGEPAGES = pathlib.Path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages")
 NEEDED = 80                 # hugepages: 128 MiB of EAL's, and rings
+STARTED = {"nic": "an 82574L", "nvme": "an NVMe controller"}   # what plx-softdev says then
 # Without hugepages memory comes from a memfd, which the other process maps just as well
 MEMFD = ("-l", "0", "-m", "128", "--no-huge")
 
@@ -43,12 +44,15 @@ class Programs:
         parser = argparse.ArgumentParser()
         parser.add_argument("--packets", type=int, default=20000, help="in each case")
         parser.add_argument("--kills", type=int, default=50, help="of each end")
+        parser.add_argument("--nvme", help="plx-nvme")
+        parser.add_argument("--nvme-perf", help="plx-nvme-perf")
         parser.add_argument("softdev", metavar="PLX-SOFTDEV")
         parser.add_argument("testpmd", metavar="PLX-TESTPMD")
         options = parser.parse_args()
         self.packets, self.kills = options.packets, options.kills
         self.softdev = os.path.abspath(options.softdev)
         self.testpmd = os.path.abspath(options.testpmd)
+        self.nvme, self.nvme_perf = options.nvme, options.nvme_perf
 
 
 class Softdev:
@@ -79,13 +83,14 @@ class Softdev:
             time.sleep(0.01)
 
     def end(self):
-        """Ask it to end; returns its summary, a dict for each card."""
+        """Ask it to end; returns its summary: a dict for each card, or for the controller."""
         self.process.send_signal(signal.SIGINT)
         out, _ = self.process.communicate(timeout=PATIENCE)
         tap.check_equal(self.process.returncode, 0, f"plx-softdev said {self.said()}; its end")
         for path in self.sockets:
             tap.check(not os.path.exists(path), f"{path} is left behind")
-        return json.loads(out)["nics"]
+        (summary,) = json.loads(out).values()
+        return summary
 
 
 def run(program, *words):
@@ -95,10 +100,10 @@ def run(program, *words):
 
 
 @contextlib.contextmanager
-def serving(programs, directory, *options, cards=1):
+def serving(programs, directory, *options, cards=1, kind="nic"):
     """Start plx-softdev with sockets in a directory, and yield a Softdev."""
-    sockets = [os.path.join(directory, f"nic{i}") for i in range(cards)]
-    words = [programs.softdev, "nic", "--json"]
+    sockets = [os.path.join(directory, f"{kind}{i}") for i in range(cards)]
+    words = [programs.softdev, kind, "--json"]
     for path in sockets:
         words += ["--socket", path]
     with tempfile.TemporaryFile("a+", encoding="utf-8") as err:
@@ -106,7 +111,7 @@ def serving(programs, directory, *options, cards=1):
                                    stdin=subprocess.DEVNULL, text=True)
         try:
             served = Softdev(process, err, sockets)
-            served.wait_for(lambda: served.said().count("an 82574L") == cards, "its start")
+            served.wait_for(lambda: served.said().count(STARTED[kind]) == cards, "its start")
             yield served
         finally:
             if process.poll() is None:

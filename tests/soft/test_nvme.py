@@ -1,0 +1,314 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""plx-nvme-perf and plx-nvme on a software NVMe controller, as users run them.
+
+Every block that --verify writes carries its address and a checksum, and all are read back: at many
+sizes and depths, over several namespaces, queues and cores, while the controller is reset, and while
+it fails on purpose.
+"""
+
+import contextlib
+import functools
+import os
+import subprocess
+import tempfile
+import time
+
+import soft
+import tap
+from nvmetool import EXIT_RUNTIME, EXIT_USAGE, PATIENCE, Programs
+
+SHORT = ("--number-ios", "1500", "-t", "20")
+QUICK = ("--number-ios", "300", "-t", "20")
+LATE_MS = "300"
+MIB = 1 << 20
+
+
+class Controller:
+    """A controller that is served, and the programs on it."""
+
+    def __init__(self, programs, served):
+        self.served = served
+        self.on = Programs(programs.nvme_perf, programs.nvme, f"user:{served.sockets[0]}")
+
+    def end(self):
+        """Its summary."""
+        return self.served.end()
+
+
+@contextlib.contextmanager
+def controller(programs, *options, directory=None):
+    """One that is served with these options."""
+    with contextlib.ExitStack() as stack:
+        if not directory:
+            directory = stack.enter_context(tempfile.TemporaryDirectory())
+        served = stack.enter_context(soft.serving(programs, directory, *options, kind="nvme"))
+        yield Controller(programs, served)
+
+
+def is_listed(programs):
+    """What the tool says of it."""
+    with controller(programs, "--ns", "ram:64M", "--ns", "null:1G,block=4096") as ctrl:
+        ctrl.on.tool("list").expect(0, "Pollux software NVMe", "131072 blocks of 512 bytes",
+                                    "262144 blocks of 4096 bytes", "user")
+        ctrl.on.tool("identify").expect(0, "Pollux software NVMe")
+        ctrl.on.tool("identify", "-n", "2").expect(0)
+        ctrl.on.tool("smart").expect(0, "27 C")
+        totals = ctrl.end()
+    tap.check_equal((totals["errors"], totals["unknown_registers"], totals["clients"]), (0, 0, 4),
+                    "errors, unknown registers, clients")
+
+
+def sizes(programs):
+    """From one block to more than a command can move, at odd offsets in a page."""
+    with controller(programs, "--ns", "ram:64M") as ctrl:
+        for size, offset in (("512", "0"), ("4k", "0"), ("4k", "512"), ("12k", "4"),
+                             ("127k", "2048"), ("1m", "0"), ("1536k", "1028"), ("3m", "0")):
+            ctrl.on.verified("-w", "randrw", "-q", "8", "-o", size, "--offset", offset,
+                             "--number-ios", "200", "-t", "20", "--range", "24m")
+        ctrl.on.verified("-w", "randrw", "-o", "64k", *QUICK, keys=["sgl=off"])
+        totals = ctrl.end()
+    tap.check_equal(totals["errors"], 0, "errors")
+
+
+def depths(programs):
+    """From one command at a time to as many as the queue takes."""
+    with controller(programs, "--ns", "ram:64M", "--entries", "1024") as ctrl:
+        for depth in ("1", "2", "31", "32", "33", "1023"):
+            ctrl.on.verified("-w", "randrw", "-o", "4k", "-q", depth, "--range", "8m", *SHORT)
+        ctrl.on.perf("-q", "1024").expect(EXIT_USAGE, "commands in flight")
+
+
+def many_of_all(programs):
+    """Namespaces of every kind, with cores and queues of their own."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "disk")
+        with open(path, "wb") as disk:
+            disk.truncate(16 * MIB)
+        with controller(programs, "--ns", "ram:16M", "--ns", "ram:16M,block=4096,meta=8", "--ns",
+                        f"file:{path},block=4096", "--ns", "ram:16M,boundary=16",
+                        directory=directory) as ctrl:
+            report = ctrl.on.verified("-w", "randrw", "-o", "16k", "-c", "[0-1]", "-P", "2",
+                                      *QUICK)
+            tap.check_equal(len(report["jobs"]), 4 * 2 * 2, "jobs")
+            ctrl.on.verified("-w", "randrw", "--irq", "-c", "[0-1]", *QUICK)
+            ctrl.on.verified("-w", "randrw", *QUICK, keys=["dbbuf=off"])
+            totals = ctrl.end()
+    tap.check_equal(totals["errors"], 0, "errors")
+
+
+def other_shapes(programs):
+    """Doorbells that lie apart, a buffer for queues, small transfers, few queues."""
+    with controller(programs, "--ns", "ram:16M", "--doorbell-stride", "4", "--cmb", "1M",
+                    "--transfer", "16K", "--queues", "2") as ctrl:
+        ctrl.on.verified("-w", "randrw", "-o", "64k", "-P", "2", *QUICK)
+        ctrl.on.verified("-w", "randrw", *QUICK, keys=["dbbuf=off"])
+        ctrl.on.perf("-P", "3").expect(EXIT_RUNTIME, "2 queue pairs")
+    with controller(programs, "--ns", "null:1G") as ctrl:
+        ctrl.on.perf("-w", "randrw", *SHORT).expect(0)
+
+
+def file_content(programs):
+    """What is written is in the file, and what is in the file is read."""
+    data = os.urandom(100000)
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "disk")
+        with open(path, "wb") as disk:
+            disk.truncate(8 * MIB)
+        with controller(programs, "--ns", f"file:{path}", directory=directory) as ctrl:
+            ctrl.on.tool("write", "-s", "100", data=data).expect(0)
+            with open(path, "r+b") as disk:
+                disk.seek(100 * 512)
+                tap.check(disk.read(len(data)) == data, "the file has something else")
+                disk.seek(1000 * 512)
+                disk.write(data[:512])
+            run = ctrl.on.tool("read", "-s", "1000", "-c", "1").expect(0)
+            tap.check(run.data == data[:512], "something else was read")
+            report = ctrl.on.verified("-w", "randrw", "-o", "8k", "-q", "300", "--range", "8m",
+                                      *SHORT)
+            totals = ctrl.end()
+        tap.check(report["blocks_checked"] > 0, "nothing was checked")
+        tap.check_equal(os.path.getsize(path), 8 * MIB, "the file's size")
+    tap.check_equal(totals["errors"], 0, "errors")
+
+
+def formats(programs):
+    """Other blocks, with metadata and without; what was there is gone."""
+    with controller(programs, "--ns", "ram:16M", "--ns", "ram:16M") as ctrl:
+        ctrl.on.tool("write", "-n", "1", data=b"x" * 512).expect(0)
+        ctrl.on.tool("write", "-n", "2", data=b"y" * 512).expect(0)
+        ctrl.on.tool("format", "-n", "1", "--lbaf", "3", "--extended", "--yes").expect(0)
+        ctrl.on.tool("list").expect(0, "4096 blocks of 4096 bytes", "8 of metadata behind each")
+        ctrl.on.verified("--ns", "1", "-w", "randrw", "-o", "8k", "--range", "4m", *QUICK)
+        ctrl.on.tool("format", "-n", "1", "--lbaf", "4", "--yes").expect(EXIT_RUNTIME, "Invalid")
+        ctrl.on.tool("format", "-n", "1", "--lbaf", "1", "--yes").expect(0)
+        run = ctrl.on.tool("read", "-n", "1").expect(0)
+        tap.check(run.data == bytes(4096), "it isn't empty")
+        run = ctrl.on.tool("read", "-n", "2").expect(0)
+        tap.check(run.data == b"y" * 512, "the other namespace isn't as it was")
+
+
+def resets(programs):
+    """Nothing is lost or damaged while the controller is reset under load."""
+    with controller(programs, "--ns", "ram:16M") as ctrl:
+        report = ctrl.on.verified("-w", "randrw", "-o", "16k", "-c", "[0-1]", "--range", "4m",
+                                  "-t", "2", "--reset-ms", "100")
+        totals = ctrl.end()
+    tap.check(report["resets"] >= 3, f"{report['resets']} resets in 2 s")
+    tap.check(totals["resets"] > report["resets"], f"the controller saw {totals['resets']}")
+
+
+# Mishaps
+
+
+def statuses(programs):
+    """What may be retried is; what may not is told, by its name."""
+    with controller(programs, "--ns", "ram:16M", "--inject", "status=0x81:2,rate=1/50") as ctrl:
+        report = ctrl.on.verified("-w", "randrw", "-q", "8", "--range", "4m", *SHORT)
+        totals = ctrl.end()
+    tap.check(sum(job["retries"] for job in report["jobs"]) >= 20, f"too few retries: {report}")
+    tap.check(totals["injected"] >= 20, f"injected {totals['injected']}")
+    with controller(programs, "--ns", "ram:16M", "--inject",
+                    "status=0x81:2,rate=1/50,opcode=2,dnr") as ctrl:
+        ctrl.on.perf("-w", "randread", *SHORT).expect(EXIT_RUNTIME, "Unrecovered Read Error")
+        ctrl.on.perf("-w", "randwrite", *SHORT).expect(0)
+
+
+def late(programs, inject, *expected):
+    """Commands that aren't answered: the driver does something, and nothing is lost."""
+    with controller(programs, "--ns", "ram:16M", "--inject", inject) as ctrl:
+        report = ctrl.on.verified("-w", "randrw", "-q", "4", "--range", "512k", "--number-ios",
+                                  "600", "-t", "30", "--timeout-ms", LATE_MS)
+        totals = ctrl.end()
+    tap.check(totals["injected"] >= 1, "nothing was injected")
+    for what in expected:
+        tap.check(sum(job[what] for job in report["jobs"]) >= 1, f"no {what}: {report}")
+
+
+def wrong_ids(programs):
+    """A controller that completes what was never asked isn't believed any more."""
+    with controller(programs, "--ns", "ram:16M", "--inject", "bad-cid=100") as ctrl:
+        ctrl.on.perf("-w", "randread", *SHORT).expect(EXIT_RUNTIME, "which is not in flight")
+
+
+# What can't be
+
+
+def refusals(programs):
+    """Clear words and the right exit codes."""
+    with controller(programs, "--ns", "ram:16M", "--ns", "ram:16M,block=4096") as ctrl:
+        ctrl.on.tool("read", "-n", "1", "-s", "32768").expect(EXIT_RUNTIME, "LBA Out of Range")
+        ctrl.on.tool("read", "-n", "9").expect(EXIT_RUNTIME, "no namespace 9")
+        ctrl.on.tool("write", "-n", "2", "-s", "4095", data=b"x" * 4097).expect(
+            EXIT_RUNTIME, "LBA Out of Range")
+        ctrl.on.perf("-o", "512").expect(EXIT_USAGE, "no whole number of blocks of 4096 bytes")
+        ctrl.on.perf("--ns", "3").expect(EXIT_RUNTIME, "no namespace")
+        # A second client waits for its turn
+        ctrl.on.tool("list").expect(0)
+    with tempfile.TemporaryDirectory() as directory, \
+            soft.serving(programs, directory, "--wire", cards=2) as served:
+        card = Programs(programs.nvme_perf, programs.nvme, f"user:{served.sockets[0]}")
+        card.perf("-t", "1").expect(EXIT_RUNTIME)
+        card.tool("list").expect(EXIT_RUNTIME)
+
+
+def usage(programs):
+    """plx-softdev's own command line."""
+    for words, text in (((), "no --socket"),
+                        (("--socket", "/tmp/x"), "no --ns"),
+                        (("--socket", "/tmp/x", "--ns", "ram:1"), "ram:SIZE"),
+                        (("--socket", "/tmp/x", "--ns", "disk:1G"), "ram:SIZE"),
+                        (("--socket", "/tmp/x", "--ns", "ram:1G,block=1024"), "block=512"),
+                        (("--socket", "/tmp/x", "--ns", "file:/x,meta=8"), "ram:SIZE"),
+                        (("--queues", "65"), "1 to 64"),
+                        (("--entries", "1"), "2 to 65536"),
+                        (("--transfer", "5K"), "power of two"),
+                        (("--cmb", "5"), "multiple of 4K"),
+                        (("--inject", "drop=0"), "drop=N"),
+                        (("--frobnicate",), "frobnicate"),
+                        (("x",), "'x' is no option")):
+        done = soft.run(programs.softdev, "nvme", *words)
+        tap.check(done.returncode == EXIT_USAGE and text in done.stderr and
+                  len(done.stderr.strip().splitlines()) == 1,
+                  f"{words}: {done.returncode}, {done.stderr}")
+    tap.check_equal(soft.run(programs.softdev, "nvme", "--help").returncode, 0, "--help")
+    done = soft.run(programs.softdev, "nvme", "--socket", "/tmp/x", "--ns", "file:/nonexistent")
+    tap.check(done.returncode == EXIT_RUNTIME and "/nonexistent: can't be opened" in done.stderr,
+              f"{done.returncode}, {done.stderr}")
+
+
+# Ends
+
+
+def perf_running(ctrl):
+    """plx-nvme-perf, once it is at work."""
+    process = subprocess.Popen(
+        [ctrl.on.perf_path, *ctrl.on.bus(None, ()), "-w", "randrw", "-t", "60"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if "s of 60" in line:
+            return process
+    raise tap.Failure(f"it ended with {process.wait()}")
+
+
+def client_dies(programs):
+    """The server lives through all of it, and serves the last client as the first."""
+    with controller(programs, "--ns", "ram:16M") as ctrl:
+        before = ctrl.served.descriptors()
+        free = soft.free_hugepages()
+        for number in range(1, programs.kills + 1):
+            with perf_running(ctrl) as process:
+                process.kill()
+            ctrl.served.wait_for(lambda: ctrl.served.descriptors() == before,
+                                 f"after kill {number}: {before} descriptors")
+        deadline = time.monotonic() + PATIENCE
+        while soft.free_hugepages() < min(free, soft.NEEDED):
+            tap.check(time.monotonic() < deadline, "hugepages are lost")
+            time.sleep(0.01)
+        ctrl.on.verified("-w", "randrw", *QUICK)
+        totals = ctrl.end()
+    tap.check_equal(totals["clients"], programs.kills + 1, "clients")
+
+
+def server_dies(programs):
+    """The client says so and ends; the next server replaces the socket that was left."""
+    with tempfile.TemporaryDirectory() as directory:
+        for _ in range(programs.kills):
+            with controller(programs, "--ns", "ram:16M", directory=directory) as ctrl, \
+                    perf_running(ctrl) as process:
+                ctrl.served.process.kill()
+                ctrl.served.process.wait()
+                _, err = process.communicate(timeout=PATIENCE)
+                tap.check(process.returncode == EXIT_RUNTIME and "lost" in err,
+                          f"it ended with {process.returncode} and said: {err}")
+        tap.check_equal(os.listdir(directory), ["nvme0"], "files left")
+        with controller(programs, "--ns", "ram:16M", directory=directory) as ctrl:
+            ctrl.on.verified("-w", "randrw", *QUICK)
+            ctrl.end()
+
+
+def cases(programs):
+    """The test."""
+    for name, function in (("it is listed", is_listed),
+                           ("requests of all sizes", sizes),
+                           ("depths from 1 to 1023", depths),
+                           ("namespaces, queues and cores", many_of_all),
+                           ("other shapes of controllers", other_shapes),
+                           ("a file's content", file_content),
+                           ("formats", formats),
+                           ("resets under load", resets),
+                           ("statuses are injected", statuses),
+                           ("completions of wrong ids", wrong_ids),
+                           ("refusals", refusals),
+                           ("plx-softdev's usage", usage)):
+        yield name, functools.partial(function, programs)
+    yield "lost completions", functools.partial(late, programs, "drop=200", "timeouts",
+                                                "recoveries")
+    yield "stuck commands", functools.partial(late, programs, "stuck=200", "timeouts")
+    yield "a controller that fails", functools.partial(late, programs, "fatal=200", "recoveries")
+    yield f"{programs.kills} clients are killed", functools.partial(client_dies, programs)
+    yield f"{programs.kills} servers are killed", functools.partial(server_dies, programs)
+
+
+if __name__ == "__main__":
+    soft.main(cases)
