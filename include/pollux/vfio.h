@@ -188,6 +188,21 @@ int plx_vfio_write(struct plx_vfio_dev *dev, unsigned index, uint64_t offset, co
 int plx_vfio_mmap(struct plx_vfio_dev *dev, unsigned index, void **va, size_t *len);
 
 /*
+ * Peer to peer: lets the devices of the address space reach a part of a region by DMA, at dma->dma.
+ * Whole pages of one of its areas; the region is mapped, too, and dma->va is where. It is taken
+ * back at close at the latest. A reset of the device, or turning its memory decoding off, ends it
+ * for iommufd: unmap it and map it again.
+ *
+ * Errors, logged: -EINVAL (not such pages), -EOPNOTSUPP (an iommufd without dma-bufs of BARs, which
+ * are of Linux 6.19; devices without an IOMMU), -EEXIST, and as plx_vfio_mmap().
+ */
+int plx_vfio_peer_map(struct plx_vfio_dev *dev, unsigned index, uint64_t offset, size_t len,
+		      struct plx_dma *dma);
+
+/* -ENOENT: not what plx_vfio_peer_map() gave. Zeroes *dma. */
+int plx_vfio_peer_unmap(struct plx_vfio_dev *dev, struct plx_dma *dma);
+
+/*
  * Interrupts, by their VFIO index (VFIO_PCI_MSIX_IRQ_INDEX and so on).
  */
 struct plx_vfio_irq {

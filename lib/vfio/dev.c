@@ -38,6 +38,7 @@ void plx_dev_fini(struct plx_vfio_dev *dev)
 {
 	plx_irq_fini(dev);
 	plx_event_fini(dev);
+	plx_peer_fini(dev);
 	plx_region_fini(dev);
 	plx_sys->free(dev->irq);
 	plx_sys->free(dev->region);

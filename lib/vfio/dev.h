@@ -21,6 +21,7 @@
 #define PLX_VFIO_MAX_VECTORS 4096
 
 struct plx_claim_ops;
+struct plx_peer;
 
 /*
  * What is asked of a device, in the kernel's structures: by ioctls on its file (dev_kernel.c) or by
@@ -105,6 +106,7 @@ struct plx_vfio_dev {
 	struct plx_events events;
 
 	pthread_mutex_t lock; /* the states below */
+	struct plx_peer *peers;
 	struct plx_region_state *region;
 	struct plx_irq_state *irq;
 };
@@ -115,6 +117,7 @@ int plx_dev_init(struct plx_vfio_dev *dev, struct plx_refusal *why);
 /* Before the claim is given up: interrupts off, BARs unmapped. */
 void plx_dev_fini(struct plx_vfio_dev *dev);
 
+void plx_peer_fini(struct plx_vfio_dev *dev); /* before the regions: nobody may reach them */
 void plx_region_fini(struct plx_vfio_dev *dev);
 void plx_irq_fini(struct plx_vfio_dev *dev);
 void plx_event_init(struct plx_vfio_dev *dev);

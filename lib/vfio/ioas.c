@@ -156,7 +156,7 @@ static int map_locked(struct plx_ioas *ioas, struct plx_mapping *m, struct plx_r
 	return 0;
 }
 
-int plx_ioas_map(struct plx_ioas *ioas, const struct plx_dma_mem *mem)
+static int map_mem(struct plx_ioas *ioas, const struct plx_dma_mem *mem, bool bar)
 {
 	struct plx_refusal why = { 0 };
 	struct plx_mapping *m = plx_sys->alloc(sizeof(*m));
@@ -167,6 +167,7 @@ int plx_ioas_map(struct plx_ioas *ioas, const struct plx_dma_mem *mem)
 			mem->len, mem->va);
 		return -ENOMEM;
 	}
+	m->bar = bar;
 	err = check(ioas, mem, m);
 	if (err) {
 		plx_err("DMA map of %zu bytes at %p refused: whole pages, below 2^48, are needed",
@@ -182,6 +183,21 @@ int plx_ioas_map(struct plx_ioas *ioas, const struct plx_dma_mem *mem)
 		mapping_free(m);
 	}
 	return err;
+}
+
+int plx_ioas_map(struct plx_ioas *ioas, const struct plx_dma_mem *mem)
+{
+	return map_mem(ioas, mem, false);
+}
+
+int plx_ioas_map_bar(struct plx_ioas *ioas, const struct plx_dma_mem *mem)
+{
+	if (ioas->policy.addr == PLX_ADDR_PA) {
+		plx_err("peer-to-peer DMA needs an IOMMU: the address space is of physical "
+			"addresses");
+		return -EOPNOTSUPP;
+	}
+	return map_mem(ioas, mem, true);
 }
 
 /* Forgets a mapping that no context has any more. */

@@ -32,6 +32,7 @@ struct plx_mapping {
 	int fd;
 	uint64_t fd_offset;
 	unsigned int access;
+	bool bar; /* of a device: its file is a dma-buf, or there is none */
 	unsigned int nsegs, room;
 	struct plx_seg *seg;
 	struct plx_seg one; /* where seg points while one is enough */
@@ -78,6 +79,9 @@ void plx_ioas_leave(struct plx_ioas *ioas, struct plx_iommu *iommu);
 
 /* What all contexts, and one more (or NULL), can map. The old value is kept on failure. */
 int plx_ioas_narrow(struct plx_ioas *ioas, const struct plx_iommu *more);
+
+/* plx_ioas_map() of a BAR's memory; fd is its dma-buf, or negative. */
+int plx_ioas_map_bar(struct plx_ioas *ioas, const struct plx_dma_mem *mem);
 
 /* The mapping of exactly these addresses. -EINVAL: a part of one, or more than one; -ENOENT. */
 int plx_ioas_lookup(struct plx_ioas *ioas, const void *va, size_t len, struct plx_mapping **m);

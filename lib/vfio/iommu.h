@@ -24,7 +24,8 @@ struct plx_iommu_map {
 	uint64_t key;
 	uint64_t va, len;
 	size_t page_size;
-	int fd; /* shared mapping of this file at va, or -1 */
+	int fd;	  /* shared mapping of this file at va, or -1 */
+	bool bar; /* memory of a device, and fd its dma-buf */
 	uint64_t fd_offset;
 	unsigned int access; /* PLX_DMA_* */
 	uint64_t total;	     /* bytes, of all that is to be mapped in the context with this */

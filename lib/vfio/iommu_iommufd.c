@@ -155,6 +155,18 @@ static int copy_map(struct ioas_context *c, const struct plx_iommu_map *map)
 	return plx_ioctl(c->base.fd, UAPI_IOAS_COPY, &arg);
 }
 
+/* The memory of a device is nothing that could be pinned by address. */
+static int refuse_bar(struct plx_refusal *why, int err)
+{
+	if (err != -ENOTTY && err != -EOPNOTSUPP)
+		return plx_refuse(why, PLX_REFUSED_MEMORY, err,
+				  "iommufd doesn't map the dma-buf of a BAR: %s", strerror(-err));
+	return plx_refuse(
+		why, PLX_REFUSED_MEMORY, -EOPNOTSUPP,
+		"iommufd maps no BAR here: peer-to-peer DMA takes Linux 6.19 or later with "
+		"CONFIG_VFIO_PCI_DMABUF, or the access mode type1v2");
+}
+
 static int iommufd_map(struct plx_iommu *iommu, const struct plx_iommu_map *map,
 		       struct plx_refusal *why)
 {
@@ -171,6 +183,8 @@ static int iommufd_map(struct plx_iommu *iommu, const struct plx_iommu_map *map,
 
 	if (err && err != -ENOMEM && err != -EEXIST)
 		err = map_file(c, map);
+	if (err && map->bar)
+		return refuse_bar(why, err);
 	if (err && err != -ENOMEM && err != -EEXIST)
 		err = plx_ioctl(iommu->fd, UAPI_IOAS_MAP, &arg);
 	return err ? plx_refuse_map(why, iommu, map, err) : 0;

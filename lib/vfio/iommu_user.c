@@ -32,7 +32,7 @@ static bool is_moot(const struct plx_user *user)
 
 static bool can_share(const struct plx_user *user, const struct plx_iommu_map *map)
 {
-	return map->fd >= 0 && user->peer.max_msg_fds;
+	return map->fd >= 0 && !map->bar && user->peer.max_msg_fds;
 }
 
 static int send_map(struct plx_user *user, const struct plx_iommu_map *map)

@@ -18,6 +18,7 @@ static struct plx_iommu_map whole(const struct plx_mapping *m)
 		.len = m->len,
 		.page_size = m->page_size,
 		.fd = m->fd,
+		.bar = m->bar,
 		.fd_offset = m->fd_offset,
 		.access = m->access,
 	};

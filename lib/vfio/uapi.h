@@ -195,4 +195,14 @@ struct uapi_detach_iommufd_pt {
 /* Features newer than Linux 6.1. */
 #define UAPI_FEATURE_DMA_BUF 11 /* Linux 6.19 */
 
+/* What it is asked with, for one range. The answer is a descriptor. */
+struct uapi_feature_dma_buf {
+	uint32_t region_index;
+	uint32_t open_flags;
+	uint32_t flags;
+	uint32_t nr_ranges;
+	uint64_t offset; /* in the region */
+	uint64_t length;
+};
+
 #endif
