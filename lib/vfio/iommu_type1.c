@@ -66,6 +66,11 @@ static int type1_map(struct plx_iommu *iommu, const struct plx_iommu_map *map,
 				  "are ours): use larger pages, or raise "
 				  "vfio_iommu_type1.dma_entry_limit",
 				  iommu->maps);
+	if (err == -EFAULT && map->bar)
+		return plx_refuse(why, PLX_REFUSED_MEMORY, -EOPNOTSUPP,
+				  "this container is iommufd's, which maps no BAR by address: "
+				  "peer-to-peer DMA takes a type 1 container, or a cdev and Linux "
+				  "6.19 or later");
 	return err ? plx_refuse_map(why, iommu, map, err) : 0;
 }
 

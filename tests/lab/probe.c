@@ -20,53 +20,8 @@ static const char *asked_name;
 static enum plx_vfio_mode asked_mode;
 static bool asked_noiommu;
 
-static char why[1024];	      /* the run fails */
-static char last_error[1024]; /* logged by a library */
-static int result;	      /* of the checks; PROBE_REFUSED until the device was claimed */
+static int result; /* of the checks; PROBE_REFUSED until the device was claimed */
 static struct probe probe;
-
-static void print_line(const char *head, const char *fmt, va_list args)
-{
-	printf("%s", head);
-	vprintf(fmt, args);
-	printf("\n");
-}
-
-void probe_ok(const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	print_line("ok   ", fmt, args);
-	va_end(args);
-}
-
-void probe_skip(const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	print_line("skip ", fmt, args);
-	va_end(args);
-}
-
-int probe_fail(const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(why, sizeof(why), fmt, args);
-	va_end(args);
-	return PROBE_FAIL;
-}
-
-static void print_log(void *ctx, enum plx_log_level level, const char *line)
-{
-	(void)ctx;
-	printf("log  %s\n", line);
-	if (level == PLX_LOG_ERR)
-		snprintf(last_error, sizeof(last_error), "%s", line);
-}
 
 static int check_mode(void)
 {
@@ -179,7 +134,7 @@ static int claim_and_check(struct plx_pci_bus *bus, bool foretold_refused)
 	result = PROBE_REFUSED;
 	err = plx_pci_probe(bus, probe.ioas);
 	if (result == PROBE_REFUSED) {
-		probe_fail("%s", last_error[0] ? last_error : strerror(-err));
+		probe_fail("%s", probe_last_error[0] ? probe_last_error : strerror(-err));
 		return PROBE_REFUSED;
 	}
 	if (!result && err != 1)
@@ -202,7 +157,7 @@ static int round_trip(int argc, char **argv)
 	memset(&probe, 0, sizeof(probe));
 	err = plx_pci_scan(&argc, argv, &bus);
 	if (err)
-		return probe_fail("scan: %s", last_error);
+		return probe_fail("scan: %s", probe_last_error);
 	ret = check_foresight(bus, &refused);
 	if (ret)
 		goto out;
@@ -214,7 +169,7 @@ static int round_trip(int argc, char **argv)
 	probe_ok("addresses %s: %s", plx_addr_policy_name(policy.addr), policy.reason);
 	if (plx_arena_create(&arena_opts, &probe.early) ||
 	    plx_arena_create(&arena_opts, &probe.late)) {
-		probe_fail("no memory to test with: %s", last_error);
+		probe_fail("no memory to test with: %s", probe_last_error);
 		ret = PROBE_SKIP;
 		goto out;
 	}
@@ -282,7 +237,7 @@ static int run(int argc, char **argv)
 		plx_pci_usage(stdout);
 		return probe_fail("bad options");
 	}
-	plx_log_set_sink(print_log, NULL);
+	plx_log_set_sink(probe_log, NULL);
 	plx_log_set_level(PLX_LOG_INFO);
 	before = count_fds();
 	for (i = 1; i <= ROUNDS; i++) {
@@ -314,9 +269,9 @@ int main(int argc, char **argv)
 	case PROBE_PASS:
 		printf("pass: %s in mode %s\n", asked_name, plx_vfio_mode_name(asked_mode));
 		break;
-	case PROBE_REFUSED: printf("refused: %s\n", why); break;
-	case PROBE_SKIP: printf("skip: %s\n", why); break;
-	default: printf("FAIL: %s\n", why); break;
+	case PROBE_REFUSED: printf("refused: %s\n", probe_why); break;
+	case PROBE_SKIP: printf("skip: %s\n", probe_why); break;
+	default: printf("FAIL: %s\n", probe_why); break;
 	}
 	return ret;
 }

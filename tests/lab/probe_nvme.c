@@ -25,9 +25,8 @@
 #define CC_IOCQES      (4u << 20) /* 16-byte completions */
 #define CSTS_RDY       (1u << 0)
 #define CSTS_CFS       (1u << 1)
-#define QUEUE_ENTRIES  8
+#define QUEUE_ENTRIES  64
 #define IDENTIFY       0x06
-#define IDENTIFY_LEN   4096
 #define CNS_CONTROLLER 1
 
 struct nvme_sqe { /* section 3.3.3.1 */
@@ -46,25 +45,17 @@ struct nvme_cqe { /* section 3.3.3.2 */
 	uint16_t status; /* bit 0: phase */
 };
 
-struct nvme {
-	volatile uint8_t *regs;
-	unsigned stride;
-	unsigned timeout_ms;
-	struct plx_dma sq, cq, data;
-	unsigned next; /* entry of both queues; a run doesn't get around */
-};
-
-static uint32_t reg_read(struct nvme *nvme, unsigned offset)
+static uint32_t reg_read(struct probe_nvme *nvme, unsigned offset)
 {
 	return le32toh(*(volatile uint32_t *)(nvme->regs + offset));
 }
 
-static void reg_write(struct nvme *nvme, unsigned offset, uint32_t value)
+static void reg_write(struct probe_nvme *nvme, unsigned offset, uint32_t value)
 {
 	*(volatile uint32_t *)(nvme->regs + offset) = htole32(value);
 }
 
-static void reg_write64(struct nvme *nvme, unsigned offset, uint64_t value)
+static void reg_write64(struct probe_nvme *nvme, unsigned offset, uint64_t value)
 {
 	reg_write(nvme, offset, value & UINT32_MAX);
 	reg_write(nvme, offset + 4, value >> 32);
@@ -77,7 +68,7 @@ static void pause_ms(unsigned ms)
 	nanosleep(&time, NULL);
 }
 
-static int wait_ready(struct nvme *nvme, bool ready)
+static int wait_ready(struct probe_nvme *nvme, bool ready)
 {
 	unsigned waited;
 	uint32_t status = 0;
@@ -94,7 +85,7 @@ static int wait_ready(struct nvme *nvme, bool ready)
 			  nvme->timeout_ms, status);
 }
 
-static int controller_on(struct nvme *nvme)
+static int controller_on(struct probe_nvme *nvme)
 {
 	reg_write(nvme, NVME_AQA, (QUEUE_ENTRIES - 1) << 16 | (QUEUE_ENTRIES - 1));
 	reg_write64(nvme, NVME_ASQ, nvme->sq.dma);
@@ -103,20 +94,22 @@ static int controller_on(struct nvme *nvme)
 	return wait_ready(nvme, true);
 }
 
-static int controller_off(struct nvme *nvme)
+static int controller_off(struct probe_nvme *nvme)
 {
 	reg_write(nvme, NVME_CC, 0);
 	return wait_ready(nvme, false);
 }
 
 /* Reads the controller's identity to one device address, and waits for the completion. */
-static int identify(struct nvme *nvme, uint64_t dma)
+int probe_nvme_identify(struct probe_nvme *nvme, uint64_t dma)
 {
 	volatile struct nvme_cqe *cqe = (volatile struct nvme_cqe *)nvme->cq.va + nvme->next;
 	struct nvme_sqe *sqe = (struct nvme_sqe *)nvme->sq.va + nvme->next;
-	unsigned waited;
+	unsigned waited, cid = nvme->next;
 	uint16_t status;
 
+	if (cid == QUEUE_ENTRIES - 1)
+		return probe_fail("NVMe: the queue is used up");
 	memset(sqe, 0, sizeof(*sqe));
 	sqe->opcode = IDENTIFY;
 	sqe->cid = htole16(nvme->next);
@@ -130,12 +123,12 @@ static int identify(struct nvme *nvme, uint64_t dma)
 		pause_ms(1);
 	}
 	__sync_synchronize();
-	status = le16toh(cqe->status) >> 1;
-	if (status || le16toh(cqe->cid) != nvme->next)
-		return probe_fail("NVMe: Identify %u completed as %u with status %#x", nvme->next,
-				  le16toh(cqe->cid), status);
 	nvme->next++;
 	reg_write(nvme, NVME_DOORBELLS + nvme->stride, nvme->next);
+	status = le16toh(cqe->status) >> 1;
+	if (status || le16toh(cqe->cid) != cid)
+		return probe_fail("NVMe: Identify %u completed as %u with status %#x", cid,
+				  le16toh(cqe->cid), status);
 	return 0;
 }
 
@@ -159,58 +152,79 @@ static int check_identity(struct probe *probe, const char *what, const uint8_t *
 	return 0;
 }
 
-static int identify_into(struct probe *probe, struct nvme *nvme, const char *what, void *va)
+static int identify_into(struct probe *probe, struct probe_nvme *nvme, const char *what, void *va,
+			 const void *same)
 {
 	uint64_t dma = plx_xlate_dma(plx_ioas_xlate(probe->ioas), va);
 	int ret;
 
-	memset(va, 0, IDENTIFY_LEN);
-	ret = identify(nvme, dma);
+	memset(va, 0, PROBE_IDENTIFY_LEN);
+	ret = probe_nvme_identify(nvme, dma);
 	ret = ret ? ret : check_identity(probe, what, va);
-	if (!ret && memcmp(va, nvme->data.va, IDENTIFY_LEN))
+	if (!ret && same && memcmp(va, same, PROBE_IDENTIFY_LEN))
 		ret = probe_fail("NVMe: two Identify commands gave different data");
 	return ret;
 }
 
-static int run_commands(struct probe *probe, struct nvme *nvme)
+int probe_nvme_on(struct probe_nvme *nvme, struct plx_pci *pci, struct plx_ioas *ioas)
 {
-	int ret;
+	struct plx_pci_bar bar;
+	uint32_t cap_high;
+	int err, ret;
 
-	ret = controller_off(nvme);
+	nvme->pci = pci;
+	nvme->ioas = ioas;
+	nvme->next = 0;
+	nvme->own_sq = !nvme->sq.va;
+	err = plx_pci_bar(pci, 0, 2 * NVME_DOORBELLS, &bar);
+	if (err)
+		return probe_fail("NVMe: BAR 0: %s", strerror(-err));
+	nvme->regs = bar.va;
+	cap_high = reg_read(nvme, NVME_CAP + 4);
+	nvme->stride = 4u << (cap_high & 0xf);
+	nvme->timeout_ms = (reg_read(nvme, NVME_CAP) >> 24) * 500 + 1000;
+	err = nvme->own_sq ? plx_dma_alloc(ioas, 4096, 4096, pci->node, &nvme->sq) : 0;
+	err = err ? err : plx_dma_alloc(ioas, 4096, 4096, pci->node, &nvme->cq);
+	err = err ? err : plx_pci_set_master(pci, true);
+	ret = err ? probe_fail("NVMe: queue memory: %s", strerror(-err)) : controller_off(nvme);
 	ret = ret ? ret : controller_on(nvme);
-	ret = ret ? ret : identify(nvme, nvme->data.dma);
-	ret = ret ? ret : check_identity(probe, "ring memory", nvme->data.va);
-	ret = ret ? ret : identify_into(probe, nvme, "memory mapped early", probe->early->va);
-	ret = ret ? ret : identify_into(probe, nvme, "memory mapped late", probe->late->va);
-	if (controller_off(nvme) && !ret)
-		ret = PROBE_FAIL;
+	if (ret)
+		probe_nvme_off(nvme);
+	return ret;
+}
+
+int probe_nvme_off(struct probe_nvme *nvme)
+{
+	int ret = controller_off(nvme);
+
+	plx_pci_set_master(nvme->pci, false);
+	plx_dma_free(nvme->ioas, &nvme->cq);
+	if (nvme->own_sq)
+		plx_dma_free(nvme->ioas, &nvme->sq);
 	return ret;
 }
 
 int probe_dma_nvme(struct probe *probe)
 {
-	struct nvme nvme = { 0 };
-	struct plx_pci_bar bar;
-	uint32_t cap_high;
+	struct probe_nvme nvme = { 0 };
+	struct plx_dma ring;
 	int err, ret;
 
-	err = plx_pci_bar(probe->pci, 0, 2 * NVME_DOORBELLS, &bar);
+	err = plx_dma_alloc(probe->ioas, PROBE_IDENTIFY_LEN, 4096, probe->pci->node, &ring);
 	if (err)
-		return probe_fail("NVMe: BAR 0: %s", strerror(-err));
-	nvme.regs = bar.va;
-	cap_high = reg_read(&nvme, NVME_CAP + 4);
-	nvme.stride = 4u << (cap_high & 0xf);
-	nvme.timeout_ms = (reg_read(&nvme, NVME_CAP) >> 24) * 500 + 1000;
-	err = plx_dma_alloc(probe->ioas, 4096, 4096, probe->pci->node, &nvme.sq);
-	err = err ? err : plx_dma_alloc(probe->ioas, 4096, 4096, probe->pci->node, &nvme.cq);
-	err = err ? err
-		  : plx_dma_alloc(probe->ioas, IDENTIFY_LEN, 4096, probe->pci->node, &nvme.data);
-	err = err ? err : plx_pci_set_master(probe->pci, true);
-	ret = err ? probe_fail("NVMe: queue memory: %s", strerror(-err))
-		  : run_commands(probe, &nvme);
-	plx_pci_set_master(probe->pci, false);
-	plx_dma_free(probe->ioas, &nvme.data);
-	plx_dma_free(probe->ioas, &nvme.cq);
-	plx_dma_free(probe->ioas, &nvme.sq);
+		return probe_fail("NVMe: ring memory: %s", strerror(-err));
+	ret = probe_nvme_on(&nvme, probe->pci, probe->ioas);
+	if (!ret) {
+		ret = identify_into(probe, &nvme, "ring memory", ring.va, NULL);
+		ret = ret ? ret
+			  : identify_into(probe, &nvme, "memory mapped early", probe->early->va,
+					  ring.va);
+		ret = ret ? ret
+			  : identify_into(probe, &nvme, "memory mapped late", probe->late->va,
+					  ring.va);
+		err = probe_nvme_off(&nvme);
+		ret = ret ? ret : err;
+	}
+	plx_dma_free(probe->ioas, &ring);
 	return ret;
 }

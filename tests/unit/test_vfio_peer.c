@@ -105,6 +105,7 @@ static void where_it_can_not_be(void **state)
 		const char *words;
 	} cases[] = {
 		{ PLX_VFIO_CDEV, "Linux 6.19" },
+		{ PLX_VFIO_COMPAT, "maps no BAR by address" },
 		{ PLX_VFIO_NOIOMMU, "needs an IOMMU" },
 		{ PLX_VFIO_NOIOMMU_CDEV, "needs an IOMMU" },
 	};

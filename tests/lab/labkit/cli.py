@@ -156,6 +156,8 @@ def _guest_options(parser):
         help="devices under test, see above")
     add("--mem", type=_size, default="1G", help="default 1G")
     add("--cpus", type=int, choices=range(1, 9), default=2, metavar="N", help="default 2")
+    add("--numa", action="store_true",
+        help="two nodes: halves of memory and processors, devices on either in turn")
     add("--hugepages", type=_count, default=128, metavar="N",
         help="hugepages of 2 MiB (default 128)")
     add("--icount", action="store_true",
@@ -215,13 +217,19 @@ def _names(known):
 
 def _options(parsed):
     """guest.Options from the parsed command line."""
-    mebibytes = int(parsed.mem[:-1]) * (1024 if parsed.mem[-1] == "G" else 1)
-    if parsed.hugepages * 2 + SYSTEM_MEBIBYTES > mebibytes:
+    if parsed.hugepages * 2 + SYSTEM_MEBIBYTES > qemu.mebibytes(parsed.mem):
         raise UsageError(f"{parsed.hugepages} hugepages of 2 MiB do not fit into --mem "
                          f"{parsed.mem} beside {SYSTEM_MEBIBYTES} MiB for the guest's system")
+    found = devices.parse(",".join(parsed.device))
+    if parsed.numa:
+        if parsed.cpus % 2 or any(device.socket for device in found):
+            raise UsageError("--numa takes an even number of --cpus, and no vfio-user device")
+        for device in found:
+            device.numa = True
     return guest.Options(
         command=parsed.command, iommu=parsed.iommu, intremap=parsed.intremap,
-        kernel=parsed.kernel, devices=devices.parse(",".join(parsed.device)), mem=parsed.mem, cpus=parsed.cpus,
+        kernel=parsed.kernel, devices=found, mem=parsed.mem, cpus=parsed.cpus,
+        numa=parsed.numa,
         hugepages=parsed.hugepages, timeout=parsed.timeout, icount=parsed.icount,
         out=parsed.out, log=parsed.log, append=parsed.append, aw_bits=parsed.aw_bits,
         env=parsed.env, unsafe=parsed.unsafe, qmp=parsed.qmp, qemu=parsed.qemu,

@@ -23,6 +23,7 @@ from .errors import UsageError
 FIRST_SLOT = 0x8            # of the root ports on the root bus
 MAX_PORTS = 16
 NVME_BYTES = 64 << 20
+NODE_BUSES = (0x40, 0x80)   # the root buses of two NUMA nodes
 DRIVERS = ("vfio", "kernel", "none")
 SPEC = re.compile(r"(?P<model>[a-z0-9-]+)(=(?P<socket>/[^:]+))?"
                   r"(?P<rest>(@[0-9]+|/[a-z0-9]+|:[a-z]+)*)")
@@ -67,11 +68,13 @@ class Device:
     socket: str             # "" unless it is served by a program of the host
     port: int = 0           # index of its root port
     function: int = 0
+    numa: bool = False      # the guest has two nodes, and root ports on either in turn
 
     @property
     def address(self):
-        """Where the guest finds it: root port N leads to bus N+1."""
-        return f"0000:{self.port + 1:02x}:00.{self.function}"
+        """Where the guest finds it: root port N leads to bus N+1, counted from its node's root bus."""
+        bus = NODE_BUSES[self.port % 2] + self.port // 2 + 1 if self.numa else self.port + 1
+        return f"0000:{bus:02x}:00.{self.function}"
 
 
 def parse(text):
@@ -125,8 +128,10 @@ def qemu_options(devices, folder, ats):
         if device.port not in ports:
             ports.add(device.port)
             # 2.5 GT/s: at the default speed the guest finds hot reset unusable
-            options += ["-device", f"pcie-root-port,id={port},bus=pcie.0,x-speed=2_5,"
-                        f"addr={FIRST_SLOT + device.port:#x},"
+            root, slot = "pcie.0", FIRST_SLOT + device.port
+            if device.numa:
+                root, slot = f"node{device.port % 2}", device.port // 2
+            options += ["-device", f"pcie-root-port,id={port},bus={root},x-speed=2_5,addr={slot:#x},"
                         f"chassis={device.port + 1},slot={device.port + 1}"]
         where = f"id=dev{index},bus={port},addr=0.{device.function}"
         if device.port in shared and device.function == 0:

@@ -45,6 +45,7 @@ class Options:
     log: str = None
     append: list = dataclasses.field(default_factory=list)
     aw_bits: int = 48
+    numa: bool = False
     env: list = dataclasses.field(default_factory=list)
     unsafe: bool = True
     qmp: str = None

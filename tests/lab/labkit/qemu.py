@@ -102,6 +102,11 @@ def newest():
             "-L", str(path / "share/seabios")]
 
 
+def mebibytes(size):
+    """A size of memory, such as 512M or 4G, as a number."""
+    return int(size[:-1]) * (1024 if size[-1] == "G" else 1)
+
+
 def kernel_arguments(options, image):
     """The guest's kernel command line."""
     words = ["console=ttyS0", "panic=-1", "quiet", "nokaslr", "rdinit=/init",
@@ -131,6 +136,8 @@ def command(options, image, initrd, folder, console, out, fds):
         # Whoever serves a device maps the guest's memory
         machine += ",memory-backend=ram"
         memory += ["-object", f"memory-backend-memfd,id=ram,size={options.mem},share=on"]
+    if options.numa:
+        memory += _nodes(options)
     if options.iommu == "intel":
         machine += ",kernel-irqchip=split"
         iommu = ["-device", f"intel-iommu,intremap={'on' if options.intremap else 'off'},"
@@ -148,7 +155,7 @@ def command(options, image, initrd, folder, console, out, fds):
              "-kernel", str(image.image), "-initrd", str(initrd),
              "-append", kernel_arguments(options, image)]
     # The guest's own devices bypass the IOMMU and sit on the root bus
-    words += ["-device", "virtio-serial-pci,id=serial,addr=0x2,disable-legacy=on"]
+    words += ["-device", "virtio-serial-pci,id=serial,bus=pcie.0,addr=0x2,disable-legacy=on"]
     for number, name in enumerate(PORTS):
         words += ["-chardev", f"socket,id=port{number},fd={fds[number]}",
                   "-device", f"virtserialport,bus=serial.0,nr={number + 1},"
@@ -157,13 +164,25 @@ def command(options, image, initrd, folder, console, out, fds):
         words += ["-chardev", f"socket,id=tty,fd={fds[-1]}",
                   "-device", f"virtconsole,bus=serial.0,nr={len(PORTS) + 1},chardev=tty"]
     words += ["-fsdev", "local,id=host,path=/,security_model=none,readonly=on,multidevs=remap",
-              "-device", "virtio-9p-pci,fsdev=host,mount_tag=host,addr=0x3,disable-legacy=on",
+              "-device", "virtio-9p-pci,fsdev=host,mount_tag=host,bus=pcie.0,addr=0x3,disable-legacy=on",
               "-fsdev", f"local,id=out,path={_escape(out)},security_model=none,multidevs=remap",
-              "-device", "virtio-9p-pci,fsdev=out,mount_tag=out,addr=0x4,disable-legacy=on"]
+              "-device", "virtio-9p-pci,fsdev=out,mount_tag=out,bus=pcie.0,addr=0x4,disable-legacy=on"]
     words += devs.qemu_options(options.devices, folder, ats=options.iommu == "intel")
     if options.qmp:
         words += ["-qmp", f"unix:{_escape(os.path.abspath(options.qmp))},server=on,wait=off"]
     return words + options.qemu
+
+
+def _nodes(options):
+    """Two NUMA nodes, with half of the memory and of the processors, and a root bus, each."""
+    words, cpus = [], options.cpus // 2
+    for node, bus in enumerate(devs.NODE_BUSES):
+        words += ["-object", f"memory-backend-ram,id=ram{node},size={mebibytes(options.mem) // 2}M",
+                  "-numa", f"node,nodeid={node},memdev=ram{node},"
+                  f"cpus={node * cpus}-{node * cpus + cpus - 1}",
+                  "-device", f"pxb-pcie,id=node{node},bus=pcie.0,bus_nr={bus:#x},numa_node={node},"
+                  f"addr={0x1c + node:#x}"]
+    return words
 
 
 def _escape(path):
