@@ -124,7 +124,7 @@ int fake_fd_install(struct fake_file *file)
 int fake_real_fd(int fd)
 {
 	if (fd >= 0 && fd < REAL_MAX)
-		real_fds[fd] = true;
+		__atomic_store_n(&real_fds[fd], true, __ATOMIC_RELEASE);
 	return fd;
 }
 
@@ -159,10 +159,10 @@ static int sys_close(int fd)
 	struct fake_file *file;
 
 	if (fd < FD_BASE) {
-		if (fd < 0 || fd >= REAL_MAX || !real_fds[fd])
-			return bad_close(fd);
-		real_fds[fd] = false;
-		return close(fd);
+		bool ours = fd >= 0 && fd < REAL_MAX &&
+			    __atomic_exchange_n(&real_fds[fd], false, __ATOMIC_ACQ_REL);
+
+		return ours ? close(fd) : bad_close(fd);
 	}
 	pthread_mutex_lock(&lock);
 	file = fake_file_of(fd);
@@ -507,7 +507,9 @@ static DIR *sys_opendir(const char *path)
 	struct stream *stream = calloc(1, sizeof(*stream));
 	int ret;
 
+	pthread_mutex_lock(&lock);
 	ret = fake_fs_opendir(path, &stream->dir);
+	pthread_mutex_unlock(&lock);
 	if (!ret)
 		return (DIR *)stream;
 	free(stream);
