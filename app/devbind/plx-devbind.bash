@@ -7,33 +7,42 @@ _plx_devbind()
 	local options='--status --status-dev --bind --unbind --uid --gid --force --noiommu-mode
 		--allow-noiommu --json --all --whole-group --persist --memory --socket --help'
 	local kinds='net baseband crypto dma event mempool compress misc regex nvme other'
-	local cur prev words cword command word
+	local cur prev words cword command='' word before='' behind=0
 	_init_completion -n : || return
 
+	# The command, and how many words are behind it: options and their values are none.
 	for word in "${words[@]:1:cword-1}"; do
-		case $word in
-		-b | --bind | -u | --unbind) command=devices ;;
-		-*) ;;
-		*) [ -n "$command" ] || command=$word ;;
+		case $before in
+		-b | --bind | -U | --uid | -G | --gid | --status-dev | --memory | --socket) ;;
+		*)
+			case $word in
+			-b | --bind | -u | --unbind) command=devices ;;
+			-*) ;;
+			*) if [ -n "$command" ]; then ((behind++)); else command=$word; fi ;;
+			esac
+			;;
 		esac
+		before=$word
 	done
 	case $prev in
 	--status-dev) COMPREPLY=($(compgen -W "$kinds" -- "$cur")); return ;;
-	-b | --bind | bind) COMPREPLY=($(compgen -W "$(command ls /sys/bus/pci/drivers) none" -- "$cur")); return ;;
+	-b | --bind) COMPREPLY=($(compgen -W "$(command ls /sys/bus/pci/drivers) none" -- "$cur")); return ;;
 	-U | --uid) COMPREPLY=($(compgen -u -- "$cur")); return ;;
 	-G | --gid) COMPREPLY=($(compgen -g -- "$cur")); return ;;
-	grant | broker) COMPREPLY=($(compgen -u -- "$cur")); return ;;
 	--socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	--memory) return ;;
 	esac
 	case $cur in
 	-*) COMPREPLY=($(compgen -W "$options" -- "$cur")); return ;;
 	esac
-	case $command in
-	'') COMPREPLY=($(compgen -W "$commands" -- "$cur")) ;;
-	doctor | help) ;;
+	case $command-$behind in
+	-*) COMPREPLY=($(compgen -W "$commands" -- "$cur")) ;;
+	doctor-* | help-*) ;;
+	bind-0) COMPREPLY=($(compgen -W "$(command ls /sys/bus/pci/drivers)" -- "$cur")) ;;
+	grant-0 | broker-0) COMPREPLY=($(compgen -u -- "$cur")) ;;
 	*)
-		COMPREPLY=($(compgen -W "$(command ls /sys/bus/pci/devices; command ls /sys/class/net)" -- "$cur"))
+		COMPREPLY=($(compgen -W "$(command ls /sys/bus/pci/devices /sys/class/net /sys/class/block \
+			2>/dev/null | sed '/^\/.*:$/d')" -- "$cur"))
 		__ltrim_colon_completions "$cur"
 		;;
 	esac

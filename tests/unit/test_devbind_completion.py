@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""plx-devbind's completion for bash and zsh as a person at the keyboard has it, and whether it, the
+man page and --help know of the same commands and options. Prints TAP.
+
+    test_devbind_completion.py PLX-DEVBIND
+"""
+
+import os
+import pathlib
+import pty
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+BASH, ZSH = TOP / "app/devbind/plx-devbind.bash", TOP / "app/devbind/_plx-devbind"
+LIBRARY = "/usr/share/bash-completion/bash_completion"
+COMMANDS = {"status", "bind", "unbind", "restore", "why", "doctor", "grant", "broker", "help"}
+PATIENCE = 60
+
+
+class Skip(Exception):
+    """Raised by a case that can't run here; the text says why."""
+
+
+def check(condition, text):
+    if not condition:
+        raise AssertionError(text)
+
+
+def bash(line):
+    """What bash offers for the last word of a line."""
+    if not os.path.exists(LIBRARY):
+        raise Skip("no bash-completion on this machine")
+    script = f"""
+        source {LIBRARY}; source '{BASH}'
+        COMP_LINE=$1; COMP_POINT=${{#COMP_LINE}}
+        # As readline takes it apart: at blanks, and at colons.
+        read -ra COMP_WORDS <<<"${{COMP_LINE//:/ : }}"
+        [[ $COMP_LINE != *' ' ]] || COMP_WORDS+=('')
+        COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
+        _plx_devbind; printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    done = subprocess.run(["bash", "--norc", "-c", script, "bash", line], capture_output=True,
+                          text=True, timeout=PATIENCE, check=False)
+    check(done.returncode == 0 and not done.stderr, f"bash: {done.stderr}")
+    return set(done.stdout.split())
+
+
+class Zsh:
+    """A shell at a terminal, with nothing of the user's."""
+
+    def __init__(self):
+        if not shutil.which("zsh"):
+            raise Skip("no zsh on this machine")
+        self.said = ""
+        self.pid, self.terminal = pty.fork()
+        if not self.pid:
+            os.environ.update(TERM="dumb", PS1="", RPS1="")
+            os.execvp("zsh", ["zsh", "-f", "-i", "+o", "promptsp"])
+        self.type(f"fpath=('{ZSH.parent}' $fpath); autoload -Uz compinit; compinit -u -D\n"
+                  "PS1= RPS1= LISTMAX=0; print read''y\n", "ready\r\n")
+
+    def type(self, keys, wanted):
+        """Press keys, until what is wanted stands there."""
+        self.said = ""
+        os.write(self.terminal, keys.encode())
+        deadline = time.monotonic() + PATIENCE
+        while wanted not in self.said:
+            left = max(0, deadline - time.monotonic())
+            check(left and select.select([self.terminal], [], [], left)[0],
+                  f"{keys!r}: no {wanted!r} in {self.said!r}")
+            self.said += os.read(self.terminal, 4096).decode(errors="replace")
+
+    def completes(self, line, wanted):
+        """A tabulator makes this of a line; it is given up then."""
+        self.type(line + "\t", wanted)
+        self.type("\x15print don''e\n", "done\r\n")
+
+    def close(self):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        os.close(self.terminal)
+
+
+def options_of_help():
+    done = subprocess.run([sys.argv[1], "--help"], capture_output=True, text=True,
+                          timeout=PATIENCE, check=True)
+    return done.stdout, set(re.findall(r"--[a-z][a-z-]*", done.stdout)) | {"--help"}
+
+
+def same_everywhere():
+    """What --help names is in the man page and in both completions, and the other way round."""
+    text, options = options_of_help()
+    man = (TOP / "doc/man/plx-devbind.8").read_text(encoding="utf-8").replace("\\-", "-")
+    files = {"the man page": man, BASH.name: BASH.read_text(encoding="utf-8"),
+             ZSH.name: ZSH.read_text(encoding="utf-8")}
+    check(COMMANDS <= set(re.findall(r"^  ([a-z]+) ", text, re.M)), f"commands: {text}")
+    for name, found in files.items():
+        theirs = set(re.findall(r"--[a-z][a-z-]*", found))
+        if name == "the man page":
+            theirs.add("--help")
+        check(theirs == options, f"{name} and --help: {theirs ^ options}")
+        missing = {command for command in COMMANDS - {"help"} if command not in found}
+        check(not missing, f"{name} lacks {missing}")
+    for kind in re.search(r"KIND +one kind of devices: (.*?)\n  -b", text, re.S)[1].split(","):
+        for name, found in files.items():
+            check(kind.strip() in found, f"{name} lacks the kind {kind.strip()}")
+
+
+def bash_commands():
+    check(bash("plx-devbind ") == COMMANDS, "commands")
+    check(bash("plx-devbind st") == {"status"}, "st")
+    check(bash("plx-devbind --json un") == {"unbind"}, "after an option")
+    check(bash("plx-devbind doctor ") == set(), "doctor takes no word")
+
+
+def bash_options():
+    check(bash("plx-devbind bind --wh") == {"--whole-group"}, "--wh")
+    check(bash("plx-devbind --status-dev ne") == {"net"}, "--status-dev")
+    check(bash("plx-devbind --status-dev n") == {"net", "nvme"}, "--status-dev")
+    check("root" in bash("plx-devbind -b vfio-pci -U ro"), "-U")
+    check("root" in bash("plx-devbind -b vfio-pci -G ro"), "-G")
+    check(bash("plx-devbind why --memory ") == set(), "--memory")
+
+
+def bash_words():
+    drivers = set(os.listdir("/sys/bus/pci/drivers"))
+    devices = set(os.listdir("/sys/bus/pci/devices")) | set(os.listdir("/sys/class/net")) | \
+        set(os.listdir("/sys/class/block"))
+    check(bash("plx-devbind bind ") == drivers, "drivers")
+    check(bash("plx-devbind bind --force ") == drivers, "drivers after an option")
+    check(bash("plx-devbind -b ") == drivers | {"none"}, "drivers of -b")
+    check(bash("plx-devbind bind vfio-pci ") == devices, "devices")
+    check(bash("plx-devbind bind vfio-pci lo ") == devices, "more devices")
+    check(bash("plx-devbind -b vfio-pci ") == devices, "devices of -b")
+    check(bash("plx-devbind -u ") == devices, "devices of -u")
+    check(bash("plx-devbind why lo") >= {"lo"}, "an interface")
+    check("root" in bash("plx-devbind grant ro"), "users")
+    check("root" in bash("plx-devbind broker --socket /run/x ro"), "users of the broker")
+    check(bash("plx-devbind grant root ") == devices, "devices of grant")
+
+
+def bash_colons():
+    """A colon is where bash takes words apart: what is before it isn't offered again."""
+    addresses = os.listdir("/sys/bus/pci/devices")
+    if not addresses:
+        raise Skip("no PCI devices on this machine")
+    offered = bash(f"plx-devbind why {addresses[0][:5]}")
+    check(addresses[0][5:] in offered, f"{addresses[0]}: {offered}")
+
+
+def zsh_keys():
+    shell = Zsh()
+    try:
+        shell.completes("plx-devbind stat", "plx-devbind status ")
+        shell.completes("plx-devbind doc", "plx-devbind doctor ")
+        shell.completes("plx-devbind bind --whol", "bind --whole-group ")
+        shell.completes("plx-devbind --status-dev ba", "--status-dev baseband ")
+        shell.completes("plx-devbind grant roo", "grant root")
+        shell.completes("plx-devbind why l", "why lo")
+        shell.completes("plx-devbind -u l", "-u lo")
+        drivers = sorted(os.listdir("/sys/bus/pci/drivers"))
+        for driver in drivers[:1]:
+            shell.completes(f"plx-devbind bind {driver[:-1]}", f"bind {driver}")
+            shell.completes(f"plx-devbind bind --force {driver[:-1]}", f"--force {driver}")
+        shell.completes("plx-devbind bind xyz --force l", "--force lo")
+    finally:
+        shell.close()
+
+
+CASES = (same_everywhere, bash_commands, bash_options, bash_words, bash_colons, zsh_keys)
+
+
+def main():
+    """Run all cases."""
+    failed = 0
+    print(f"1..{len(CASES)}")
+    for number, case in enumerate(CASES, 1):
+        try:
+            case()
+            print(f"ok {number} - {case.__name__}", flush=True)
+        except Skip as reason:
+            print(f"ok {number} - {case.__name__} # SKIP {reason}", flush=True)
+        except (AssertionError, OSError, subprocess.SubprocessError) as reason:
+            print("# " + str(reason).replace("\n", "\n# "))
+            print(f"not ok {number} - {case.__name__}", flush=True)
+            failed += 1
+    return failed != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
