@@ -6,8 +6,14 @@ gets its cards from `plx-devbind broker`.
 
 import contextlib
 import glob
+import multiprocessing
 import os
 import pathlib
+import re
+import signal
+import socket
+import stat
+import struct
 import subprocess
 import tempfile
 import time
@@ -98,7 +104,7 @@ def forward(program, mode, cards):
     run = testpmd.run(program, bus(mode, cards), [
         "--forward-mode=verify,io", "--port-topology=loop", f"--packets={PACKETS}", "--json"],
         prefix=without_rights(USER))
-    tap.check(run.code == 0, str(run))
+    tap.check(run.code == 0 and "can't be" not in run.err, str(run))
     tap.check_equal([port["access_mode"] for port in run.report["ports"]], [mode, mode], "modes")
     verify = run.report["streams"][0]["verify"]
     tap.check_equal((verify["sent"], verify["intact"]), (PACKETS, PACKETS), "sent, intact")
@@ -111,6 +117,85 @@ def refused(program, mode, cards, uid, *words):
     tap.check(run.code not in (0, None) and not run.out, str(run))
     for word in words:
         tap.check(word in run.err, f"'{word}' is not in: {run.err}")
+
+
+def no_capability():
+    """What "without rights" means here: the kernel says that no set has a single one."""
+    done = subprocess.run([*without_rights(USER), "cat", "/proc/self/status"], check=True,
+                          capture_output=True, text=True, timeout=PATIENCE)
+    sets = re.findall(r"^Cap(\w+):\s*(\w+)$", done.stdout, re.M)
+    tap.check_equal({name: int(value, 16) for name, value in sets},
+                    dict.fromkeys(("Inh", "Prm", "Eff", "Bnd", "Amb"), 0), "capabilities")
+
+
+def annoy(uid, card, count):
+    """Connections of a user's that ask nothing, nonsense, or for a card whose descriptors they never
+    take. They are held until this process is ended.
+    """
+    os.setgid(uid)
+    os.setuid(uid)
+    request = struct.pack("<II16s", 2, 1, card.encode())
+    held = []
+    for index in range(count):
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        sock.connect(SOCKET)
+        held.append(sock)
+        with contextlib.suppress(OSError):      # who isn't on the list is answered unasked
+            for packet in (b"", os.urandom(24), os.urandom(4000), request)[index % 4:][:1]:
+                sock.send(packet)
+            if index % 8 == 4:
+                socket.send_fds(sock, [b"mine"], [0] * 100)
+    signal.pause()
+
+
+def hostile(program, cards):
+    """They neither stop the broker from serving others nor make it keep anything."""
+    with broker(program, *cards) as serving:
+        files = f"/proc/{serving.process.pid}/fd"
+        before = len(os.listdir(files))
+        with contextlib.ExitStack() as stack:
+            for uid in USER, OTHER:
+                other = multiprocessing.Process(target=annoy, args=(uid, cards[0], 24))
+                other.start()
+                stack.callback(other.join)
+                stack.callback(other.kill)
+            serving.wait_for("refused: the request makes no sense", 6)
+            serving.wait_for(f"uid {OTHER}: refused", 24)
+            serving.wait_for("given, cdev", 6)
+            forward(program, "cdev", cards)
+            tap.check_equal(len(os.listdir(files)), before, "descriptors of the broker's")
+        forward(program, "type1v2", cards)
+        tap.check_equal(len(os.listdir(files)), before, "descriptors of the broker's")
+
+
+def sockets(program, cards):
+    """One broker a socket; what a killed one left is no obstacle, and anything else is nobody's."""
+    def another(path=SOCKET):
+        done = subprocess.run([devbind(program), "broker", f"--socket={path}", str(USER), *cards],
+                              capture_output=True, text=True, timeout=PATIENCE, check=False)
+        tap.check_equal(done.returncode, 1, f"exit code; {done.stderr}")
+        return done.stderr
+
+    with broker(program, *cards):
+        tap.check_equal(stat.S_IMODE(os.stat(SOCKET).st_mode), 0o666, "the socket's mode")
+        tap.check("Address already in use" in another(), "two brokers at one socket")
+    path = pathlib.Path("/run/a-file")
+    path.write_text("mine", encoding="ascii")
+    tap.check("Address already in use" in another(path), "a socket at a file")
+    tap.check_equal(path.read_text(encoding="ascii"), "mine", "the file")
+    tap.check("No such file" in another("/run/none/x"), "a socket in no folder")
+    tap.check("at most 107 bytes" in another("/run/" + "x" * 120), "a long path")
+    process = subprocess.Popen([devbind(program), "broker", f"--socket={SOCKET}", str(USER),
+                                *cards], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + PATIENCE
+    while not os.path.exists(SOCKET):
+        tap.check(time.monotonic() < deadline, "no socket")
+        time.sleep(0.05)
+    process.kill()
+    process.wait(PATIENCE)
+    tap.check(os.path.exists(SOCKET), "a killed broker leaves its socket")
+    with broker(program, *cards):
+        pass
 
 
 def killed(program, mode, cards):
@@ -154,6 +239,7 @@ def all_cases(guest, settings):
     def nobody_there():
         refused(program, "cdev", cards, USER, f"the broker at {SOCKET} can't be asked")
 
+    yield "the user has no capability", no_capability
     yield "without the broker nothing is to be had", own_rights
     for mode in "cdev", "type1v2", "compat":
         yield f"{mode}: forwarding as uid {USER}", \
@@ -166,6 +252,8 @@ def all_cases(guest, settings):
     yield "a user who is not on the list", not_on_the_list
     yield "a card that is not handed out", not_handed_out
     yield "no broker", nobody_there
+    yield "hostile clients", lambda: hostile(program, cards)
+    yield "sockets in use, left behind, and in the way", lambda: sockets(program, cards)
 
 
 if __name__ == "__main__":

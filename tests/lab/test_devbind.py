@@ -8,9 +8,11 @@ import os
 import re
 import shutil
 import subprocess
+import time
 
 import tap
 
+UDEVD, RULES = "/lib/systemd/systemd-udevd", "/etc/udev/rules.d"
 USER = 1000                 # somebody without privileges
 PATIENCE = 60
 DONE, FAILED, USAGE, REFUSED = range(4)
@@ -103,6 +105,51 @@ def without(path):
         yield
     finally:
         os.rename(path + ".away", path)
+
+
+@contextlib.contextmanager
+def own(path):
+    """While a folder is empty, and may be written to."""
+    system("mount", "-t", "tmpfs", "none", path)
+    try:
+        yield
+    finally:
+        system("umount", path)
+
+
+@contextlib.contextmanager
+def udevd():
+    """While udev carries out its rules."""
+    if not os.path.exists(UDEVD) or not os.path.isdir(RULES):
+        raise tap.Skip("no udev on this machine: it is in Debian's package udev")
+    os.makedirs("/run/udev", exist_ok=True)
+    process = subprocess.Popen([UDEVD], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: os.path.exists("/run/udev/control"), "udevd to start")
+        yield
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def wait_for(condition, what):
+    """Until it holds."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        tap.check(time.monotonic() < deadline, f"waited in vain for {what}")
+        time.sleep(0.05)
+
+
+def write(path, text):
+    """A file of sysfs."""
+    with open(path, "w", encoding="ascii") as handle:
+        handle.write(text)
+
+
+def owner(path):
+    """The user whose it is; None if it isn't there."""
+    return os.stat(path).st_uid if os.path.exists(path) else None
 
 
 def check_unchanged():
@@ -287,15 +334,49 @@ def with_iommu(devbind):
         for mode in "cdev", "type1v2", "type1", "compat":
             tap.check_equal(lacking[mode], [], f"what {mode} lacks")
         devbind.says(DONE, ("doctor",), "cdev: has all it needs", "pages of 2 MiB")
-        devbind.says(DONE, ("doctor",), "/dev/iommu: permission denied", user=True)
+        devbind.says(DONE, ("doctor", "--memory=1M"), "/dev/iommu: permission denied", user=True)
+        devbind.says(FAILED, ("doctor", "--memory=1T"), "1 TiB are to be mapped", user=True)
 
     def granted():
         with devbind.bound(nic):
-            devbind.says(FAILED, ("why", nic), "permission denied", user=True)
+            devbind.says(FAILED, ("why", nic), f"permission denied for uid {USER} (owner 0:0, mode 0600)",
+                         user=True)
             devbind.run(DONE, "grant", str(USER), nic)
             devbind.says(DONE, ("why", nic), "cdev          taken", user=True)
             devbind.says(FAILED, ("why", "--memory=64G", nic),
                          "the memlock limit is", "64 GiB", user=True)
+        for path in "/dev/iommu", "/dev/hugepages":
+            os.chown(path, 0, 0)
+
+    def by_udev():
+        device = f"/sys/bus/pci/devices/{nic}"
+        with own(RULES), own("/var/lib"), udevd():
+            devbind.run(DONE, "bind", "--persist", "vfio-pci", nic)
+            devbind.run(DONE, "grant", "--persist", str(USER), nic)
+            tap.check_equal(len(os.listdir(RULES)), 2, "rules")
+            # A boot finds the device as nobody has touched it, and tells udev of it.
+            write("/sys/bus/pci/drivers/vfio-pci/unbind", nic)
+            write(f"{device}/driver_override", "\n")
+            os.chown("/dev/iommu", 0, 0)
+            write("/sys/bus/pci/drivers/e1000e/bind", nic)
+            write("/sys/bus/pci/drivers/e1000e/unbind", nic)
+            write(f"{device}/uevent", "add")
+            wait_for(lambda: driver(nic) == "vfio-pci", "the rule of bind")
+            group = os.path.basename(os.readlink(f"{device}/iommu_group"))
+            cdev, = os.listdir(f"{device}/vfio-dev")
+            write("/sys/class/misc/iommu/uevent", "add")
+            for node in f"/dev/vfio/{group}", f"/dev/vfio/devices/{cdev}", "/dev/iommu":
+                wait_for(lambda node=node: owner(node) == USER, f"the owner of {node}")
+            devbind.says(DONE, ("why", nic), "cdev          taken", user=True)
+            # Nobody else's: another device of VFIO's comes while the rules are there.
+            with devbind.bound(vmx):
+                group = os.path.basename(os.readlink(f"/sys/bus/pci/devices/{vmx}/iommu_group"))
+                time.sleep(1)
+                tap.check_equal(owner(f"/dev/vfio/{group}"), 0, "owner of another device")
+            devbind.run(DONE, "restore")
+            tap.check_equal(os.listdir(RULES), [], "rules after restore")
+            tap.check(not os.path.exists(f"/var/lib/pollux/devbind/{nic}"), "still remembered")
+        check_unchanged()
         for path in "/dev/iommu", "/dev/hugepages":
             os.chown(path, 0, 0)
 
@@ -324,6 +405,7 @@ def with_iommu(devbind):
     yield "doctor", doctor
     yield "grant", granted
     yield "--persist can't be kept", persist_fails
+    yield "--persist: udev carries out the rules", by_udev
 
 
 def without_iommu(devbind):
@@ -351,7 +433,10 @@ def without_iommu(devbind):
         devbind.run(DONE, "grant", str(USER), nic)
         group = os.path.basename(os.readlink(f"/sys/bus/pci/devices/{nic}/iommu_group"))
         tap.check_equal(os.stat(f"/dev/vfio/noiommu-{group}").st_uid, USER, "owner of the node")
-        devbind.run(DONE, "restore")
+        devbind.says(DONE, ("restore",), "mode is off again")
+        with open("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode",
+                  encoding="ascii") as mode:
+            tap.check_equal(mode.read().strip(), "N", "the unsafe mode")
         check_unchanged()
 
     yield "doctor", doctor
