@@ -88,7 +88,8 @@ enum plx_refusal_code {
 	PLX_REFUSED_PERMISSION, /* a mode bit, a capability */
 	PLX_REFUSED_BUSY,	/* somebody holds it */
 	PLX_REFUSED_GROUP,	/* the group is not viable: a sibling is held by a kernel driver */
-	PLX_REFUSED_IOMMU,	/* no IOMMU, or one without interrupt isolation */
+	PLX_REFUSED_IOMMU,	/* no IOMMU, or one that doesn't suit the device */
+	PLX_REFUSED_ISOLATION,	/* interrupts aren't remapped: a device could forge them */
 	PLX_REFUSED_UNSAFE,	/* no-IOMMU, not allowed by the user or the kernel */
 	PLX_REFUSED_TOKEN,	/* VF token missing or wrong */
 	PLX_REFUSED_MEMORY, /* memory that is mapped already can't be mapped there: limits, ranges
@@ -100,10 +101,20 @@ enum plx_refusal_code {
 
 const char *plx_refusal_name(enum plx_refusal_code code);
 
+/* What a code means and what is usually done about it, as listed in doc/access-modes.md. */
+const char *plx_refusal_meaning(enum plx_refusal_code code);
+const char *plx_refusal_remedy(enum plx_refusal_code code);
+
+/* The text is made of the rest: it is for people, the others are for programs. */
+
 struct plx_refusal {
 	enum plx_refusal_code code; /* PLX_REFUSED_NONE: the mode was taken, or not reached */
 	int err;		    /* negative errno, or 0 */
-	char text[256];		    /* one sentence: the object, what is wrong, what to do */
+	char object[64]; /* what it is about: a node, a function, a driver, a limit; or "" */
+	/* What there is of it and what would be needed: bytes, maps, mode bits; or 0. */
+	uint64_t found, wanted;
+	const char *remedy; /* what to do; NULL: nothing that helps */
+	char text[256];	    /* one sentence: the object, what is wrong, what to do */
 };
 
 /* One a mode, indexed by enum plx_vfio_mode. */

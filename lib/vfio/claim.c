@@ -69,30 +69,28 @@ int plx_claim_check_group(const struct plx_claim *claim, struct plx_refusal *why
 	if (claim->facts->noiommu_group ||
 	    !plx_group_intruder(claim->facts, bdf, sizeof(bdf), driver, sizeof(driver)))
 		return 0;
-	return plx_refuse(
-		why, PLX_REFUSED_GROUP, -EBUSY,
-		"group %d is not viable: %s is held by %s; unbind it or bind it to vfio-pci",
-		claim->facts->group, bdf, driver);
+	return plx_refuse_about(why, PLX_REFUSED_GROUP, -EBUSY, bdf, NULL,
+				"group %d is not viable: %s is held by %s", claim->facts->group,
+				bdf, driver);
 }
 
 int plx_refuse_isolation(struct plx_refusal *why, int err)
 {
-	return plx_refuse(why, PLX_REFUSED_IOMMU, err,
-			  "interrupt remapping is missing (EPERM): turn it on in the firmware, or "
-			  "accept that devices can forge interrupts with allow_unsafe_interrupts=1 "
-			  "(modules vfio_iommu_type1 and iommufd)");
+	return plx_refuse_about(why, PLX_REFUSED_ISOLATION, err, "interrupt remapping", NULL,
+				"interrupt remapping is missing (EPERM)");
 }
 
 static int refuse_driver(const struct plx_facts *facts, struct plx_refusal *why)
 {
 	if (facts->driver[0])
-		return plx_refuse(why, PLX_REFUSED_DRIVER, -EBUSY,
-				  "bound to %s: bind it to vfio-pci", facts->driver);
-	return plx_refuse(why, PLX_REFUSED_DRIVER, -ENODEV,
-			  "bound to no driver: bind it to vfio-pci%s",
-			  facts->group < 0 ? " (without an IOMMU that takes vfio.enable_unsafe_"
-					     "noiommu_mode=1)"
-					   : "");
+		return plx_refuse_about(why, PLX_REFUSED_DRIVER, -EBUSY, facts->driver, NULL,
+					"bound to %s", facts->driver);
+	return plx_refuse_about(why, PLX_REFUSED_DRIVER, -ENODEV, facts->bdf,
+				facts->group < 0
+					? "bind it to vfio-pci (without an IOMMU that takes "
+					  "vfio.enable_unsafe_noiommu_mode=1)"
+					: NULL,
+				"bound to no driver");
 }
 
 /* A device that a process serves has one mode. */
@@ -147,9 +145,8 @@ static int check_unsafe(const struct plx_claim *claim, struct plx_refusal *why)
 			"it");
 	if (claim->opts->allow_noiommu)
 		return 0;
-	return plx_refuse(why, PLX_REFUSED_UNSAFE, -EPERM,
-			  "unprotected DMA was not allowed: say --allow-noiommu if you accept that "
-			  "the device can write all of memory");
+	return plx_refuse_about(why, PLX_REFUSED_UNSAFE, -EPERM, claim->facts->bdf, NULL,
+				"unprotected DMA was not allowed");
 }
 
 int plx_claim_choose(struct plx_claim *claim, struct plx_vfio_dev *dev,

@@ -26,14 +26,13 @@ static int probe_kind(const struct plx_claim *claim, struct plx_refusal *why)
 	if (claim->mode == PLX_VFIO_NOIOMMU_CDEV) {
 		if (facts->noiommu_cdev)
 			return 0;
-		return plx_refuse(why, PLX_REFUSED_NODE, -ENODEV,
-				  "the device has no no-IOMMU cdev: use a kernel with "
-				  "CONFIG_IOMMUFD_NOIOMMU");
+		return plx_refuse_about(why, PLX_REFUSED_NODE, -ENODEV, "noiommu-vfio",
+					"use a kernel with CONFIG_IOMMUFD_NOIOMMU",
+					"the device has no no-IOMMU cdev");
 	}
 	if (facts->noiommu_cdev || facts->noiommu_group)
-		return plx_refuse(why, PLX_REFUSED_IOMMU, -ENODEV,
-				  "there is no IOMMU before the device: turn it on in the firmware "
-				  "and on the kernel's command line");
+		return plx_refuse_about(why, PLX_REFUSED_IOMMU, -ENODEV, facts->bdf, NULL,
+					"there is no IOMMU before the device");
 	return 0;
 }
 
@@ -53,17 +52,17 @@ static int cdev_probe(const struct plx_claim *claim, struct plx_refusal *why)
 	}
 	if (claim->opts->cdev_fd < 0) {
 		if (!claim->facts->cdev[0])
-			return plx_refuse(why, PLX_REFUSED_NODE, -ENOENT,
-					  "the device has no cdev: use a kernel with "
-					  "CONFIG_VFIO_DEVICE_CDEV");
+			return plx_refuse_about(why, PLX_REFUSED_NODE, -ENOENT, "vfio-dev",
+						"use a kernel with CONFIG_VFIO_DEVICE_CDEV",
+						"the device has no cdev");
 		node_path(claim->facts, path);
 		err = plx_claim_check_node(claim, path, why);
 		if (err)
 			return err;
 	}
 	if (claim->mode == PLX_VFIO_NOIOMMU_CDEV && !plx_have_rawio())
-		return plx_refuse(why, PLX_REFUSED_PERMISSION, -EPERM,
-				  "no-IOMMU needs CAP_SYS_RAWIO");
+		return plx_refuse_about(why, PLX_REFUSED_PERMISSION, -EPERM, "CAP_SYS_RAWIO",
+					"grant it", "no-IOMMU needs CAP_SYS_RAWIO");
 	if (claim->opts->iommufd < 0) {
 		err = plx_claim_check_node(claim, "/dev/iommu", why);
 		if (err)
@@ -94,19 +93,20 @@ static int refuse_bind(const struct plx_claim *claim, int err, struct plx_refusa
 {
 	switch (err) {
 	case -EACCES:
-		return plx_refuse(why, PLX_REFUSED_TOKEN, err,
-				  "the VF token is %s: give the one that was set for the PF",
-				  claim->opts->vf_token ? "wrong" : "missing");
+		return plx_refuse_about(why, PLX_REFUSED_TOKEN, err, claim->facts->bdf, NULL,
+					"the VF token is %s",
+					claim->opts->vf_token ? "wrong" : "missing");
 	case -EBUSY:
 		if (plx_claim_check_group(claim, why))
 			return why->err;
-		return plx_refuse(why, PLX_REFUSED_BUSY, err,
-				  "the device, or its group, is held through another file, by this "
-				  "process or another");
+		return plx_refuse_about(
+			why, PLX_REFUSED_BUSY, err, claim->facts->bdf, NULL,
+			"the device, or its group, is held through another file, by "
+			"this process or another");
 	case -EPERM:
 		if (claim->mode == PLX_VFIO_NOIOMMU_CDEV)
-			return plx_refuse(why, PLX_REFUSED_PERMISSION, err,
-					  "no-IOMMU needs CAP_SYS_RAWIO");
+			return plx_refuse_about(why, PLX_REFUSED_PERMISSION, err, "CAP_SYS_RAWIO",
+						"grant it", "no-IOMMU needs CAP_SYS_RAWIO");
 		if (plx_claim_check_group(claim, why))
 			return why->err;
 		return plx_refuse_isolation(why, err);

@@ -40,14 +40,13 @@ static int probe_kind(const struct plx_claim *claim, struct plx_refusal *why)
 	const struct plx_facts *facts = claim->facts;
 
 	if (facts->group < 0)
-		return plx_refuse(
-			why, PLX_REFUSED_IOMMU, -ENODEV,
-			"the device has no IOMMU group: turn the IOMMU on in the firmware "
-			"and on the kernel's command line");
+		return plx_refuse_about(why, PLX_REFUSED_IOMMU, -ENODEV, facts->bdf,
+					"turn the IOMMU on in the firmware and on the kernel's "
+					"command line",
+					"the device has no IOMMU group");
 	if (claim->mode != PLX_VFIO_NOIOMMU && facts->noiommu_group)
-		return plx_refuse(why, PLX_REFUSED_IOMMU, -ENODEV,
-				  "there is no IOMMU before the device: turn it on in the firmware "
-				  "and on the kernel's command line");
+		return plx_refuse_about(why, PLX_REFUSED_IOMMU, -ENODEV, facts->bdf, NULL,
+					"there is no IOMMU before the device");
 	return 0;
 }
 
@@ -72,8 +71,8 @@ static int group_probe(const struct plx_claim *claim, struct plx_refusal *why)
 			return err;
 	}
 	if (claim->mode == PLX_VFIO_NOIOMMU && !plx_have_rawio())
-		return plx_refuse(why, PLX_REFUSED_PERMISSION, -EPERM,
-				  "no-IOMMU needs CAP_SYS_RAWIO");
+		return plx_refuse_about(why, PLX_REFUSED_PERMISSION, -EPERM, "CAP_SYS_RAWIO",
+					"grant it", "no-IOMMU needs CAP_SYS_RAWIO");
 	if (given_container(claim) < 0) {
 		err = plx_claim_check_node(claim, container, why);
 		if (err)
@@ -108,13 +107,14 @@ static int check_viable(const struct plx_claim *claim, int fd, struct plx_refusa
 	if (!(status.flags & VFIO_GROUP_FLAGS_VIABLE)) {
 		if (plx_claim_check_group(claim, why))
 			return why->err;
-		return plx_refuse(why, PLX_REFUSED_GROUP, -EBUSY,
-				  "group %d is not viable: a member is held by another driver",
-				  claim->facts->group);
+		return plx_refuse_about(why, PLX_REFUSED_GROUP, -EBUSY, NULL, NULL,
+					"group %d is not viable: a member is held by "
+					"another driver",
+					claim->facts->group);
 	}
 	if (status.flags & VFIO_GROUP_FLAGS_CONTAINER_SET)
-		return plx_refuse(why, PLX_REFUSED_BUSY, -EBUSY,
-				  "group %d is in a container already", claim->facts->group);
+		return plx_refuse_about(why, PLX_REFUSED_BUSY, -EBUSY, claim->facts->bdf, NULL,
+					"group %d is in a container already", claim->facts->group);
 	return 0;
 }
 
@@ -157,12 +157,13 @@ static int refuse_container(const struct plx_claim *claim, int err, struct plx_r
 	if ((err == -EPERM || err == -EBUSY) && plx_claim_check_group(claim, why))
 		return why->err;
 	if (err == -EPERM && claim->mode == PLX_VFIO_NOIOMMU)
-		return plx_refuse(why, PLX_REFUSED_PERMISSION, err, "no-IOMMU needs CAP_SYS_RAWIO");
+		return plx_refuse_about(why, PLX_REFUSED_PERMISSION, err, "CAP_SYS_RAWIO",
+					"grant it", "no-IOMMU needs CAP_SYS_RAWIO");
 	if (err == -EPERM)
 		return plx_refuse_isolation(why, err);
 	if (err == -EBUSY)
-		return plx_refuse(why, PLX_REFUSED_BUSY, err, "group %d is held by somebody else",
-				  claim->facts->group);
+		return plx_refuse_about(why, PLX_REFUSED_BUSY, err, claim->facts->bdf, NULL,
+					"group %d is held by somebody else", claim->facts->group);
 	if (err == -ENODEV || err == -EINVAL)
 		return plx_refuse(
 			why, PLX_REFUSED_IOMMU, err,
@@ -204,9 +205,9 @@ static int refuse_device(const struct plx_claim *claim, int err, struct plx_refu
 {
 	switch (err) {
 	case -EACCES:
-		return plx_refuse(why, PLX_REFUSED_TOKEN, err,
-				  "the VF token is %s: give the one that was set for the PF",
-				  claim->opts->vf_token ? "wrong" : "missing");
+		return plx_refuse_about(why, PLX_REFUSED_TOKEN, err, claim->facts->bdf, NULL,
+					"the VF token is %s",
+					claim->opts->vf_token ? "wrong" : "missing");
 	case -EPERM:
 	case -EBUSY:
 		/* The compatibility container finds out only here. */
@@ -215,10 +216,10 @@ static int refuse_device(const struct plx_claim *claim, int err, struct plx_refu
 		if (err == -EPERM && claim->mode != PLX_VFIO_NOIOMMU)
 			return plx_refuse_isolation(why, err);
 		if (err == -EPERM)
-			return plx_refuse(why, PLX_REFUSED_PERMISSION, err,
-					  "no-IOMMU needs CAP_SYS_RAWIO");
-		return plx_refuse(why, PLX_REFUSED_BUSY, err,
-				  "the device is held through another file");
+			return plx_refuse_about(why, PLX_REFUSED_PERMISSION, err, "CAP_SYS_RAWIO",
+						"grant it", "no-IOMMU needs CAP_SYS_RAWIO");
+		return plx_refuse_about(why, PLX_REFUSED_BUSY, err, claim->facts->bdf, NULL,
+					"the device is held through another file");
 	case -EADDRINUSE:
 		/* As above: type 1 doesn't let such a group in. */
 		return plx_refuse(

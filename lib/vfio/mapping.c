@@ -189,11 +189,17 @@ int plx_iommu_has_room(const struct plx_iommu *iommu, uint64_t maps, struct plx_
 {
 	if (maps <= plx_iommu_room(iommu))
 		return 0;
-	return plx_refuse(why, PLX_REFUSED_MEMORY, -ENOSPC,
-			  "DMA map failed: %s takes %u DMA maps, %u are used and %" PRIu64
-			  " more needed: use larger pages%s",
-			  iommu->peer ? iommu->peer : iommu->ops->name, iommu->limit, iommu->maps,
-			  maps, iommu->peer ? "" : ", or raise vfio_iommu_type1.dma_entry_limit");
+	plx_refuse_about(
+		why, PLX_REFUSED_MEMORY, -ENOSPC,
+		iommu->peer ? iommu->peer : "vfio_iommu_type1.dma_entry_limit",
+		iommu->peer ? "use larger pages"
+			    : "use larger pages, or raise "
+			      "vfio_iommu_type1.dma_entry_limit",
+		"DMA map failed: %s takes %u DMA maps, %u are used and %" PRIu64 " more needed",
+		iommu->peer ? iommu->peer : iommu->ops->name, iommu->limit, iommu->maps, maps);
+	why->found = iommu->limit;
+	why->wanted = iommu->maps + maps;
+	return why->err;
 }
 
 /* "512 MiB", or KiB where MiB would hide something. */
@@ -219,11 +225,14 @@ static int refuse_memlock(struct plx_refusal *why, const struct plx_iommu *iommu
 				  "DMA map of %s failed: out of memory, or a limit that this "
 				  "process can't see (%s mapped already)",
 				  want, have);
-	return plx_refuse(why, PLX_REFUSED_MEMORY, -ENOMEM,
-			  "DMA map of %s failed: the memlock limit is %s (ulimit -l), %s mapped "
-			  "already, %s needed in all: raise the limit",
-			  want, size_text(most, sizeof(most), limit.rlim_cur), have,
-			  size_text(total, sizeof(total), map->total));
+	plx_refuse_about(why, PLX_REFUSED_MEMORY, -ENOMEM, "RLIMIT_MEMLOCK", "raise the limit",
+			 "DMA map of %s failed: the memlock limit is %s (ulimit -l), %s mapped "
+			 "already, %s needed in all",
+			 want, size_text(most, sizeof(most), limit.rlim_cur), have,
+			 size_text(total, sizeof(total), map->total));
+	why->found = limit.rlim_cur;
+	why->wanted = map->total;
+	return why->err;
 }
 
 int plx_refuse_map(struct plx_refusal *why, const struct plx_iommu *iommu,

@@ -8,25 +8,58 @@
 #include "refusal.h"
 #include "sys.h"
 
-/* In the order of enum plx_refusal_code. Where several modes failed, the highest rank speaks. */
+/*
+ * Where several modes failed, the highest rank speaks. doc/access-modes.md lists the same; a test
+ * compares.
+ */
 static const struct {
 	const char *name;
 	unsigned int rank;
+	const char *meaning, *remedy;
 } codes[PLX_REFUSED_CODES] = {
-	[PLX_REFUSED_NONE] = { "none", 0 },
-	[PLX_REFUSED_NOT_ASKED] = { "not-asked", 1 },
-	[PLX_REFUSED_NO_DEVICE] = { "no-device", 13 },
-	[PLX_REFUSED_DRIVER] = { "driver", 12 },
-	[PLX_REFUSED_NODE] = { "node", 3 },
-	[PLX_REFUSED_PERMISSION] = { "permission", 6 },
-	[PLX_REFUSED_BUSY] = { "busy", 7 },
-	[PLX_REFUSED_GROUP] = { "group", 8 },
-	[PLX_REFUSED_IOMMU] = { "iommu", 4 },
-	[PLX_REFUSED_UNSAFE] = { "unsafe", 5 },
-	[PLX_REFUSED_TOKEN] = { "token", 9 },
-	[PLX_REFUSED_MEMORY] = { "memory", 11 },
-	[PLX_REFUSED_POLICY] = { "policy", 10 },
-	[PLX_REFUSED_KERNEL] = { "kernel", 2 },
+	[PLX_REFUSED_NONE] = { "none", 0, "", NULL },
+	[PLX_REFUSED_NOT_ASKED] = { "not-asked", 1, "the mode is not among those allowed",
+				    "allow it with --vfio-mode" },
+	[PLX_REFUSED_NO_DEVICE] = { "no-device", 14, "there is no such PCI function",
+				    "check the address" },
+	[PLX_REFUSED_DRIVER] = { "driver", 13,
+				 "the function is bound to another driver, or to none",
+				 "bind it to vfio-pci" },
+	[PLX_REFUSED_NODE] = { "node", 3,
+			       "a device node, and with it a part of the kernel, is missing; "
+			       "nobody serves a socket",
+			       "the module or kernel option it names; start the process" },
+	[PLX_REFUSED_PERMISSION] = { "permission", 6,
+				     "a node may not be opened, or a capability is missing",
+				     "chown the node it names, or grant the capability" },
+	[PLX_REFUSED_BUSY] = { "busy", 8,
+			       "another process, or another mode, holds the device or its group; "
+			       "a socket's process doesn't answer",
+			       "end that process" },
+	[PLX_REFUSED_GROUP] = { "group", 9,
+				"a member of the IOMMU group is held by a kernel driver",
+				"unbind it or bind it to vfio-pci" },
+	[PLX_REFUSED_IOMMU] = { "iommu", 4, "no IOMMU, or one that doesn't suit the device",
+				"turn it on in the firmware and on the kernel's command line" },
+	[PLX_REFUSED_ISOLATION] = { "isolation", 7,
+				    "interrupts are not remapped: a device could forge them",
+				    "turn it on in the firmware, or accept that devices can forge "
+				    "interrupts with allow_unsafe_interrupts=1 (modules "
+				    "vfio_iommu_type1 and iommufd)" },
+	[PLX_REFUSED_UNSAFE] = { "unsafe", 5, "unprotected DMA was not allowed",
+				 "say --allow-noiommu if you accept that the device can write all "
+				 "of memory" },
+	[PLX_REFUSED_TOKEN] = { "token", 10, "the VF token is missing or wrong",
+				"give the one that was set for the PF, with --vfio-vf-token" },
+	[PLX_REFUSED_MEMORY] = { "memory", 12,
+				 "memory that is mapped already can't be mapped there",
+				 "raise the limit that it names" },
+	[PLX_REFUSED_POLICY] = { "policy", 11,
+				 "the mode doesn't suit the address policy of the process",
+				 "name the device with -a from the start, or start with "
+				 "--iova=alloc" },
+	[PLX_REFUSED_KERNEL] = { "kernel", 2, "an error with no better word",
+				 "look up the call and the errno that it names" },
 };
 
 const char *plx_refusal_name(enum plx_refusal_code code)
@@ -34,15 +67,42 @@ const char *plx_refusal_name(enum plx_refusal_code code)
 	return (unsigned int)code < PLX_REFUSED_CODES ? codes[code].name : "?";
 }
 
+const char *plx_refusal_meaning(enum plx_refusal_code code)
+{
+	return (unsigned int)code < PLX_REFUSED_CODES ? codes[code].meaning : "?";
+}
+
+const char *plx_refusal_remedy(enum plx_refusal_code code)
+{
+	return (unsigned int)code < PLX_REFUSED_CODES ? codes[code].remedy : NULL;
+}
+
 int plx_refuse(struct plx_refusal *why, enum plx_refusal_code code, int err, const char *fmt, ...)
 {
 	va_list args;
 
-	why->code = code;
-	why->err = err;
+	*why = (struct plx_refusal){ .code = code, .err = err };
 	va_start(args, fmt);
 	vsnprintf(why->text, sizeof(why->text), fmt, args);
 	va_end(args);
+	return err;
+}
+
+int plx_refuse_about(struct plx_refusal *why, enum plx_refusal_code code, int err,
+		     const char *object, const char *remedy, const char *fmt, ...)
+{
+	size_t len;
+	va_list args;
+
+	*why = (struct plx_refusal){ .code = code, .err = err };
+	why->remedy = remedy ? remedy : codes[code].remedy;
+	if (object)
+		snprintf(why->object, sizeof(why->object), "%s", object);
+	va_start(args, fmt);
+	vsnprintf(why->text, sizeof(why->text), fmt, args);
+	va_end(args);
+	len = strlen(why->text);
+	snprintf(why->text + len, sizeof(why->text) - len, ": %s", why->remedy);
 	return err;
 }
 
@@ -60,15 +120,17 @@ static const char *node_remedy(const char *path)
 
 static int refuse_access(struct plx_refusal *why, const char *path, int err)
 {
+	static const char chown_it[] = "chown it to your user";
 	struct stat st;
 
 	if (plx_sys->stat(path, &st))
-		return plx_refuse(why, PLX_REFUSED_PERMISSION, err,
-				  "%s: permission denied for uid %u", path, geteuid());
-	return plx_refuse(why, PLX_REFUSED_PERMISSION, err,
-			  "%s: permission denied for uid %u (owner %u:%u, mode %04o): chown it to "
-			  "your user",
-			  path, geteuid(), st.st_uid, st.st_gid, st.st_mode & 07777);
+		return plx_refuse_about(why, PLX_REFUSED_PERMISSION, err, path, chown_it,
+					"%s: permission denied for uid %u", path, geteuid());
+	plx_refuse_about(why, PLX_REFUSED_PERMISSION, err, path, chown_it,
+			 "%s: permission denied for uid %u (owner %u:%u, mode %04o)", path,
+			 geteuid(), st.st_uid, st.st_gid, st.st_mode & 07777);
+	why->found = st.st_mode & 07777;
+	return err;
 }
 
 int plx_refuse_socket(struct plx_refusal *why, const char *path, int err)
@@ -76,14 +138,15 @@ int plx_refuse_socket(struct plx_refusal *why, const char *path, int err)
 	switch (err) {
 	case -ENOENT:
 	case -ENOTDIR:
-		return plx_refuse(why, PLX_REFUSED_NODE, err,
-				  "%s does not exist: start the process that serves the device",
-				  path);
+		return plx_refuse_about(why, PLX_REFUSED_NODE, err, path,
+					"start the process that serves the device",
+					"%s does not exist", path);
 	case -EACCES:
 	case -EPERM: return refuse_access(why, path, err);
 	case -EAGAIN:
-		return plx_refuse(why, PLX_REFUSED_BUSY, err,
-				  "%s: too many others wait for the process that serves it", path);
+		return plx_refuse_about(why, PLX_REFUSED_BUSY, err, path, "end one of them",
+					"%s: too many others wait for the process that serves it",
+					path);
 	default:
 		return plx_refuse(why, PLX_REFUSED_KERNEL, err, "%s can't be connected to: %s",
 				  path, strerror(-err));
@@ -96,18 +159,17 @@ int plx_refuse_node(struct plx_refusal *why, const char *path, int err)
 	case -ENOENT:
 	case -ENOTDIR:
 	case -ENXIO:
-		return plx_refuse(why, PLX_REFUSED_NODE, err, "%s does not exist: %s", path,
-				  node_remedy(path));
+		return plx_refuse_about(why, PLX_REFUSED_NODE, err, path, node_remedy(path),
+					"%s does not exist", path);
 	case -EACCES: return refuse_access(why, path, err);
 	case -EPERM:
-		return plx_refuse(why, PLX_REFUSED_PERMISSION, err,
-				  "%s: not permitted: CAP_SYS_RAWIO is needed", path);
+		return plx_refuse_about(why, PLX_REFUSED_PERMISSION, err, path,
+					"grant CAP_SYS_RAWIO", "%s: not permitted", path);
 	case -EBUSY:
-		return plx_refuse(
-			why, PLX_REFUSED_BUSY, err,
-			"%s is in use, by another process or by this one in another access "
-			"mode",
-			path);
+		return plx_refuse_about(why, PLX_REFUSED_BUSY, err, path, NULL,
+					"%s is in use, by another process or by this one in "
+					"another access mode",
+					path);
 	default:
 		return plx_refuse(why, PLX_REFUSED_KERNEL, err, "%s can't be opened: %s", path,
 				  strerror(-err));

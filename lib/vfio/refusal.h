@@ -16,6 +16,14 @@
 int plx_refuse(struct plx_refusal *why, enum plx_refusal_code code, int err, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/*
+ * The same for what has an object and a remedy; the sentence ends with it. A NULL object is none, a
+ * NULL remedy the usual one of the code. The remedy must live for ever.
+ */
+int plx_refuse_about(struct plx_refusal *why, enum plx_refusal_code code, int err,
+		     const char *object, const char *remedy, const char *fmt, ...)
+	__attribute__((format(printf, 6, 7)));
+
 /* A device node that could not be opened (err: negative errno of open or access). */
 int plx_refuse_node(struct plx_refusal *why, const char *path, int err);
 

@@ -41,6 +41,8 @@ static void describe(bool noiommu)
 		dev[i]->slot = i < 2 ? i : 2;
 		dev[i]->dyn_msix = dev[i]->decodes = true;
 		dev[i]->features = 1u << 3 | 1u << 4 | 1u << 5;
+		if (fake.flavour == FAKE_C)
+			dev[i]->features |= 1u << 11;
 	}
 	dev[CONFORM_DEVS]->driver = "e1000e";
 }

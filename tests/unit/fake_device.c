@@ -236,7 +236,7 @@ static int bind_iommufd(struct fake_file *file, struct fk_bind_iommufd *arg)
 	if (arg->argsz < offsetof(struct fk_bind_iommufd, token) ||
 	    (arg->flags & ~(token_ok ? FK_BIND_FLAG_TOKEN : 0)))
 		return -EINVAL;
-	if ((arg->flags && arg->argsz < sizeof(*arg)) || arg->iommufd < 0)
+	if (arg->iommufd < 0)
 		return -EINVAL;
 	if (file->via)
 		return -EINVAL;
@@ -248,7 +248,8 @@ static int bind_iommufd(struct fake_file *file, struct fk_bind_iommufd *arg)
 		return fcntl(arg->iommufd, F_GETFD) < 0 ? -EBADF : -EBADFD;
 	if (iommufd->kind != FAKE_FILE_IOMMUFD)
 		return -EBADFD;
-	if (arg->flags && !arg->token)
+	/* A pointer that was not given is none. */
+	if (arg->flags && (arg->argsz < sizeof(*arg) || !arg->token))
 		return -EFAULT;
 	if (arg->flags) {
 		b = (const uint8_t *)(uintptr_t)arg->token;

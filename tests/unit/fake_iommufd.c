@@ -3,6 +3,7 @@
  * iommufd of the fake kernel, and its compatibility with VFIO containers, after drivers/iommu/
  * iommufd/{main,ioas,io_pagetable,vfio_compat}.c of Linux 6.12; GET_PA after Linux 7.3.
  */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,8 +137,20 @@ static int pick_iova(const struct fake_ioas *ioas, const struct fake_range *rang
 	return -ENOSPC;
 }
 
+/* Whether a file has all that is to be pinned of it; it must be one of memory. */
+static bool file_holds(const struct fake_map *map, uint64_t start)
+{
+	const struct fake_file *buf = fake_file_of(map->fd);
+	struct stat st;
+
+	if (buf)
+		return buf->kind == FAKE_FILE_DMABUF;
+	return !fstat(map->fd, &st) && S_ISREG(st.st_mode) && start <= (uint64_t)st.st_size &&
+	       map->size <= st.st_size - start;
+}
+
 static int ioas_map(struct fake_file *file, struct fake_ioas *ioas, struct fake_map *map,
-		    bool fixed)
+		    bool fixed, uint64_t start)
 {
 	struct fake_range range[2 * FAKE_RANGES];
 	unsigned n = ioas_ranges(file, ioas, range);
@@ -146,6 +159,8 @@ static int ioas_map(struct fake_file *file, struct fake_ioas *ioas, struct fake_
 
 	if (!map->size)
 		return -EINVAL;
+	if (fake.flavour == FAKE_C && map->va + map->size - 1 < map->va)
+		return -EOVERFLOW;
 	if (fixed) {
 		if (map->iova & (alignment(ioas) - 1))
 			return -EINVAL;
@@ -165,6 +180,8 @@ static int ioas_map(struct fake_file *file, struct fake_ioas *ioas, struct fake_
 		return -EINVAL;
 	if (map->fd < 0 && fake_va_is_device(map->va, map->size))
 		return -EFAULT;
+	if (map->fd >= 0 && ioas->pinned && !file_holds(map, start))
+		return -EINVAL;
 	if (map->fd < 0 && ioas->pinned && fake_va_touch(map->va, map->size))
 		return -EFAULT;
 	if (!map->pages)
@@ -193,7 +210,7 @@ static int cmd_map(struct fake_file *file, struct fk_ioas_map *cmd)
 		return -EINVAL;
 	if (!ioas)
 		return -ENOENT;
-	ret = ioas_map(file, ioas, &map, cmd->flags & FK_MAP_FIXED_IOVA);
+	ret = ioas_map(file, ioas, &map, cmd->flags & FK_MAP_FIXED_IOVA, 0);
 	if (!ret)
 		cmd->iova = map.iova;
 	return ret;
@@ -204,10 +221,9 @@ static int map_dmabuf(const struct fk_map_file *cmd, struct fake_map *map)
 {
 	const struct fake_file *buf = fake_file_of(cmd->fd);
 
-	if (!buf)
+	if (!buf || buf->kind != FAKE_FILE_DMABUF)
 		return 0;
-	if (buf->kind != FAKE_FILE_DMABUF || cmd->start > buf->len ||
-	    cmd->length > buf->len - cmd->start)
+	if (cmd->start > buf->len || cmd->length > buf->len - cmd->start)
 		return -EINVAL;
 	map->va = FAKE_BAR_VA(buf->region, buf->region_offset + cmd->start);
 	return 0;
@@ -225,14 +241,16 @@ static int cmd_map_file(struct fake_file *file, struct fk_map_file *cmd)
 		return -ENOTTY;
 	if (cmd->flags & ~7u)
 		return -EOPNOTSUPP;
-	if (!map.prot || cmd->fd < 0)
+	if (!map.prot)
 		return -EINVAL;
 	if (!ioas)
 		return -ENOENT;
+	if (!fake_file_of(cmd->fd) && fcntl(cmd->fd, F_GETFD) < 0)
+		return -EBADF;
 	ret = map_dmabuf(cmd, &map);
 	if (ret)
 		return ret;
-	ret = ioas_map(file, ioas, &map, cmd->flags & FK_MAP_FIXED_IOVA);
+	ret = ioas_map(file, ioas, &map, cmd->flags & FK_MAP_FIXED_IOVA, cmd->start);
 	if (!ret)
 		cmd->iova = map.iova;
 	return ret;
@@ -306,7 +324,7 @@ static int cmd_copy(struct fake_file *file, struct fk_ioas_copy *cmd)
 	map.fd = src->fd;
 	if (map.size == src->size)
 		map.pages = src->pages;
-	ret = ioas_map(file, to, &map, cmd->flags & FK_MAP_FIXED_IOVA);
+	ret = ioas_map(file, to, &map, cmd->flags & FK_MAP_FIXED_IOVA, 0);
 	if (!ret)
 		cmd->dst_iova = map.iova;
 	return ret;
@@ -348,12 +366,12 @@ static int cmd_get_pa(struct fake_file *file, struct fk_get_pa *cmd)
 		return -EPERM;
 	if (!ioas)
 		return -ENOENT;
-	if (!ioas->noiommu)
-		return -EOPNOTSUPP;
 	at = fake_maps_find(&ioas->maps, cmd->iova);
 	map = &ioas->maps.map[at];
 	if (at == ioas->maps.count || map->iova > cmd->iova)
 		return -ENOENT;
+	if (!ioas->noiommu)
+		return -EOPNOTSUPP;
 	left = map->size - (cmd->iova - map->iova);
 	if (left > cmd->length)
 		left = cmd->length;
@@ -739,7 +757,7 @@ static int compat_map(struct fake_file *file, struct fake_ioas *ioas,
 	if (arg->argsz < sizeof(*arg) || !arg->flags ||
 	    (arg->flags & ~(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)))
 		return -EINVAL;
-	return ioas_map(file, ioas, &map, true);
+	return ioas_map(file, ioas, &map, true, 0);
 }
 
 /* So that a map begins at iova, if it is inside one. */

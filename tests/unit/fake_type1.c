@@ -289,7 +289,7 @@ static int map_dma(struct fake_container *container, const struct vfio_iommu_typ
 	if (!arg->size || ((arg->size | arg->iova | arg->vaddr) & mask))
 		return -EINVAL;
 	if (last < arg->iova || arg->vaddr + arg->size - 1 < arg->vaddr)
-		return -EINVAL;
+		return fake.flavour == FAKE_C ? -EOVERFLOW : -EINVAL;
 	if (fake_maps_overlap(&container->maps, arg->iova, last))
 		return -EEXIST;
 	if (container->maps.count >= container->entries)
@@ -316,7 +316,11 @@ static int unmap_dma(struct fake_container *container, struct vfio_iommu_type1_d
 	last = all ? UINT64_MAX : arg->iova + arg->size - 1;
 	if ((arg->iova & mask) || (all && (arg->iova || arg->size)))
 		goto invalid;
-	if (!all && (!arg->size || (arg->size & mask) || last < arg->iova))
+	if (!all && (!arg->size || (arg->size & mask)))
+		goto invalid;
+	if (!all && last < arg->iova && fake.flavour == FAKE_C)
+		return -EOVERFLOW;
+	if (!all && last < arg->iova)
 		goto invalid;
 	at = fake_maps_find(maps, arg->iova);
 	if (container->type == VFIO_TYPE1v2_IOMMU && !all) {

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <pollux/mem.h>
 
@@ -430,13 +432,15 @@ static void memlock_is_checked_by_iommufd_too(void **state)
 static void a_file_is_mapped_by_file(void **state)
 {
 	struct plx_dma_mem mem = {
-		.va = (void *)VA, .len = 4 * MIB, .page_size = HUGE, .fd = 0, .fd_offset = 6 * MIB
+		.va = (void *)VA, .len = 4 * MIB, .page_size = HUGE, .fd_offset = 6 * MIB
 	};
 	struct plx_vfio_dev *dev;
 	struct rig rig;
 	int round;
 
 	(void)state;
+	mem.fd = memfd_create("test", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(mem.fd, 10 * MIB), 0);
 	for (round = 0; round < 3; round++) {
 		rig_start(&rig, PLX_VFIO_NOIOMMU_CDEV, PLX_ADDR_PA);
 		dev = rig_open(&rig, BDF0);
@@ -448,7 +452,7 @@ static void a_file_is_mapped_by_file(void **state)
 			assert_int_equal(fake_dev_maps(rig.dev[0])->map[0].fd, -1);
 			assert_true(fake_dev_maps(rig.dev[0])->map[0].va == VA);
 		} else {
-			assert_int_equal(fake_dev_maps(rig.dev[0])->map[0].fd, 0);
+			assert_int_equal(fake_dev_maps(rig.dev[0])->map[0].fd, mem.fd);
 			assert_true(fake_dev_maps(rig.dev[0])->map[0].va == 6 * MIB);
 		}
 		assert_int_equal(rig_unmap(rig.ioas, VA, 4 * MIB), 0);
@@ -458,6 +462,7 @@ static void a_file_is_mapped_by_file(void **state)
 		plx_vfio_close(dev);
 		rig_stop(&rig);
 	}
+	close(mem.fd);
 }
 
 /*

@@ -2,6 +2,7 @@
 /* Refusals: for each access mode that is not taken, why. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "fake_abi.h"
@@ -187,7 +188,8 @@ static void missing_isolation_is_explained(void **state)
 		rig_boot(&rig, FAKE_A, false);
 		fake.isolated = false;
 		rig.opts.modes = 1u << modes[i];
-		rig_refuses(&rig, -EPERM, modes[i], PLX_REFUSED_IOMMU, "allow_unsafe_interrupts");
+		rig_refuses(&rig, -EPERM, modes[i], PLX_REFUSED_ISOLATION,
+			    "allow_unsafe_interrupts");
 		fake.unsafe_interrupts = true;
 		rig_takes(&rig, modes[i]);
 		rig_stop(&rig);
@@ -441,6 +443,123 @@ static void an_ioas_that_stays_is_said(void **state)
 	rig_stop(&rig);
 }
 
+/*
+ * As data.
+ */
+static const struct plx_refusal *why_not(struct rig *rig, enum plx_vfio_mode mode,
+					 struct plx_refusals *why)
+{
+	struct plx_vfio_dev *dev = NULL;
+
+	rig->opts.modes = 1u << mode;
+	assert_true(plx_vfio_open(rig->ioas, BDF0, &rig->opts, &dev, why) < 0);
+	return &why->mode[mode];
+}
+
+/* The sentence ends with the remedy. */
+static void check_data(const struct plx_refusal *why, enum plx_refusal_code code,
+		       const char *object)
+{
+	size_t len = strlen(why->text), tail;
+
+	assert_int_equal(why->code, code);
+	assert_string_equal(why->object, object);
+	assert_non_null(why->remedy);
+	tail = strlen(why->remedy);
+	assert_true(len > tail);
+	assert_string_equal(why->text + len - tail, why->remedy);
+}
+
+static void each_has_a_code_an_object_and_a_remedy(void **state)
+{
+	struct plx_refusals why;
+	struct fake_dev *sibling;
+	struct plx_vfio_dev *dev;
+	struct rig rig;
+
+	(void)state;
+	rig_boot(&rig, FAKE_A, true);
+	check_data(why_not(&rig, PLX_VFIO_CDEV, &why), PLX_REFUSED_IOMMU, BDF0);
+	check_data(why_not(&rig, PLX_VFIO_NOIOMMU, &why), PLX_REFUSED_UNSAFE, BDF0);
+	rig_stop(&rig);
+
+	rig_boot(&rig, FAKE_A, false);
+	fake_path_remove("/dev/iommu");
+	check_data(why_not(&rig, PLX_VFIO_CDEV, &why), PLX_REFUSED_NODE, "/dev/iommu");
+	fake_publish();
+	fake_path_fail("/dev/vfio/10", EACCES, -1);
+	check_data(why_not(&rig, PLX_VFIO_TYPE1V2, &why), PLX_REFUSED_PERMISSION, "/dev/vfio/10");
+	assert_int_equal(why.mode[PLX_VFIO_TYPE1V2].found, 0600);
+	fake_publish();
+	sibling = fake_dev(BDF1, 10);
+	sibling->driver = "e1000e";
+	fake_publish();
+	check_data(why_not(&rig, PLX_VFIO_CDEV, &why), PLX_REFUSED_GROUP, BDF1);
+	assert_non_null(strstr(why.mode[PLX_VFIO_CDEV].text, "e1000e"));
+	sibling->driver = NULL;
+	fake.isolated = false;
+	fake_publish();
+	check_data(why_not(&rig, PLX_VFIO_CDEV, &why), PLX_REFUSED_ISOLATION,
+		   "interrupt remapping");
+	check_data(why_not(&rig, PLX_VFIO_TYPE1, &why), PLX_REFUSED_ISOLATION,
+		   "interrupt remapping");
+	fake.isolated = true;
+	rig.opts.modes = 1u << PLX_VFIO_TYPE1V2;
+	dev = rig_open(&rig, BDF0);
+	check_data(why_not(&rig, PLX_VFIO_CDEV, &why), PLX_REFUSED_BUSY, BDF0);
+	plx_vfio_close(dev);
+	rig.dev[0]->vf_token = TOKEN;
+	check_data(why_not(&rig, PLX_VFIO_TYPE1V2, &why), PLX_REFUSED_TOKEN, BDF0);
+	rig.dev[0]->driver = "igb";
+	fake_publish();
+	check_data(why_not(&rig, PLX_VFIO_CDEV, &why), PLX_REFUSED_DRIVER, "igb");
+	rig_stop(&rig);
+}
+
+static void limits_are_numbers(void **state)
+{
+	struct plx_refusals why;
+	struct rig rig;
+
+	(void)state;
+	rig_boot(&rig, FAKE_A, false);
+	fake.memlock = 8 * MIB;
+	assert_int_equal(rig_map(rig.ioas, VA, 16 * MIB), 0);
+	check_data(why_not(&rig, PLX_VFIO_CDEV, &why), PLX_REFUSED_MEMORY, "RLIMIT_MEMLOCK");
+	assert_int_equal(why.mode[PLX_VFIO_CDEV].found, 8 * MIB);
+	assert_int_equal(why.mode[PLX_VFIO_CDEV].wanted, 16 * MIB);
+	rig_stop(&rig);
+}
+
+/* doc/access-modes.md has a row for each code, with the words of the table. */
+static void the_list_in_the_documentation_is_the_codes(void **state)
+{
+	char line[512], row[512];
+	unsigned int code = PLX_REFUSED_NOT_ASKED;
+	FILE *doc = fopen(ACCESS_MODES_MD, "r");
+	bool inside = false;
+
+	(void)state;
+	assert_non_null(doc);
+	while (fgets(line, sizeof(line), doc)) {
+		inside |= !strncmp(line, "| code |", 8);
+		if (inside && line[0] != '|')
+			break;
+		if (!inside || line[2] != '`')
+			continue;
+		assert_true(code < PLX_REFUSED_CODES);
+		snprintf(row, sizeof(row), "| `%s` | %s | %s |\n", plx_refusal_name(code),
+			 plx_refusal_meaning(code), plx_refusal_remedy(code));
+		assert_string_equal(line, row);
+		code++;
+	}
+	fclose(doc);
+	assert_int_equal(code, PLX_REFUSED_CODES);
+	assert_string_equal(plx_refusal_name(PLX_REFUSED_CODES), "?");
+	assert_string_equal(plx_refusal_meaning(PLX_REFUSED_CODES), "?");
+	assert_null(plx_refusal_remedy(PLX_REFUSED_CODES));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -461,6 +580,9 @@ int main(void)
 		cmocka_unit_test(tokens_are_asked_for),
 		cmocka_unit_test(the_line_that_says_why_is_short),
 		cmocka_unit_test(an_ioas_that_stays_is_said),
+		cmocka_unit_test(each_has_a_code_an_object_and_a_remedy),
+		cmocka_unit_test(limits_are_numbers),
+		cmocka_unit_test(the_list_in_the_documentation_is_the_codes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
