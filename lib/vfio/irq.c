@@ -101,13 +101,13 @@ static int turn_off(struct plx_vfio_dev *dev, unsigned int index)
 static int set_again(struct plx_vfio_dev *dev, unsigned int index, unsigned int size)
 {
 	struct plx_irq_state *irq = &dev->irq[index];
-	int err;
+	int off = turn_off(dev, index);
+	int err = arm(dev, index, 0, size, irq->fd);
 
-	turn_off(dev, index);
-	err = arm(dev, index, 0, size, irq->fd);
 	if (!err)
 		irq->size = size;
-	return err;
+	/* EINVAL: it was off, as after a reset. Anything else may be why it couldn't be set. */
+	return err && off && off != -EINVAL ? off : err;
 }
 
 /* INTx, MSI and MSI-X exclude each other. */

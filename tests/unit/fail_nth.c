@@ -9,10 +9,12 @@
 #include <sys/mman.h>
 
 #include <cmocka.h>
+#include <linux/vfio.h>
 
 #include "fail_nth.h"
+#include "fake_abi.h"
 
-#define ERRNOS 6
+#define ERRNOS 8
 
 enum call {
 	CALL_OPEN,
@@ -69,7 +71,41 @@ static const struct {
 	[CALL_ALLOC] = { "alloc", { ENOMEM } },
 };
 
+/* ioctls that can fail in ways of their own; all others as in the table above. */
+static const struct {
+	unsigned long request;
+	int err[ERRNOS];
+} ioctls[] = {
+	{ VFIO_GET_API_VERSION, { ENOTTY, EIO } },
+	{ VFIO_SET_IOMMU, { EPERM, ENODEV, EINVAL, ENOMEM, EBUSY } },
+	{ VFIO_GROUP_GET_STATUS, { ENODEV, EINVAL } },
+	{ VFIO_GROUP_SET_CONTAINER, { EPERM, EBUSY, EINVAL, ENODEV, EBADF, EBADFD, ENOMEM } },
+	{ VFIO_GROUP_GET_DEVICE_FD,
+	  { EACCES, EPERM, EBUSY, ENODEV, EINVAL, EADDRINUSE, EMFILE, ENOMEM } },
+	{ VFIO_IOMMU_GET_INFO, { EINVAL, ENODEV, ENOMEM, ENOTTY } },
+	{ VFIO_IOMMU_MAP_DMA, { EEXIST, ENOSPC, ENOMEM, EFAULT, EINVAL, EOVERFLOW, EBUSY } },
+	{ VFIO_IOMMU_UNMAP_DMA, { EINVAL, ENOENT, EBUSY, EOVERFLOW } },
+	{ VFIO_DEVICE_GET_INFO, { EINVAL, EIO, ENODEV } },
+	{ VFIO_DEVICE_GET_REGION_INFO, { EINVAL, ENOMEM, ENODEV } },
+	{ VFIO_DEVICE_GET_IRQ_INFO, { EINVAL, ENOTTY, ENODEV } },
+	{ VFIO_DEVICE_SET_IRQS, { EBADF, EINVAL, ENOSPC, EBUSY, ENOMEM, ENOTTY, EIO } },
+	{ VFIO_DEVICE_RESET, { EAGAIN, ENOTTY, EINVAL, EIO } },
+	{ VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, { ENODEV, ENOTTY, EINVAL, ENOMEM, EPERM } },
+	{ VFIO_DEVICE_PCI_HOT_RESET, { EINVAL, EBADF, ENODEV, ENOTTY, EAGAIN, EPERM } },
+	{ VFIO_DEVICE_FEATURE, { ENOTTY, EINVAL, EFAULT, EIO } },
+	{ FK_BIND_IOMMUFD, { EACCES, EPERM, EBUSY, EINVAL, ENODEV, EBADF, ENOMEM } },
+	{ FK_ATTACH_PT, { ENOENT, EADDRINUSE, EINVAL, EBUSY, ENOMEM, ENODEV } },
+	{ FK_IOAS_ALLOC, { ENOMEM, EOPNOTSUPP, EINVAL } },
+	{ FK_IOVA_RANGES, { ENOENT, EMSGSIZE, EFAULT, EOPNOTSUPP } },
+	{ FK_IOAS_MAP, { EEXIST, ENOSPC, ENOMEM, EFAULT, EINVAL, EOVERFLOW, ENOENT } },
+	{ FK_IOAS_COPY, { ENOENT, EEXIST, EINVAL, ENOMEM, ENOSPC, EOVERFLOW } },
+	{ FK_MAP_FILE, { ENOTTY, EINVAL, EBADF, EEXIST, ENOMEM, E2BIG, ENOSPC } },
+	{ FK_IOAS_UNMAP, { ENOENT, EINVAL, EOVERFLOW, EBUSY } },
+	{ FK_GET_PA, { EPERM, ENOENT, EOPNOTSUPP, ENOTTY, EINVAL } },
+};
+
 static const struct plx_sys *inner;
+static const struct fail_nth_other *expected;
 static struct {
 	unsigned count; /* calls so far */
 	unsigned at;	/* the one to fail, from 1; 0: none */
@@ -79,24 +115,41 @@ static struct {
 	enum call call;
 	int err;
 	char what[256];
+	unsigned long request; /* of an ioctl */
 } nth;
 
-/* Whether this call is to fail now, with errno set. */
-static bool fails(enum call call, const char *what)
+static const int *errnos(enum call call, unsigned long request)
+{
+	size_t i;
+
+	for (i = 0; request && i < sizeof(ioctls) / sizeof(ioctls[0]); i++)
+		if (ioctls[i].request == request)
+			return ioctls[i].err;
+	return calls[call].err;
+}
+
+/* Whether this call is to fail now, with errno set; request is that of an ioctl, or 0. */
+static bool fails_as(enum call call, const char *what, unsigned long request)
 {
 	nth.count++;
 	if (nth.for_good && nth.failed) {
 		errno = calls[call].err[0];
 		return true;
 	}
-	if (nth.count != nth.at || nth.which >= ERRNOS || !calls[call].err[nth.which])
+	if (nth.count != nth.at || nth.which >= ERRNOS || !errnos(call, request)[nth.which])
 		return false;
 	nth.failed = true;
 	nth.call = call;
-	nth.err = calls[call].err[nth.which];
+	nth.err = errnos(call, request)[nth.which];
+	nth.request = request;
 	snprintf(nth.what, sizeof(nth.what), "%s", what);
 	errno = nth.err;
 	return true;
+}
+
+static bool fails(enum call call, const char *what)
+{
+	return fails_as(call, what, 0);
 }
 
 static int nth_open(const char *path, int flags)
@@ -114,7 +167,7 @@ static int nth_ioctl(int fd, unsigned long request, void *arg)
 	char what[32];
 
 	snprintf(what, sizeof(what), "0x%lx", request);
-	return fails(CALL_IOCTL, what) ? -1 : inner->ioctl(fd, request, arg);
+	return fails_as(CALL_IOCTL, what, request) ? -1 : inner->ioctl(fd, request, arg);
 }
 
 static void *nth_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
@@ -323,6 +376,24 @@ static int run(int (*scenario)(void *arg), void *arg, unsigned at, unsigned whic
 	return ret;
 }
 
+void fail_nth_expect(const struct fail_nth_other *others)
+{
+	expected = others;
+}
+
+/* Whether this errno stands for the one that the call failed with. */
+static bool explained(int ret)
+{
+	const struct fail_nth_other *other;
+
+	for (other = expected; other->call; other++)
+		if (!strcmp(other->call, calls[nth.call].name) && other->request == nth.request &&
+		    (!other->what || strstr(nth.what, other->what)) &&
+		    (!other->err || other->err == nth.err) && -ret == other->ret)
+			return true;
+	return false;
+}
+
 /* One run with a call failing. False: that call can't fail in this way. */
 static bool try(const char *name, int (*scenario)(void *arg), void *arg, int (*leaks)(void),
 		bool (*logged)(void), struct fail_nth_result *result)
@@ -346,6 +417,10 @@ static bool try(const char *name, int (*scenario)(void *arg), void *arg, int (*l
 	if (ret > 0 || ret < -4095)
 		fail_msg("%s: %d is neither 0 nor an errno with call %u, %s(%s),%s failing: %s",
 			 name, ret, nth.at, calls[nth.call].name, nth.what, and, strerror(nth.err));
+	if (expected && ret && !nth.for_good && ret != -nth.err && !explained(ret))
+		fail_msg("%s: failed with %s and not with %s of call %u, %s(%s)", name,
+			 strerrorname_np(-ret), strerrorname_np(nth.err), nth.at,
+			 calls[nth.call].name, nth.what);
 	if (ret && logged && !said)
 		fail_msg("%s: failed with %d and said nothing with call %u, %s(%s),%s failing: %s",
 			 name, ret, nth.at, calls[nth.call].name, nth.what, and, strerror(nth.err));

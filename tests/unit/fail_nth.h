@@ -33,6 +33,21 @@ struct fail_nth_result {
 struct fail_nth_result fail_nth(const char *name, int (*scenario)(void *arg), void *arg,
 				int (*leaks)(void), bool (*logged)(void));
 
+/*
+ * From now on a scenario must fail with the errno of the call, or with one that stands for it here:
+ * of the call by its name in fail_nth.c, of an ioctl by its request, with what in its path (NULL:
+ * any), failing with err (0: any). The list ends with a call of NULL; a list of NULL takes
+ * everything.
+ */
+struct fail_nth_other {
+	const char *call;
+	unsigned long request;
+	const char *what;
+	int err, ret;
+};
+
+void fail_nth_expect(const struct fail_nth_other *others);
+
 /* For scenarios: whether all calls from one on fail, so that no roll-back can succeed. */
 bool fail_nth_for_good(void);
 

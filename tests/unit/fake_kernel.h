@@ -106,6 +106,9 @@ bool fake_va_is_device(uint64_t va, uint64_t len); /* overlaps memory mapped fro
 int fake_va_touch(uint64_t va, uint64_t len);	   /* -EFAULT: some of it isn't there */
 uint64_t fake_va_of_file(int fd, uint64_t offset); /* where it is mapped; else the offset itself */
 
+/* fake_lock.c; only in programs that are linked with pthread_mutex_lock and its like wrapped. */
+int fake_locks_held(void) __attribute__((weak));
+
 /* fake_fs.c */
 int fake_fs_open(const char *path, int flags); /* descriptor or -errno */
 int fake_fs_access(const char *path, int mode);

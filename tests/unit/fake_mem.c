@@ -85,12 +85,16 @@ static int arena_create(const struct plx_arena_opts *opts, struct plx_arena **ar
 	new->node = opts->node;
 	new->locked = true;
 	new->fd = memfd_create("arena", MFD_CLOEXEC);
-	if (new->fd < 0 || ftruncate(new->fd, new->len))
+	if (new->fd < 0 || ftruncate(new->fd, new->len)) {
+		err = -errno;
 		goto fail;
+	}
 	/* Twice the size, cut down to an aligned run. */
 	at = plx_sys->mmap(NULL, new->len + page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (at == MAP_FAILED)
+	if (at == MAP_FAILED) {
+		err = -errno;
 		goto fail;
+	}
 	va = (char *)(((uintptr_t)at + page - 1) & ~(uintptr_t)(page - 1));
 	if (va > at)
 		plx_sys->munmap(at, va - at);
@@ -101,6 +105,7 @@ static int arena_create(const struct plx_arena_opts *opts, struct plx_arena **ar
 		*arena = new;
 		return 0;
 	}
+	err = -errno;
 	plx_sys->munmap(va, new->len);
 fail:
 	if (new->fd >= 0)

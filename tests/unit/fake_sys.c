@@ -726,6 +726,10 @@ int fake_leaks(void)
 	}
 	for (file = files; file; file = file->next)
 		leaks++;
+	if (fake_locks_held && fake_locks_held()) {
+		fprintf(stderr, "# left locked: %d mutexes\n", fake_locks_held());
+		leaks++;
+	}
 	if (fake.pinned) {
 		fprintf(stderr, "# left pinned: %llu bytes\n", (unsigned long long)fake.pinned);
 		leaks++;

@@ -5,12 +5,14 @@
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
 #include <pollux/mem.h>
 
 #include "fail_nth.h"
+#include "fake_abi.h"
 #include "fake_rig.h"
 
 static bool logged(void)
@@ -141,12 +143,40 @@ static void start(enum plx_vfio_mode mode)
 		(struct fake_range){ 8192, 16383 };
 }
 
+/*
+ * Where another errno is the right one: what can't be seen isn't there, and what the kernel lacks
+ * isn't supported.
+ */
+static const struct fail_nth_other others[] = {
+	{ "stat", 0, "/sys/bus/pci/devices/", 0, ENODEV },
+	{ "readlink", 0, "/iommu_group", 0, ENODEV },
+	{ "open", 0, "/iommu_group/name", 0, ENODEV },
+	{ "read", 0, NULL, EIO, ENODEV }, /* of that file */
+	{ "opendir", 0, "/vfio-dev", 0, ENODEV },
+	{ "opendir", 0, "/vfio-dev", 0, ENOENT },
+	{ "open", 0, "/proc/self/status", 0, EPERM },
+	{ "read", 0, NULL, EIO, EPERM }, /* of that file */
+	{ "ioctl", VFIO_DEVICE_GET_REGION_INFO, NULL, EINVAL, ENODEV },
+	{ "ioctl", VFIO_DEVICE_GET_IRQ_INFO, NULL, EINVAL, ENODEV },
+	{ "ioctl", VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, NULL, ENODEV, EOPNOTSUPP },
+	{ "ioctl", VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, NULL, ENOTTY, EOPNOTSUPP },
+	{ "ioctl", VFIO_DEVICE_FEATURE, NULL, EINVAL, EOPNOTSUPP },
+	{ "ioctl", VFIO_DEVICE_FEATURE, NULL, ENOTTY, EOPNOTSUPP },
+	{ "ioctl", FK_IOVA_RANGES, NULL, EMSGSIZE, EOVERFLOW }, /* there are more, and more */
+	{ NULL, 0, NULL, 0, 0 },
+};
+
+static unsigned int points;
+
 static void lives(enum plx_vfio_mode mode, enum plx_addr_policy addr)
 {
 	struct fail_nth_result result;
 
 	start(mode);
+	fail_nth_expect(others);
 	result = fail_nth(plx_vfio_mode_name(mode), life, &addr, fake_leaks, logged);
+	fail_nth_expect(NULL);
+	points += result.runs;
 	/* A life has many calls, and few of them may fail unnoticed. */
 	assert_true(result.calls > 50);
 	assert_true(result.runs > result.calls);
@@ -292,5 +322,8 @@ int main(void)
 		cmocka_unit_test(foresight),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int ret = cmocka_run_group_tests(tests, NULL, NULL);
+
+	fprintf(stderr, "# %u points swept in the lives of devices\n", points);
+	return ret;
 }
