@@ -129,8 +129,8 @@ def no_capability():
 
 
 def annoy(uid, card, count):
-    """Connections of a user's that ask nothing, nonsense, or for a card whose descriptors they never
-    take. They are held until this process is ended.
+    """Connections of a user's that ask nothing, nonsense, or for a card whose descriptors they
+    never take. They are held until this process is ended.
     """
     os.setgid(uid)
     os.setuid(uid)

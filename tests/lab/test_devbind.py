@@ -339,8 +339,8 @@ def with_iommu(devbind):
 
     def granted():
         with devbind.bound(nic):
-            devbind.says(FAILED, ("why", nic), f"permission denied for uid {USER} (owner 0:0, mode 0600)",
-                         user=True)
+            devbind.says(FAILED, ("why", nic),
+                         f"permission denied for uid {USER} (owner 0:0, mode 0600)", user=True)
             devbind.run(DONE, "grant", str(USER), nic)
             devbind.says(DONE, ("why", nic), "cdev          taken", user=True)
             devbind.says(FAILED, ("why", "--memory=64G", nic),
