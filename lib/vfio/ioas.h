@@ -54,6 +54,7 @@ struct plx_ioas {
 	uint64_t bytes;		   /* in them, and in the one that is being added */
 	struct plx_ranges allowed; /* what all translating contexts can map */
 	struct plx_ranges used;	   /* ALLOC: IOVA frames taken */
+	uint64_t alloc_next;	   /* ALLOC: where the last search ended; 0 before the first */
 
 	struct plx_iommu *contexts;
 	struct plx_iommufd *iommufds;

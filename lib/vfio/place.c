@@ -113,8 +113,28 @@ static bool alloc_fits(const struct plx_ioas *ioas, const struct plx_mapping *m,
 	       !plx_ranges_overlap(&ioas->used, first, last);
 }
 
+/*
+ * Room that is wanted: the search goes on where the last one ended, and only then from the bottom.
+ * So it doesn't go through all the holes that are too small again and again, and addresses that
+ * were given back rest for a while: a stray DMA finds nothing there.
+ */
+static int alloc_find(struct plx_ioas *ioas, struct plx_iova_want *want, uint64_t *iova)
+{
+	const uint64_t from[] = { ioas->alloc_next, ALLOC_PREFERRED, ALLOC_LOWEST };
+	unsigned int i;
+
+	for (i = ioas->alloc_next ? 0 : 1; i < sizeof(from) / sizeof(*from); i++) {
+		want->min = from[i];
+		if (plx_iova_first_fit(&ioas->allowed, &ioas->used, want, iova))
+			continue;
+		ioas->alloc_next = *iova + want->len;
+		return 0;
+	}
+	return -ENOSPC;
+}
+
 /* A distance for a mapping that shares no frame. */
-static int alloc_choose(const struct plx_ioas *ioas, const struct plx_mapping *m, uint64_t *delta)
+static int alloc_choose(struct plx_ioas *ioas, const struct plx_mapping *m, uint64_t *delta)
 {
 	static const struct plx_neighbours alone;
 	uint64_t start = first_frame(m) << PLX_FRAME_SHIFT;
@@ -123,7 +143,6 @@ static int alloc_choose(const struct plx_ioas *ioas, const struct plx_mapping *m
 		.len = (last_frame(m) - first_frame(m) + 1) << PLX_FRAME_SHIFT,
 		.align = giga ? GIGA_PAGE : PLX_FRAME_SIZE,
 		.phase = giga ? start & (GIGA_PAGE - 1) : 0,
-		.min = ALLOC_PREFERRED,
 	};
 	uint64_t iova;
 
@@ -134,11 +153,8 @@ static int alloc_choose(const struct plx_ioas *ioas, const struct plx_mapping *m
 	if (plx_xlate_get(&ioas->xlate, last_frame(m) + 1, delta) &&
 	    alloc_fits(ioas, m, &alone, *delta))
 		return 0;
-	if (plx_iova_first_fit(&ioas->allowed, &ioas->used, &want, &iova)) {
-		want.min = ALLOC_LOWEST;
-		if (plx_iova_first_fit(&ioas->allowed, &ioas->used, &want, &iova))
-			return -ENOSPC;
-	}
+	if (alloc_find(ioas, &want, &iova))
+		return -ENOSPC;
 	*delta = iova - start;
 	return 0;
 }
