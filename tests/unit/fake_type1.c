@@ -51,6 +51,8 @@ int fake_maps_insert(struct fake_maps *maps, const struct fake_map *map)
 
 void fake_maps_remove(struct fake_maps *maps, size_t at, size_t count)
 {
+	if (!count)
+		return;
 	maps->count -= count;
 	memmove(&maps->map[at], &maps->map[at + count], (maps->count - at) * sizeof(*maps->map));
 }
