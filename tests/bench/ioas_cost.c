@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What mapping, unmapping and looking up cost in lib/vfio itself: the kernel is the tests' fake, and
- * its maps are answered with a yes. Callgrind counts what is inside measured_*(); the program's own
- * clock tells nanoseconds, for what instructions don't show.
+ * What mapping, unmapping and looking up cost in lib/vfio itself: the kernel is the tests' fake,
+ * and its maps are answered with a yes. Callgrind counts what is inside measured_*(); the program's
+ * own clock tells nanoseconds, for what instructions don't show.
  *
  *      ioas-cost all POLICY MAPS        64 GiB in so many mappings, in no order; then unmapped
  *      ioas-cost more POLICY MAPS       so many 2 MiB mappings are there: one more, and away again
@@ -196,8 +196,7 @@ int main(int argc, char **argv)
 		}
 	}
 	size = TOTAL / maps;
-	rig_start(&rig, PLX_VFIO_TYPE1V2,
-		  strcmp(argv[2], "alloc") ? PLX_ADDR_VA : PLX_ADDR_ALLOC);
+	rig_start(&rig, PLX_VFIO_TYPE1V2, strcmp(argv[2], "alloc") ? PLX_ADDR_VA : PLX_ADDR_ALLOC);
 	fake.dma_entry_limit = 1 << 17;
 	dev = rig_open(&rig, BDF0);
 	ioas = rig.ioas;
