@@ -17,14 +17,20 @@ import tap
 import testpmd
 from testpmd import DROPPED, RECEIVED, SENT
 
-SECONDS = 20                # for what takes one or two
+SECONDS = 60                # for what takes one or two, or ten with a slot of its own
 PCI = "/sys/bus/pci"
 KERN_WARNING = 4
 OVERLOAD = re.compile(r"^(hrtimer|clocksource|sched): ")     # of the host, not the guest's fault
 NEW_MAC = "52:54:00:00:00:77"   # of a card that isn't the one that was pulled out
 
-GUESTS = {"kernel a": tap.Guest("--device", "e1000e@1,e1000e@1,e1000e@2", timeout=150,
-                                monitor=True)}
+CARDS = "--device", "e1000e@1,e1000e@1,e1000e@2"
+# PCI Express' own hot plug in place of the firmware's: what vanishes is missed by the slot
+NATIVE = ("--qemu=-global", "--qemu=ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
+          "--append", "pcie_ports=native")
+
+GUESTS = {"kernel a": tap.Guest(*CARDS, timeout=150, monitor=True),
+          "kernel a, native hot plug": tap.Guest(*CARDS, *NATIVE, timeout=280,
+                                                 monitor=True)}
 
 
 def write(path, text):
@@ -67,11 +73,16 @@ def driver(address):
 def bind_to_vfio(address):
     """A function may be new, and taken by the driver that the kernel has for it."""
     write(f"{device(address)}/driver_override", "vfio-pci")
-    if driver(address) not in (None, "vfio-pci"):
-        write(f"{device(address)}/driver/unbind", address)
-    if driver(address) != "vfio-pci":
-        write(f"{PCI}/drivers_probe", address)
-    tap.check_equal(driver(address), "vfio-pci", f"driver of {address}")
+
+    def bound():
+        """One that was just found is matched with no driver until the kernel is through with it."""
+        if driver(address) not in (None, "vfio-pci"):
+            write(f"{device(address)}/driver/unbind", address)
+        if driver(address) != "vfio-pci":
+            write(f"{PCI}/drivers_probe", address)
+        return driver(address) == "vfio-pci"
+
+    wait(f"{address} is vfio-pci's", bound)
 
 
 # Ways to take a card away, and to bring it back, by its address and number
@@ -100,6 +111,30 @@ def plugged(address, index):
     tap.host_qmp("device_add", driver="e1000e", romfile="", id=f"dev{index}", bus=f"port{index}",
                  addr="0.0", netdev=f"net{index}", mac=NEW_MAC)
     wait(f"{address} is back", lambda: os.path.exists(device(address)))
+
+
+def vanished(address, _):
+    """Gone without a word: the slot's power is cut for a moment, behind the back of its driver.
+
+    PCI Express 6.0, 7.5.3.10 Slot Control, 0x18 in the capability: power controller off (bit 10),
+    power indicator off (bits 9:8). Registers read as ones before the kernel hears of it.
+    """
+    port = os.path.basename(os.path.dirname(os.path.realpath(device(address))))
+    with open(f"{device(port)}/config", "r+b", buffering=0) as config:
+        at = os.pread(config.fileno(), 1, 0x34)[0]
+        while os.pread(config.fileno(), 1, at)[0] != 0x10:
+            at = os.pread(config.fileno(), 2, at)[1]
+        control = int.from_bytes(os.pread(config.fileno(), 2, at + 0x18), "little")
+        off = (control | 0x700) & ~0x20     # no interrupt (bit 5) until the power is back
+        for value in off, control:
+            os.pwrite(config.fileno(), value.to_bytes(2, "little"), at + 0x18)
+    wait(f"{address} is gone", lambda: not os.path.exists(device(address)))
+
+
+def plugged_later(address, index):
+    """The slot's driver waits a second after cutting the power, and forgets what came meanwhile."""
+    time.sleep(3)
+    plugged(address, index)
 
 
 def unplug(run, address, port, away, back, moves):
@@ -158,6 +193,25 @@ def session(program, mode):
     tap.check_equal(warnings()[len(complaints):], [], "what the kernel complains about")
 
 
+def surprise(program, mode):
+    """A card that receives and sends vanishes under traffic, twice."""
+    cards = os.environ["LAB_PCI"].split()
+    for card in cards:
+        bind_to_vfio(card)
+    complaints = warnings()
+    with testpmd.forwarding(program, testpmd.allow(*cards, mode=mode), [
+            "--forward-mode=txonly,io,rxonly", "--port-topology=chained",
+            "--stats-period=1"]) as run:
+        run.go_on((0, SENT), (1, RECEIVED), (2, SENT))
+        unplug(run, cards[1], 1, vanished, functools.partial(plugged_later, index=1), ((0, SENT),))
+        unplug(run, cards[2], 2, vanished, functools.partial(plugged_later, index=2),
+               ((0, SENT), (1, RECEIVED), (2, DROPPED)))
+        report = run.end().report
+    tap.check_equal([port["removals"] for port in report["ports"]], [0, 1, 1], "removals")
+    tap.check_equal([port["present"] for port in report["ports"]], [True] * 3, "ports present")
+    tap.check_equal(warnings()[len(complaints):], [], "what the kernel complains about")
+
+
 def ends_without(program):
     """A card that isn't back when testpmd ends: the exit code says so."""
     cards = os.environ["LAB_PCI"].split()
@@ -170,8 +224,13 @@ def ends_without(program):
     bind_to_vfio(cards[1])
 
 
-def cases(_, settings):
+def cases(guest, settings):
     """By the device's own file, and by its group."""
+    if "native" in guest:
+        for mode in "cdev", "type1v2":
+            yield f"{mode}: vanished and plugged in", \
+                functools.partial(surprise, settings.program, mode)
+        return
     for mode in "cdev", "type1v2":
         yield f"{mode}: unbound and bound, removed and found, pulled out and plugged in", \
             functools.partial(session, settings.program, mode)
