@@ -15,6 +15,9 @@ struct arguments {
 	const char *file; /* NULL: standard input or output */
 	struct plx_nvme_format format;
 	bool yes, binary;
+	uint64_t seconds; /* 0: not said */
+	bool temperature_set;
+	uint32_t temperature; /* C */
 };
 
 /* Each says itself what went wrong. */
@@ -23,6 +26,14 @@ enum exit_code command_identify(struct session *session, const struct arguments 
 enum exit_code command_smart(struct session *session, const struct arguments *args);
 enum exit_code command_read(struct session *session, const struct arguments *args);
 enum exit_code command_write(struct session *session, const struct arguments *args);
+enum exit_code command_compare(struct session *session, const struct arguments *args);
+enum exit_code command_zero(struct session *session, const struct arguments *args);
+enum exit_code command_trim(struct session *session, const struct arguments *args);
+enum exit_code command_verify(struct session *session, const struct arguments *args);
+enum exit_code command_errors(struct session *session, const struct arguments *args);
+enum exit_code command_firmware(struct session *session, const struct arguments *args);
+enum exit_code command_effects(struct session *session, const struct arguments *args);
+enum exit_code command_events(struct session *session, const struct arguments *args);
 enum exit_code command_format(struct session *session, const struct arguments *args);
 
 /* The one controller, where a command is about one: NULL and a line is logged if there are more. */

@@ -15,8 +15,16 @@ static const char synopsis[] =
 	"  list      controllers and their namespaces\n"
 	"  identify  what a controller says of itself; with -n, a namespace\n"
 	"  smart     its health\n"
+	"  errors    what went wrong lately, the last one first\n"
+	"  firmware  what is in which slot\n"
+	"  effects   which commands it has, and what they change\n"
+	"  events    waits for asynchronous events and prints them\n"
 	"  read      blocks to a file or to standard output\n"
 	"  write     a file or standard input to blocks, filled up with zeroes to whole ones\n"
+	"  compare   a file or standard input with blocks\n"
+	"  zero      blocks (Write Zeroes)\n"
+	"  trim      blocks: their data is lost (Dataset Management, Deallocate)\n"
+	"  verify    that the controller can read blocks, without moving them\n"
 	"  format    makes a namespace anew: all its data is lost\n"
 	"\n"
 	"BUS OPTIONS: which devices, and how they may be claimed\n";
@@ -25,9 +33,11 @@ static const char options[] =
 	"\n"
 	"OPTIONS\n"
 	"  -n, --ns N           namespace; needed if there are several\n"
-	"  -s, --start N        read, write: first block; default 0\n"
-	"  -c, --count N        read: blocks, default 1; write: at most, default all of the input\n"
-	"  -f, --file FILE      read, write: instead of standard output and input\n"
+	"  -s, --start N        first block; default 0\n"
+	"  -c, --count N        blocks; read: default 1; write, compare: at most, default all of "
+	"the "
+	"input\n"
+	"  -f, --file FILE      read, write, compare: instead of standard output and input\n"
 	"  -l, --lbaf N         format: index of the format (identify -n lists them)\n"
 	"  --extended           format: metadata behind each block\n"
 	"  --pi N               format: type of protection, 1 to 3\n"
@@ -35,6 +45,8 @@ static const char options[] =
 	"  --erase N            format: 1 user data, 2 cryptographic\n"
 	"  --yes                format: yes\n"
 	"  --hex                identify: all bytes\n"
+	"  -t, --time SECONDS   events: how long; default 10\n"
+	"  --temperature C      events: meanwhile, of this temperature\n"
 	"\n"
 	"EXAMPLES\n"
 	"  plx-nvme list\n"
@@ -46,14 +58,20 @@ static const char options[] =
 	"  1  something failed, there is no such controller or namespace, or a device that was "
 	"asked for\n"
 	"     was refused; one line says what, with the status that the controller gave\n"
-	"  2  the command line is wrong\n";
+	"  2  the command line is wrong\n"
+	"  3  compare: the data differs\n";
 
 static const struct {
 	const char *name;
 	enum exit_code (*run)(struct session *session, const struct arguments *args);
 } commands[] = {
-	{ "list", command_list }, { "identify", command_identify }, { "smart", command_smart },
-	{ "read", command_read }, { "write", command_write },	    { "format", command_format },
+	{ "list", command_list },	{ "identify", command_identify },
+	{ "smart", command_smart },	{ "read", command_read },
+	{ "write", command_write },	{ "format", command_format },
+	{ "errors", command_errors },	{ "firmware", command_firmware },
+	{ "effects", command_effects }, { "events", command_events },
+	{ "compare", command_compare }, { "zero", command_zero },
+	{ "trim", command_trim },	{ "verify", command_verify },
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -65,6 +83,7 @@ enum {
 	OPT_ERASE,
 	OPT_YES,
 	OPT_HEX,
+	OPT_TEMPERATURE,
 };
 
 static const struct option long_options[] = {
@@ -79,6 +98,8 @@ static const struct option long_options[] = {
 	{ "erase", required_argument, NULL, OPT_ERASE },
 	{ "yes", no_argument, NULL, OPT_YES },
 	{ "hex", no_argument, NULL, OPT_HEX },
+	{ "time", required_argument, NULL, 't' },
+	{ "temperature", required_argument, NULL, OPT_TEMPERATURE },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -120,6 +141,12 @@ static int parse_option(int opt, struct arguments *args)
 		return err;
 	case OPT_YES: args->yes = true; return 0;
 	case OPT_HEX: args->binary = true; return 0;
+	case 't': return number(1, 86400 * 365, &args->seconds);
+	case OPT_TEMPERATURE:
+		err = number(0, 1000, &value);
+		args->temperature = (uint32_t)value;
+		args->temperature_set = true;
+		return err;
 	default: plx_err("an option is unknown, or lacks a value; see --help"); return -EINVAL;
 	}
 }
@@ -130,7 +157,7 @@ static int parse(int argc, char **argv, struct arguments *args, unsigned *comman
 	int opt, err;
 
 	opterr = 0;
-	while ((opt = getopt_long(argc, argv, ":n:s:c:f:l:", long_options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, ":n:s:c:f:l:t:", long_options, NULL)) != -1) {
 		err = parse_option(opt, args);
 		if (err)
 			return err;

@@ -6,55 +6,35 @@
 #include <pollux/log.h>
 
 #include "command.h"
+#include "one.h"
 
 #define PIECE (1u << 20) /* bytes */
 
 struct transfer {
-	struct session *session;
-	struct plx_nvme_ctrl *ctrl;
 	struct plx_nvme_ns *ns;
 	const struct plx_nvme_ns_info *info;
-	struct plx_nvme_qpair *q;
-	struct plx_arena *memory;
+	struct one one;
 	FILE *file;
-	bool write;
-	/* Of the request that is in flight. */
-	bool done;
-	uint16_t status;
+	enum plx_nvme_io_opcode opcode; /* Read, Write or Compare */
 };
-
-static void done(void *arg, uint16_t status, uint32_t result)
-{
-	struct transfer *t = arg;
-
-	(void)result;
-	t->done = true;
-	t->status = status;
-}
-
-static int submit(struct transfer *t, uint64_t lba, uint32_t blocks)
-{
-	return t->write ? plx_nvme_write(t->q, t->ns, t->memory->va, lba, blocks, done, t)
-			: plx_nvme_read(t->q, t->ns, t->memory->va, lba, blocks, done, t);
-}
 
 static enum exit_code wait(struct transfer *t, int err, uint64_t lba)
 {
-	t->done = err;
-	while (!t->done && err >= 0)
-		err = plx_nvme_poll(t->q, 0);
-	if (err >= 0 && t->status)
-		err = t->status;
-	else if (err >= 0)
+	const char *what = t->opcode == PLX_NVME_READ	 ? "reading"
+			   : t->opcode == PLX_NVME_WRITE ? "writing"
+							 : "comparing";
+
+	err = one_wait(&t->one, err);
+	if (!err)
 		return EXIT_OK;
-	plx_err("%s at block %llu: %s", t->write ? "writing" : "reading", (unsigned long long)lba,
-		plx_nvme_error(err));
-	return EXIT_RUNTIME;
+	plx_err("%s at block %llu: %s", what, (unsigned long long)lba, plx_nvme_error(err));
+	return err > 0 && (err & PLX_NVME_STATUS_CODE) == PLX_NVME_COMPARE_FAILURE ? EXIT_VERIFY
+										   : EXIT_RUNTIME;
 }
 
 static enum exit_code file_error(const struct transfer *t)
 {
-	plx_err("%s: %s", t->write ? "input" : "output", strerror(errno));
+	plx_err("%s: %s", t->opcode == PLX_NVME_READ ? "output" : "input", strerror(errno));
 	return EXIT_RUNTIME;
 }
 
@@ -62,36 +42,39 @@ static enum exit_code file_error(const struct transfer *t)
 static enum exit_code fill(struct transfer *t, uint32_t *blocks)
 {
 	size_t want = (size_t)*blocks * t->info->unit;
-	size_t got = fread(t->memory->va, 1, want, t->file);
+	size_t got = fread(t->one.memory->va, 1, want, t->file);
 
 	if (got < want && ferror(t->file))
 		return file_error(t);
 	*blocks = (uint32_t)((got + t->info->unit - 1) / t->info->unit);
-	memset((char *)t->memory->va + got, 0, *blocks * t->info->unit - got);
+	memset((char *)t->one.memory->va + got, 0, *blocks * t->info->unit - got);
 	return EXIT_OK;
 }
 
 static enum exit_code one_piece(struct transfer *t, uint64_t lba, uint32_t *blocks)
 {
+	struct plx_nvme_io io = { .opcode = (uint8_t)t->opcode,
+				  .lba = lba,
+				  .buf = t->one.memory->va };
 	enum exit_code code = EXIT_OK;
 	size_t len;
 
-	if (t->write)
+	if (t->opcode != PLX_NVME_READ)
 		code = fill(t, blocks);
 	if (code != EXIT_OK || !*blocks)
 		return code;
-	t->status = 0;
-	code = wait(t, submit(t, lba, *blocks), lba);
+	io.blocks = *blocks;
+	code = wait(t, plx_nvme_submit(t->one.q, t->ns, &io, one_done, &t->one), lba);
 	len = (size_t)*blocks * t->info->unit;
-	if (code == EXIT_OK && !t->write && fwrite(t->memory->va, 1, len, t->file) < len)
+	if (code == EXIT_OK && t->opcode == PLX_NVME_READ &&
+	    fwrite(t->one.memory->va, 1, len, t->file) < len)
 		code = file_error(t);
 	return code;
 }
 
 static enum exit_code flush(struct transfer *t)
 {
-	t->status = 0;
-	return wait(t, plx_nvme_flush(t->q, t->ns, done, t), 0);
+	return wait(t, plx_nvme_flush(t->one.q, t->ns, one_done, &t->one), 0);
 }
 
 /* Writing, the input's end is the end, unless -c says how many. */
@@ -102,7 +85,7 @@ static enum exit_code all_pieces(struct transfer *t, const struct arguments *arg
 	enum exit_code code = EXIT_OK;
 
 	if (!left)
-		left = t->write ? UINT64_MAX : 1;
+		left = t->opcode == PLX_NVME_READ ? 1 : UINT64_MAX;
 	while (left && code == EXIT_OK) {
 		uint32_t blocks = left < piece ? (uint32_t)left : piece;
 
@@ -112,37 +95,21 @@ static enum exit_code all_pieces(struct transfer *t, const struct arguments *arg
 		lba += blocks;
 		left -= blocks;
 	}
-	if (code == EXIT_OK && t->write)
+	if (code == EXIT_OK && t->opcode == PLX_NVME_WRITE)
 		code = flush(t);
 	return code;
 }
 
-static enum exit_code with_file(struct transfer *t, const struct arguments *args)
+static enum exit_code transfer(struct session *s, const struct arguments *args,
+			       enum plx_nvme_io_opcode opcode)
 {
-	const struct plx_nvme_qpair_opts opts = { .depth = 1 };
-	enum exit_code code = EXIT_RUNTIME;
-	int err = plx_nvme_qpair_create(t->ctrl, &opts, &t->q);
-
-	if (err) {
-		plx_err("no queue pair: %s", plx_nvme_error(err));
-		return EXIT_RUNTIME;
-	}
-	t->memory = session_memory(t->session, PIECE, plx_nvme_ctrl_info(t->ctrl)->node);
-	if (t->memory)
-		code = all_pieces(t, args);
-	plx_nvme_qpair_destroy(t->q);
-	session_free(t->session, t->memory);
-	return code;
-}
-
-static enum exit_code transfer(struct session *s, const struct arguments *args, bool write)
-{
-	struct transfer t = { .session = s, .ctrl = only_ctrl(s), .write = write };
+	struct plx_nvme_ctrl *ctrl = only_ctrl(s);
+	struct transfer t = { .opcode = opcode };
 	enum exit_code code;
 
-	if (!t.ctrl)
+	if (!ctrl)
 		return EXIT_USAGE;
-	t.ns = chosen_ns(t.ctrl, args);
+	t.ns = chosen_ns(ctrl, args);
 	if (!t.ns)
 		return EXIT_RUNTIME;
 	t.info = plx_nvme_ns_info(t.ns);
@@ -151,14 +118,18 @@ static enum exit_code transfer(struct session *s, const struct arguments *args, 
 			t.info->nsid);
 		return EXIT_RUNTIME;
 	}
-	t.file = write ? stdin : stdout;
+	t.file = opcode == PLX_NVME_READ ? stdout : stdin;
 	if (args->file)
-		t.file = fopen(args->file, write ? "rb" : "wb");
+		t.file = fopen(args->file, opcode == PLX_NVME_READ ? "wb" : "rb");
 	if (!t.file) {
 		plx_err("%s: %s", args->file, strerror(errno));
 		return EXIT_RUNTIME;
 	}
-	code = with_file(&t, args);
+	code = one_open(&t.one, s, ctrl, PIECE);
+	if (code == EXIT_OK) {
+		code = all_pieces(&t, args);
+		one_close(&t.one, s);
+	}
 	if ((args->file ? fclose(t.file) : fflush(t.file)) && code == EXIT_OK)
 		code = file_error(&t);
 	return code;
@@ -166,12 +137,17 @@ static enum exit_code transfer(struct session *s, const struct arguments *args, 
 
 enum exit_code command_read(struct session *s, const struct arguments *args)
 {
-	return transfer(s, args, false);
+	return transfer(s, args, PLX_NVME_READ);
 }
 
 enum exit_code command_write(struct session *s, const struct arguments *args)
 {
-	return transfer(s, args, true);
+	return transfer(s, args, PLX_NVME_WRITE);
+}
+
+enum exit_code command_compare(struct session *s, const struct arguments *args)
+{
+	return transfer(s, args, PLX_NVME_COMPARE);
 }
 
 enum exit_code command_format(struct session *s, const struct arguments *args)

@@ -344,6 +344,32 @@ struct plx_nvme_smart {
 
 static_assert(sizeof(struct plx_nvme_smart) == 512, "Base 5.16.1.3");
 
+/* Error Information, one entry [Base 5.16.1.2]. */
+struct plx_nvme_error_entry {
+	uint64_t count; /* of all errors so far; 0: no entry */
+	uint16_t sqid, cid;
+	uint16_t status; /* bit 0: phase tag */
+	uint16_t place;
+	uint64_t lba;
+	uint32_t nsid;
+	uint8_t vendor, trtype, reserved30[2];
+	uint64_t specific;
+	uint16_t transport;
+	uint8_t reserved42[22];
+};
+
+static_assert(sizeof(struct plx_nvme_error_entry) == 64, "Base 5.16.1.2");
+
+/* Commands Supported and Effects [Base 5.16.1.6]. */
+struct plx_nvme_effects {
+	uint32_t admin[256], io[256];
+	uint8_t reserved2048[2048];
+};
+
+static_assert(sizeof(struct plx_nvme_effects) == 4096, "Base 5.16.1.6");
+
+#define PLX_NVME_EFFECT_SUPPORTED (1u << 0)
+
 /* Firmware Slot Information [Base 5.16.1.4]. */
 struct plx_nvme_fw_log {
 	uint8_t afi; /* bits 2:0 the active slot */
