@@ -7,7 +7,7 @@ import subprocess
 import tap
 
 PATIENCE = 60               # seconds for what takes two
-EXIT_RUNTIME, EXIT_USAGE = 1, 2
+EXIT_RUNTIME, EXIT_USAGE, EXIT_DIFFERS = 1, 2, 3
 
 
 class Run:
@@ -54,9 +54,9 @@ class Programs:
         """A run of plx-nvme-perf."""
         return Run([self.perf_path, *self.bus(mode, keys), "--quiet", "--json", *options])
 
-    def tool(self, command, *options, mode=None, data=None):
+    def tool(self, command, *options, mode=None, data=None, keys=()):
         """A run of plx-nvme."""
-        return Run([self.tool_path, command, *self.bus(mode, ()), *options], data)
+        return Run([self.tool_path, command, *self.bus(mode, keys), *options], data)
 
     def verified(self, *options, mode=None, keys=()):
         """plx-nvme-perf --verify, which must find nothing wrong; its report."""

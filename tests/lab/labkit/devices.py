@@ -53,6 +53,8 @@ MODELS = {model.name: model for model in (
           namespaces=(512,)),
     Model("nvme2", "nvme", False, "NVMe, two namespaces: 512 and 4096-byte blocks",
           namespaces=(512, 4096)),
+    Model("nvme-cmb", "nvme,cmb_size_mb=1", False,
+          "NVMe, one namespace, a controller memory buffer of 1 MiB", namespaces=(512,)),
     Model("vfio-user", "vfio-user-pci", False, "served by the host at =SOCKET", min_qemu=(10, 1)),
 )}
 

@@ -17,7 +17,7 @@ SYSTEM = ("virtio_pci", "virtio_console", "9pnet_virtio", "9p", "vfio_iommu_type
 # would ask for by itself)
 DISK = ("nvme", "crc32c_generic", "ext4")
 DRIVERS = {"e1000e": ("e1000e",), "igb": ("igb",), "vmxnet3": ("vmxnet3",),
-           "virtio": ("virtio_net",), "nvme": DISK, "nvme2": DISK,
+           "virtio": ("virtio_net",), "nvme": DISK, "nvme2": DISK, "nvme-cmb": DISK,
            "vfio-user": ("e1000e", *DISK)}
 
 
