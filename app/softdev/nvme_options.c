@@ -72,7 +72,7 @@ void nvme_usage(FILE *out)
 	      " The controller\n"
 	      "  --queues N       I/O queue pairs, 1 to 64. Default 64\n"
 	      "  --entries N      that a queue can have, 2 to 65536. Default 4096\n"
-	      "  --transfer SIZE  that a command can move at most, a power of two from 4K to 32M. "
+	      "  --transfer SIZE  that a command can move at most, a power of two from 8K to 32M. "
 	      "Default 1M\n"
 	      "  --doorbell-stride N\n"
 	      "                   doorbells are 4 << N bytes apart, 0 to 4. Default 0\n"
@@ -226,7 +226,7 @@ static int parse_transfer(struct soft_nvme_conf *conf)
 
 	if (parse_size(optarg, strlen(optarg), SOFT_NVME_TRANSFER_MAX, &n) ||
 	    n < SOFT_NVME_TRANSFER_MIN || n & (n - 1))
-		return wrong("transfer", optarg, "a power of two from 4K to 32M");
+		return wrong("transfer", optarg, "a power of two from 8K to 32M");
 	conf->transfer = (uint32_t)n;
 	return 0;
 }

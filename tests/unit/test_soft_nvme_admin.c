@@ -144,6 +144,40 @@ static void the_controller_says_what_it_is(void **state)
 	assert_false(id->vwc & PLX_NVME_VWC_PRESENT);
 }
 
+/* A limit of one page can't be said: 0 is none. */
+static void transfers_are_limited_as_said(uint32_t transfer, uint8_t mdts)
+{
+	const struct rig_conf conf = { .transfer = transfer };
+	const uint32_t blocks = transfer / 512;
+	const struct plx_nvme_id_ctrl *id;
+
+	rig_end();
+	rig_start(&conf);
+	id = (const void *)rig_data();
+	assert_int_equal(identify(PLX_NVME_CNS_CTRL, 0, 0), 0);
+	assert_int_equal(id->mdts, mdts);
+	assert_int_equal(4096u << id->mdts, transfer);
+	if (blocks < 2048) {
+		const struct plx_nvme_cmd fits =
+			rig_rw(PLX_NVME_READ, 2, 0, blocks, RIG_DATA, RIG_DATA + RIG_PAGE);
+
+		assert_int_equal(rig_io(1, fits), 0);
+	}
+	assert_int_equal(rig_io(1, rig_rw(PLX_NVME_READ, 2, 0, blocks + 1, RIG_DATA, 0)),
+			 BAD(INVALID_FIELD));
+}
+
+static void both_ends_of_transfers_are_said(void **state)
+{
+	(void)state;
+	transfers_are_limited_as_said(SOFT_NVME_TRANSFER_MIN, 1);
+	transfers_are_limited_as_said(SOFT_NVME_TRANSFER_MAX / 2, 12);
+	rig_end();
+	rig_start(&(struct rig_conf){ .transfer = SOFT_NVME_TRANSFER_MAX });
+	assert_int_equal(identify(PLX_NVME_CNS_CTRL, 0, 0), 0);
+	assert_int_equal(((const struct plx_nvme_id_ctrl *)(const void *)rig_data())->mdts, 13);
+}
+
 static void namespaces_say_what_they_are(void **state)
 {
 	const struct plx_nvme_id_ns *id = (const void *)rig_data();
@@ -487,6 +521,57 @@ static void events_are_aborted(void **state)
 	assert_int_not_equal(first, second);
 }
 
+/* Of the entries for completions, the last one is for the command that makes an event. */
+static void only_the_answer_fits(struct plx_nvme_cmd last, uint32_t expected)
+{
+	struct plx_nvme_cqe cqe;
+	uint16_t cid;
+
+	for (unsigned i = 0; i < RIG_ENTRIES - 2; i++) {
+		rig_put(0, (struct plx_nvme_cmd){ .opcode = PLX_NVME_KEEP_ALIVE });
+		rig_ring(0);
+		rig_turn();
+	}
+	cid = rig_put(0, last);
+	rig_ring(0);
+	rig_turn();
+	for (unsigned i = 0; i < RIG_ENTRIES - 1; i++)
+		assert_true(rig_take_only(0, &cqe));
+	assert_int_equal(cqe.cid, cid);
+	assert_int_equal(cqe.status >> 1, 0);
+	assert_int_equal(cqe.result, expected);
+	assert_false(rig_take_only(0, &cqe));
+}
+
+static void events_leave_room_for_answers(void **state)
+{
+	struct plx_nvme_cqe cqe;
+	uint16_t aer;
+
+	(void)state;
+	assert_int_equal(admin(PLX_NVME_SET_FEATURES, 0, PLX_NVME_FEAT_ASYNC_EVENTS, 0xff), 0);
+	aer = rig_put(0, (struct plx_nvme_cmd){ .opcode = PLX_NVME_ASYNC_EVENT });
+	only_the_answer_fits((struct plx_nvme_cmd){ .opcode = PLX_NVME_SET_FEATURES,
+						    .cdw10 = PLX_NVME_FEAT_TEMPERATURE,
+						    .cdw11 = 200 },
+			     0);
+	/* The event comes when there is room. */
+	soft_nvme_serve(rig_nvme, 1);
+	assert_true(rig_take_only(0, &cqe));
+	assert_int_equal(cqe.cid, aer);
+	assert_int_equal(cqe.result & 7, PLX_NVME_EVENT_SMART);
+}
+
+static void aborts_leave_room_for_answers(void **state)
+{
+	uint16_t aer;
+
+	(void)state;
+	aer = rig_put(0, (struct plx_nvme_cmd){ .opcode = PLX_NVME_ASYNC_EVENT });
+	only_the_answer_fits(
+		(struct plx_nvme_cmd){ .opcode = PLX_NVME_ABORT, .cdw10 = (uint32_t)aer << 16 }, 1);
+}
+
 /*
  * Format NVM.
  */
@@ -599,6 +684,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(queues_are_deleted_in_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(entry_sizes_must_be_set, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_controller_says_what_it_is, setup, teardown),
+		cmocka_unit_test_setup_teardown(both_ends_of_transfers_are_said, setup, teardown),
 		cmocka_unit_test_setup_teardown(namespaces_say_what_they_are, setup, teardown),
 		cmocka_unit_test_setup_teardown(command_sets_are_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(identify_refuses, setup, teardown),
@@ -615,6 +701,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(heat_is_an_event, setup, teardown),
 		cmocka_unit_test_setup_teardown(unwanted_events_are_none, setup, teardown),
 		cmocka_unit_test_setup_teardown(events_are_aborted, setup, teardown),
+		cmocka_unit_test_setup_teardown(events_leave_room_for_answers, setup, teardown),
+		cmocka_unit_test_setup_teardown(aborts_leave_room_for_answers, setup, teardown),
 		cmocka_unit_test_setup_teardown(formatting_changes_blocks, setup, teardown),
 		cmocka_unit_test_setup_teardown(formats_are_checked, setup, teardown),
 		cmocka_unit_test_setup_teardown(shadow_doorbells_are_polled, setup, teardown),

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include <linux/vfio.h>
 #include <pollux/ioas.h>
 
 #include "soft_nvme_rig.h"
@@ -181,6 +182,133 @@ static void queues_may_go_meanwhile(void **state)
 	soft_nvme_turn(rig_nvme);
 }
 
+/* Nothing of before may come over what is written after: the last of these ranges is LBA 0. */
+static void start_a_long_trim(void)
+{
+	struct plx_nvme_dsm_range *range = (void *)(rig_data() + 65536);
+
+	memset(rig_data(), 0x77, 65536);
+	for (unsigned i = 0; i < FILE_LEN; i += 65536)
+		assert_int_equal(pwrite(file, rig_data(), 65536, i), 65536);
+	for (unsigned i = 0; i < PLX_NVME_DSM_RANGES; i++)
+		range[i] = (struct plx_nvme_dsm_range){ .lba = 8 * ((i + 1) % PLX_NVME_DSM_RANGES),
+							.blocks = 8 };
+	rig_put(1, (struct plx_nvme_cmd){ .opcode = PLX_NVME_DSM,
+					  .nsid = 1,
+					  .prp1 = RIG_DATA + 65536,
+					  .cdw10 = PLX_NVME_DSM_RANGES - 1,
+					  .cdw11 = PLX_NVME_DSM_DEALLOCATE });
+	rig_ring(1);
+	soft_nvme_turn(rig_nvme);
+}
+
+static void block_0_is_written_and_stays(void)
+{
+	memset(rig_data(), 0x5a, RIG_PAGE);
+	assert_int_equal(rig_io(1, rig_rw(PLX_NVME_WRITE, 1, 0, 1, RIG_DATA, 0)), 0);
+	for (unsigned i = 0; i < 1000; i++) {
+		rig_turn();
+		usleep(100);
+	}
+	assert_int_equal(rig_io(1, rig_rw(PLX_NVME_READ, 1, 0, 1, RIG_DATA + RIG_PAGE, 0)), 0);
+	assert_memory_equal(rig_data(), rig_data() + RIG_PAGE, 512);
+}
+
+static void a_reset_ends_what_is_under_way(void **state)
+{
+	(void)state;
+	start_a_long_trim();
+	fake_reg_set(0, NVME_CC, 0);
+	rig_enable();
+	assert_int_equal(rig_create(1), 0);
+	block_0_is_written_and_stays();
+}
+
+static void a_deleted_queue_has_nothing_under_way(void **state)
+{
+	(void)state;
+	start_a_long_trim();
+	assert_int_equal(rig_delete_sq(1), 0);
+	assert_int_equal(rig_delete_cq(1), 0);
+	assert_int_equal(rig_create(1), 0);
+	block_0_is_written_and_stays();
+}
+
+static void a_client_that_leaves_has_nothing_under_way(void **state)
+{
+	uint8_t byte = 0x5a;
+
+	(void)state;
+	start_a_long_trim();
+	fake_leave(0);
+	assert_int_equal(pwrite(file, &byte, 1, 0), 1);
+	for (unsigned i = 0; i < 1000; i++) {
+		rig_turn();
+		usleep(100);
+	}
+	assert_int_equal(pread(file, &byte, 1, 0), 1);
+	assert_int_equal(byte, 0x5a);
+}
+
+static void formatting_waits_for_what_is_under_way(void **state)
+{
+	const struct plx_nvme_cmd format = { .opcode = PLX_NVME_FORMAT, .nsid = 1, .cdw10 = 1 };
+	struct plx_nvme_cqe cqe;
+
+	(void)state;
+	start_a_long_trim();
+	assert_int_equal(rig_admin(format, NULL), 0);
+	assert_true(rig_take_only(1, &cqe));
+	assert_int_equal(cqe.status >> 1, 0);
+	block_0_is_written_and_stays();
+}
+
+static void shutting_down_waits_for_what_is_under_way(void **state)
+{
+	uint8_t byte;
+
+	(void)state;
+	start_a_long_trim();
+	fake_reg_set(0, NVME_CC, fake_reg(0, NVME_CC) | NVME_CC_SHN_NORMAL);
+	assert_int_equal(fake_reg(0, NVME_CSTS) & NVME_CSTS_SHST_MASK, NVME_CSTS_SHST_DONE);
+	assert_int_equal(pread(file, &byte, 1, 0), 1);
+	assert_int_equal(byte, 0);
+}
+
+static void set_command(uint16_t command)
+{
+	assert_int_equal(fake_access(0, VFIO_PCI_CONFIG_REGION_INDEX, 4, &command, 2, true), 0);
+}
+
+/* What is done while the controller is no bus master is told when it is one again. */
+static void completions_wait_for_the_bus(void **state)
+{
+	struct plx_nvme_cqe cqe;
+	uint8_t byte = 1;
+
+	(void)state;
+	start_a_long_trim();
+	set_command(2);
+	for (unsigned wait = 0; byte; wait++) {
+		assert_true(wait < 5000);
+		rig_turn();
+		usleep(100);
+		assert_int_equal(pread(file, &byte, 1, 0), 1);
+	}
+	usleep(10000);
+	assert_false(rig_take(1, &cqe));
+	set_command(6);
+	assert_true(rig_take(1, &cqe));
+	assert_int_equal(cqe.status >> 1, 0);
+	/* There are as many entries for completions as before. */
+	for (unsigned i = 0; i < RIG_ENTRIES - 1; i++)
+		rig_put(1, rig_rw(PLX_NVME_READ, 2, 0, 1, RIG_DATA, 0));
+	rig_ring(1);
+	rig_turn();
+	for (unsigned i = 0; i < RIG_ENTRIES - 1; i++)
+		assert_true(rig_take_only(1, &cqe));
+}
+
 static void formatting_empties_the_file(void **state)
 {
 	const struct plx_nvme_cmd format = { .opcode = PLX_NVME_FORMAT, .nsid = 1, .cdw10 = 1 };
@@ -208,7 +336,7 @@ static void not_every_file_will_do(void **state)
 					     .namespaces = 1,
 					     .queues = 1,
 					     .entries = 2,
-					     .transfer = 4096 };
+					     .transfer = SOFT_NVME_TRANSFER_MIN };
 	struct soft_nvme *nvme;
 
 	(void)state;
@@ -233,6 +361,16 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_shorter_file_is_a_media_error, setup, teardown),
 		cmocka_unit_test_setup_teardown(memory_may_go_meanwhile, setup, teardown),
 		cmocka_unit_test_setup_teardown(queues_may_go_meanwhile, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_reset_ends_what_is_under_way, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_deleted_queue_has_nothing_under_way, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_client_that_leaves_has_nothing_under_way, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(formatting_waits_for_what_is_under_way, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(shutting_down_waits_for_what_is_under_way, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(completions_wait_for_the_bus, setup, teardown),
 		cmocka_unit_test_setup_teardown(formatting_empties_the_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(not_every_file_will_do, setup, teardown),
 	};

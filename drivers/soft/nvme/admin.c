@@ -250,6 +250,9 @@ static uint16_t format_nvm(struct soft_nvme *nvme, const struct plx_nvme_cmd *cm
 	if (nsid != PLX_NVME_NSID_ALL && nsid - 1 >= nvme->namespaces)
 		return SNVME_BAD(INVALID_NAMESPACE);
 	status = check_format(nvme, nsid, cdw10);
+	/* Commands under way count in blocks as they are now, and write over what is emptied. */
+	if (!status)
+		snvme_files_wait(nvme);
 	for (unsigned i = 0; i < nvme->namespaces && !status; i++) {
 		if (nsid == PLX_NVME_NSID_ALL || nsid == i + 1)
 			status = format_one(nvme, &nvme->ns[i], cdw10);
@@ -293,7 +296,11 @@ static void one(struct soft_nvme *nvme, struct snvme_sq *sq)
 	__asm__ volatile("" ::: "memory");
 	sq->head = sq->head + 1 == sq->size ? 0 : sq->head + 1;
 	nvme->admin++;
+	/* What it makes the controller tell looks for room again, and must not find the answer's.
+	 */
+	sq->cq->reserved++;
 	status = execute(nvme, &cmd, &result);
+	sq->cq->reserved--;
 	if (status == SNVME_PENDING)
 		return;
 	if (status) {

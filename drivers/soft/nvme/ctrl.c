@@ -247,7 +247,7 @@ void soft_nvme_destroy(struct soft_nvme *nvme)
 	if (!nvme)
 		return;
 	plx_vfu_destroy(nvme->vfu);
-	snvme_files_destroy(nvme->files);
+	snvme_files_destroy(nvme);
 	for (unsigned i = 0; i < SOFT_NVME_NAMESPACES; i++)
 		snvme_disk_close(nvme->ns[i].disk);
 	free((char *)nvme->name);

@@ -6,6 +6,9 @@
  *
  *      snvme_file_start()     takes a slot, copies what is to be written
  *      snvme_files_turn()     submits, once a turn; takes what is done, goes on with what isn't
+ *
+ * What is under way can't be called back, and a driver sends its commands again after a reset: so
+ * a reset is done, and a queue is gone, when nothing of before can come over what is written then.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,15 +37,17 @@ struct slot {
 	/* Dataset Management: ranges that are left. */
 	unsigned ranges, range_at;
 	struct plx_nvme_dsm_range range[PLX_NVME_DSM_RANGES];
-	struct slot *next_free;
+	struct slot *next; /* free or held */
 };
 
 struct soft_files {
 	struct io_uring ring;
 	struct slot *slots, *free;
+	struct slot *held; /* done, while the client's memory may not be written */
 	uint8_t *bufs;
 	size_t bufs_len;
-	unsigned under_way; /* slots in use */
+	unsigned under_way;  /* slots in use, */
+	unsigned held_count; /* these among them */
 	unsigned unsubmitted;
 };
 
@@ -76,32 +81,10 @@ int snvme_files_create(struct soft_nvme *nvme)
 	}
 	for (unsigned i = 0; i < SLOTS; i++) {
 		files->slots[i].buf = files->bufs + (size_t)i * nvme->transfer;
-		files->slots[i].next_free = files->free;
+		files->slots[i].next = files->free;
 		files->free = &files->slots[i];
 	}
 	return 0;
-}
-
-/* The kernel is done with our buffers when the ring is gone, or before. */
-void snvme_files_destroy(struct soft_files *files)
-{
-	struct io_uring_cqe *cqe;
-
-	if (!files)
-		return;
-	while (files->under_way && io_uring_submit(&files->ring) >= 0 &&
-	       !io_uring_wait_cqe(&files->ring, &cqe)) {
-		struct slot *slot = io_uring_cqe_get_data(cqe);
-
-		io_uring_cqe_seen(&files->ring, cqe);
-		if (!slot->parts || !--slot->parts)
-			files->under_way--;
-	}
-	io_uring_queue_exit(&files->ring);
-	if (files->bufs)
-		munmap(files->bufs, files->bufs_len);
-	free(files->slots);
-	free(files);
 }
 
 static struct slot *take(struct soft_nvme *nvme, struct snvme_sq *sq, struct snvme_ns *ns,
@@ -112,7 +95,7 @@ static struct slot *take(struct soft_nvme *nvme, struct snvme_sq *sq, struct snv
 
 	if (!slot)
 		return NULL;
-	files->free = slot->next_free;
+	files->free = slot->next;
 	files->under_way++;
 	nvme->busy = true;
 	slot->cmd = *cmd;
@@ -131,7 +114,7 @@ static void give_back(struct soft_nvme *nvme, struct slot *slot)
 	struct soft_files *files = nvme->files;
 
 	slot->sq = NULL;
-	slot->next_free = files->free;
+	slot->next = files->free;
 	files->free = slot;
 	nvme->busy = --files->under_way;
 }
@@ -287,7 +270,8 @@ static bool step(struct soft_nvme *nvme, struct slot *slot, int res)
 		slot->status = slot->status ? slot->status : failed(slot, res);
 	if (slot->parts)
 		return !--slot->parts;
-	if (slot->status)
+	/* What nobody waits for any more isn't gone on with. */
+	if (slot->status || !slot->sq)
 		return true;
 	if (reads || slot->op == SNVME_WRITE) {
 		slot->done += (unsigned)res;
@@ -317,9 +301,17 @@ static void count(struct soft_nvme *nvme, const struct slot *slot)
 
 static void finish(struct soft_nvme *nvme, struct slot *slot)
 {
+	struct soft_files *files = nvme->files;
 	struct snvme_sq *sq = slot->sq;
 
-	if (sq && nvme->running) {
+	/* No bus master, for now: it is told when there is one again. */
+	if (sq && !nvme->running) {
+		slot->next = files->held;
+		files->held = slot;
+		files->held_count++;
+		return;
+	}
+	if (sq) {
 		if (!slot->status)
 			slot->status = hand_over(nvme, slot);
 		if (!slot->status)
@@ -331,31 +323,72 @@ static void finish(struct soft_nvme *nvme, struct slot *slot)
 	give_back(nvme, slot);
 }
 
-unsigned snvme_files_turn(struct soft_nvme *nvme)
+static void finish_held(struct soft_nvme *nvme)
 {
-	struct soft_files *files = nvme->files;
-	struct io_uring_cqe *cqe;
-	unsigned moved = 0;
+	struct slot *slot = nvme->files->held, *next;
 
-	if (files->unsubmitted) {
-		const int sent = io_uring_submit(&files->ring);
-
-		if (sent > 0)
-			files->unsubmitted -= (unsigned)sent;
+	nvme->files->held = NULL;
+	nvme->files->held_count = 0;
+	for (; slot; slot = next) {
+		next = slot->next;
+		finish(nvme, slot);
 	}
-	while (moved < SNVME_BATCH && !io_uring_peek_cqe(&files->ring, &cqe)) {
+}
+
+static unsigned reap(struct soft_nvme *nvme, unsigned max)
+{
+	struct io_uring *ring = &nvme->files->ring;
+	struct io_uring_cqe *cqe;
+	unsigned n = 0;
+
+	while (n < max && !io_uring_peek_cqe(ring, &cqe)) {
 		struct slot *slot = io_uring_cqe_get_data(cqe);
 		const int res = cqe->res;
 
-		io_uring_cqe_seen(&files->ring, cqe);
+		io_uring_cqe_seen(ring, cqe);
 		if (step(nvme, slot, res))
 			finish(nvme, slot);
-		moved++;
+		n++;
 	}
-	return moved;
+	return n;
 }
 
-void snvme_files_forget(struct soft_nvme *nvme, const struct snvme_sq *sq)
+static void submitted(struct soft_files *files, int sent)
+{
+	if (sent > 0)
+		files->unsubmitted -= (unsigned)sent;
+}
+
+unsigned snvme_files_turn(struct soft_nvme *nvme)
+{
+	struct soft_files *files = nvme->files;
+
+	if (files->unsubmitted)
+		submitted(files, io_uring_submit(&files->ring));
+	if (unlikely(files->held) && nvme->running)
+		finish_held(nvme);
+	return reap(nvme, SNVME_BATCH);
+}
+
+void snvme_files_wait(struct soft_nvme *nvme)
+{
+	struct soft_files *files = nvme->files;
+	int sent = 0;
+
+	while (files && files->under_way > files->held_count) {
+		sent = io_uring_submit_and_wait(&files->ring, 1);
+		submitted(files, sent);
+		/* Signals, and what passes when the kernel has memory again. */
+		if (sent < 0 && sent != -EINTR && sent != -EAGAIN && sent != -EBUSY) {
+			plx_err("%s: commands for files can't be waited for: %s", nvme->name,
+				strerror(-sent));
+			return;
+		}
+		reap(nvme, SLOTS);
+	}
+}
+
+void snvme_files_drop(struct soft_nvme *nvme, const struct snvme_sq *sq)
 {
 	if (!nvme->files)
 		return;
@@ -364,9 +397,27 @@ void snvme_files_forget(struct soft_nvme *nvme, const struct snvme_sq *sq)
 
 		if (!slot->sq || (sq && slot->sq != sq))
 			continue;
-		slot->sq->cq->reserved -= slot->sq->cq->reserved > 0;
+		slot->sq->cq->reserved--;
 		slot->sq = NULL;
 	}
+	finish_held(nvme);
+	snvme_files_wait(nvme);
+}
+
+/* The kernel is done with our buffers when the ring is gone, or before. */
+void snvme_files_destroy(struct soft_nvme *nvme)
+{
+	struct soft_files *files = nvme->files;
+
+	if (!files)
+		return;
+	if (files->under_way)
+		snvme_files_drop(nvme, NULL);
+	io_uring_queue_exit(&files->ring);
+	if (files->bufs)
+		munmap(files->bufs, files->bufs_len);
+	free(files->slots);
+	free(files);
 }
 
 int snvme_files_fd(const struct soft_nvme *nvme)

@@ -177,13 +177,13 @@ void snvme_sq_close(struct soft_nvme *nvme, struct snvme_sq *sq)
 	sq->used = false;
 	sq->cq->users--;
 	*register_of(nvme, 2u * sq->id) = 0;
-	snvme_files_forget(nvme, sq);
+	snvme_files_drop(nvme, sq);
 	snvme_poll_list(nvme);
 }
 
 void snvme_queues_close(struct soft_nvme *nvme)
 {
-	snvme_files_forget(nvme, NULL);
+	snvme_files_drop(nvme, NULL);
 	for (unsigned i = 0; i <= SOFT_NVME_QUEUES; i++) {
 		nvme->sq[i].used = false;
 		nvme->cq[i].used = false;

@@ -88,6 +88,7 @@ void snvme_stop(struct soft_nvme *nvme)
 
 static void shut_down(struct soft_nvme *nvme)
 {
+	snvme_files_wait(nvme);
 	for (unsigned i = 0; i < nvme->namespaces; i++) {
 		if (snvme_disk_sync(nvme->ns[i].disk))
 			snvme_say(nvme, "namespace %u isn't safe on its disk", i + 1);

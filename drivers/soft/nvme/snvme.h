@@ -356,7 +356,7 @@ void snvme_disk_zero(struct soft_disk *disk, uint64_t offset, uint64_t len); /* 
  * snvme_io_done() follows. SNVME_LATER: too many are.
  */
 int snvme_files_create(struct soft_nvme *nvme);
-void snvme_files_destroy(struct soft_files *files);
+void snvme_files_destroy(struct soft_nvme *nvme);
 uint16_t snvme_file_start(struct soft_nvme *nvme, struct snvme_sq *sq, struct snvme_ns *ns,
 			  const struct plx_nvme_cmd *cmd, enum snvme_op op);
 uint16_t snvme_file_trim(struct soft_nvme *nvme, struct snvme_sq *sq, struct snvme_ns *ns,
@@ -366,7 +366,13 @@ uint16_t snvme_file_trim(struct soft_nvme *nvme, struct snvme_sq *sq, struct snv
 uint16_t snvme_file_flush_all(struct soft_nvme *nvme, struct snvme_sq *sq,
 			      const struct plx_nvme_cmd *cmd);
 unsigned snvme_files_turn(struct soft_nvme *nvme);
-void snvme_files_forget(struct soft_nvme *nvme, const struct snvme_sq *sq); /* NULL: any */
+/* Until all commands under way are done. Sleeps. */
+void snvme_files_wait(struct soft_nvme *nvme);
+/*
+ * The queue's commands (NULL: everybody's) are never completed, and do nothing any more after this.
+ * Sleeps.
+ */
+void snvme_files_drop(struct soft_nvme *nvme, const struct snvme_sq *sq);
 int snvme_files_fd(const struct soft_nvme *nvme); /* readable: something is done; -1: no files */
 
 /* inject.c: whether something happens to the command, *status what it is given then. */

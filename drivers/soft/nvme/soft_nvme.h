@@ -10,8 +10,9 @@
  * Written from the NVM Express Base Specification 2.0 and the NVM Command Set Specification 1.0; it
  * says that it follows 1.4. Doorbells are a page that the client maps and the model polls.
  *
- * No call sleeps, but for one flush of files at an orderly shutdown and where a file is formatted.
- * All of one controller belongs to one thread.
+ * No call sleeps, but for files: at an orderly shutdown, which flushes them; where one is
+ * formatted; and where commands under way must come to their end, before a reset is done or a queue
+ * is gone. All of one controller belongs to one thread.
  */
 #ifndef SOFT_NVME_H
 #define SOFT_NVME_H
@@ -22,10 +23,11 @@
 
 #include "inject.h"
 
-#define SOFT_NVME_NAMESPACES   32u
-#define SOFT_NVME_QUEUES       64u    /* I/O queue pairs, at most */
-#define SOFT_NVME_ENTRIES      65536u /* of a queue, at most */
-#define SOFT_NVME_TRANSFER_MIN 4096u  /* bytes of a command, a power of two */
+#define SOFT_NVME_NAMESPACES 32u
+#define SOFT_NVME_QUEUES     64u    /* I/O queue pairs, at most */
+#define SOFT_NVME_ENTRIES    65536u /* of a queue, at most */
+/* Bytes of a command, a power of two; of one page, MDTS would be 0, which says: no limit. */
+#define SOFT_NVME_TRANSFER_MIN 8192u
 #define SOFT_NVME_TRANSFER_MAX (32u << 20)
 #define SOFT_NVME_STRIDE_MAX   4u
 
