@@ -171,8 +171,7 @@ static int read_capabilities(struct plx_nvme_ctrl *ctrl)
 static int make_admin_queue(struct plx_nvme_ctrl *ctrl)
 {
 	const struct plx_nvme_qpair_opts opts = {
-		.depth = ctrl->info.max_depth < NVME_ADMIN_DEPTH ? ctrl->info.max_depth
-								 : NVME_ADMIN_DEPTH,
+		.depth = NVME_ADMIN_DEPTH,
 		.max_transfer = NVME_ADMIN_TRANSFER_MAX,
 		.timeout_ms = NVME_ADMIN_WAIT_MS,
 	};

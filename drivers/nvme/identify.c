@@ -38,7 +38,7 @@ static void set_limits(struct plx_nvme_ctrl *ctrl, const struct plx_nvme_id_ctrl
 
 	ctrl->info.max_transfer = id->mdts && shift < 32 ? (size_t)1 << shift : 0;
 	ctrl->info.sgl = !ctrl->opts.no_sgl && (sgls == 1 || sgls == 2);
-	ctrl->abort_limit = id->acl + 1u;
+	ctrl->abort_limit = id->acl + 1u < NVME_ABORTS_MAX ? id->acl + 1u : NVME_ABORTS_MAX;
 	ctrl->event_limit = id->aerl + 1u < NVME_EVENTS_MAX ? id->aerl + 1u : NVME_EVENTS_MAX;
 	if (rtd3e_ms > ctrl->shutdown_ms)
 		ctrl->shutdown_ms = rtd3e_ms;

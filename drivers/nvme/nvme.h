@@ -156,7 +156,8 @@ struct nvme_cmb {
 	uint64_t dma;
 };
 
-#define NVME_EVENTS_MAX 8 /* Asynchronous Event Requests outstanding, and events kept */
+#define NVME_EVENTS_MAX 8  /* Asynchronous Event Requests outstanding, and events kept */
+#define NVME_ABORTS_MAX 16 /* Abort commands outstanding, of all queue pairs */
 
 struct plx_nvme_ctrl {
 	struct plx_pci *pci;
@@ -192,10 +193,13 @@ struct plx_nvme_ctrl {
 #define NVME_PAGE_SHIFT		12
 #define NVME_BLOCKS_MAX		65536u /* of a command: 16 bits, 0's based */
 #define NVME_PI_LEN		8      /* protection information of a block [NVM 5.2] */
-#define NVME_ADMIN_DEPTH	31
+#define NVME_ADMIN_DEPTH	31     /* whatever CAP.MQES says: it is about I/O queues */
 #define NVME_ADMIN_TRANSFER_MAX (512u << 10)
 #define NVME_ADMIN_WAIT_MS	60000 /* for any admin command but Format */
 #define NVME_FORMAT_MS		(20 * 60 * 1000)
+
+_Static_assert(NVME_EVENTS_MAX + NVME_ABORTS_MAX + 2 <= NVME_ADMIN_DEPTH,
+	       "a keep alive and the command that somebody waits for have room");
 
 static inline size_t nvme_page_size(const struct plx_nvme_ctrl *ctrl)
 {
@@ -344,6 +348,11 @@ static inline struct nvme_run nvme_next_run(const struct plx_xlate *xlate, struc
 	run.dma = plx_xlate_dma(xlate, (const void *)va);
 	at->off += run.len;
 	return run;
+}
+
+static inline uint32_t nvme_sq_tail(const struct plx_nvme_qpair *q)
+{
+	return (uint32_t)(q->fast.tail - q->fast.sq);
 }
 
 static inline void *nvme_list(const struct plx_nvme_qpair *q, const struct nvme_tracker *tr)

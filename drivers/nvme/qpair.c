@@ -209,6 +209,9 @@ void nvme_qpair_set_down(struct plx_nvme_qpair *q, bool down)
 {
 	q->down = down;
 	q->fast.plain_mask = down ? 0 : q->page_mask;
+	/* What the controller wasn't told of yet it won't be: the doorbell may be another's. */
+	if (down)
+		q->sq_rung = nvme_sq_tail(q);
 }
 
 /* Those in flight now, not those that callbacks begin. */
@@ -338,20 +341,26 @@ int plx_nvme_qpair_create(struct plx_nvme_ctrl *ctrl, const struct plx_nvme_qpai
 void plx_nvme_qpair_destroy(struct plx_nvme_qpair *q)
 {
 	struct plx_nvme_ctrl *ctrl;
+	bool up;
 
 	if (!q)
 		return;
 	ctrl = q->ctrl;
+	up = !q->down;
+	/* From here on callbacks can't begin anything. */
+	nvme_qpair_set_down(q, true);
 	pthread_mutex_lock(&ctrl->lock);
-	LIST_REMOVE(q, link);
 	/* Not deleted, it might still be written to: then the controller goes off as a whole. */
-	if (ctrl->state == NVME_RUNNING && !q->down && !q->lost && nvme_delete_queues(q))
+	if (ctrl->state == NVME_RUNNING && up && !q->lost && nvme_delete_queues(q))
 		nvme_ctrl_stop(ctrl, NVME_OFF);
-	ctrl->qid_used[q->id] = 0;
 	pthread_mutex_unlock(&ctrl->lock);
 	nvme_process(q, 0);
-	nvme_qpair_set_down(q, true);
 	nvme_qpair_fail_all(q, PLX_NVME_ABORTED_BY_HOST);
+	/* Only now may others have its id, and its place in the controller. */
+	pthread_mutex_lock(&ctrl->lock);
+	LIST_REMOVE(q, link);
+	ctrl->qid_used[q->id] = 0;
+	pthread_mutex_unlock(&ctrl->lock);
 	nvme_qpair_free(q);
 }
 

@@ -31,11 +31,14 @@ static int __attribute__((noinline, cold)) refuse(const struct plx_nvme_qpair *q
 	return q->down ? nvme_down_error(q) : -EAGAIN;
 }
 
+/* Down, it stays in its tracker: it is sent when the queue is up again, or done with an error. */
 void nvme_push(struct plx_nvme_qpair *q, struct nvme_tracker *tr)
 {
 	struct plx_nvme_cmd *tail = q->fast.tail;
 
 	tr->fast.tick = q->tick;
+	if (q->down)
+		return;
 	*tail++ = tr->cmd;
 	q->fast.tail = tail == q->fast.sq_end ? q->fast.sq : tail;
 }
@@ -62,14 +65,9 @@ static void write_doorbell(volatile uint32_t *doorbell, uint32_t value)
 	*doorbell = htole32(value);
 }
 
-static uint32_t sq_tail(const struct plx_nvme_qpair *q)
-{
-	return (uint32_t)(q->fast.tail - q->fast.sq);
-}
-
 void nvme_ring(struct plx_nvme_qpair *q)
 {
-	uint32_t tail = sq_tail(q);
+	uint32_t tail = nvme_sq_tail(q);
 
 	q->sq_rung = tail;
 	if (unlikely(q->shadowed) && !shadow_update(q->sq_shadow, q->sq_event, tail))
@@ -88,7 +86,7 @@ void nvme_ring_head(struct plx_nvme_qpair *q)
 
 void plx_nvme_kick(struct plx_nvme_qpair *q)
 {
-	if (sq_tail(q) != q->sq_rung)
+	if (nvme_sq_tail(q) != q->sq_rung)
 		nvme_ring(q);
 }
 

@@ -182,7 +182,10 @@ struct plx_nvme_qpair_opts {
 int plx_nvme_qpair_create(struct plx_nvme_ctrl *ctrl, const struct plx_nvme_qpair_opts *opts,
 			  struct plx_nvme_qpair **q);
 
-/* What is in flight is done with PLX_NVME_ABORTED_BY_HOST. Not from a callback. NULL is fine. */
+/*
+ * What is in flight is done with PLX_NVME_ABORTED_BY_HOST, and what callbacks would begin is
+ * refused. Not from a callback. NULL is fine.
+ */
 void plx_nvme_qpair_destroy(struct plx_nvme_qpair *q);
 
 uint16_t plx_nvme_qpair_id(const struct plx_nvme_qpair *q);

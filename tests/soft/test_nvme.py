@@ -104,6 +104,9 @@ def other_shapes(programs):
         ctrl.on.verified("-w", "randrw", "-o", "64k", "-P", "2", *QUICK)
         ctrl.on.verified("-w", "randrw", *QUICK, keys=["dbbuf=off"])
         ctrl.on.perf("-P", "3").expect(EXIT_RUNTIME, "2 queue pairs")
+    for entries in ("2", "9"):
+        with controller(programs, "--ns", "ram:16M", "--entries", entries) as ctrl:
+            ctrl.on.verified("-w", "randrw", "-q", "1", "--range", "1m", *QUICK)
     with controller(programs, "--ns", "null:1G") as ctrl:
         ctrl.on.perf("-w", "randrw", *SHORT).expect(0)
 

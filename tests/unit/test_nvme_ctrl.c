@@ -113,6 +113,24 @@ static void test_page_sizes(void **state)
 	assert_int_equal(fake_try(""), -EOPNOTSUPP);
 }
 
+/* What limits I/O queues doesn't limit the admin queue [Base 3.1.3.1]. */
+static void test_small_queues(void **state)
+{
+	(void)state;
+	for (uint16_t entries = 2; entries < 10; entries++) {
+		struct plx_nvme_qpair *q;
+
+		again();
+		fake.conf.mqes = entries - 1;
+		fake.conf.aerl = 255;
+		assert_int_equal(plx_nvme_qpair_create(fake_plug(""),
+						       &(struct plx_nvme_qpair_opts){ 0 }, &q),
+				 0);
+		assert_int_equal(plx_nvme_qpair_depth(q), entries - 1);
+		assert_int_equal(fake.q[0].size, NVME_ADMIN_DEPTH + 1);
+	}
+}
+
 /* Of a device in another process only the doorbells are mapped. */
 static void test_sparse(void **state)
 {
@@ -469,29 +487,18 @@ int main(void)
 {
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	static const struct CMUnitTest tests[] = {
-		CASE(test_bring_up),
-		CASE(test_shutdown),
-		CASE(test_page_sizes),
-		CASE(test_sparse),
-		CASE(test_never_ready),
-		CASE(test_gone_at_probe),
-		CASE(test_left_enabled),
-		CASE(test_doesnt_stop),
-		CASE(test_mute),
-		CASE(test_no_memory),
-		CASE(test_commands_fail),
-		CASE(test_arguments),
-		CASE(test_optional_parts),
-		CASE(test_admin),
-		CASE(test_admin_timeout),
-		CASE(test_format),
-		CASE(test_events),
-		CASE(test_vanishes),
-		CASE(test_bad_admin_completion),
-		CASE(test_odd_namespaces),
-		CASE(test_queue_limits),
-		CASE(test_status_names),
-		CASE(test_page),
+		CASE(test_bring_up),	   CASE(test_shutdown),
+		CASE(test_page_sizes),	   CASE(test_small_queues),
+		CASE(test_sparse),	   CASE(test_never_ready),
+		CASE(test_gone_at_probe),  CASE(test_left_enabled),
+		CASE(test_doesnt_stop),	   CASE(test_mute),
+		CASE(test_no_memory),	   CASE(test_commands_fail),
+		CASE(test_arguments),	   CASE(test_optional_parts),
+		CASE(test_admin),	   CASE(test_admin_timeout),
+		CASE(test_format),	   CASE(test_events),
+		CASE(test_vanishes),	   CASE(test_bad_admin_completion),
+		CASE(test_odd_namespaces), CASE(test_queue_limits),
+		CASE(test_status_names),   CASE(test_page),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -544,6 +544,91 @@ static void test_resubmit_in_recovery(void **state)
 	check(1, DEPTH, 0);
 }
 
+/* A queue pair that goes away: what its callbacks still find, and that they can begin nothing. */
+static struct {
+	unsigned calls;
+	uint16_t status;
+	bool owned; /* its id */
+	const struct plx_nvme_cmd *tail;
+} last;
+
+static void go_on(void *arg, uint16_t status, uint32_t result)
+{
+	(void)arg;
+	(void)result;
+	last.calls++;
+	last.status = status;
+	last.owned = ctrl->qid_used[1] && LIST_FIRST(&ctrl->qpairs) == q;
+	assert_int_equal(plx_nvme_read(q, ns1, buf, 0, 1, go_on, NULL), -EIO);
+	plx_nvme_kick(q);
+	last.tail = q->fast.tail;
+}
+
+static void test_resubmit_in_destroy(void **state)
+{
+	(void)state;
+	start(PLX_NVME_TIMEOUT_ABORT);
+	memset(&last, 0, sizeof(last));
+	assert_int_equal(plx_nvme_read(q, ns1, buf, 0, 1, go_on, NULL), 0);
+	plx_nvme_kick(q);
+	fake_run();
+	fake.hold = true;
+	assert_int_equal(plx_nvme_read(q, ns1, buf, 0, 1, go_on, NULL), 0);
+	plx_nvme_kick(q);
+	fake_run();
+	plx_nvme_qpair_destroy(q);
+	assert_int_equal(last.calls, 2);
+	assert_int_equal(last.status, PLX_NVME_ABORTED_BY_HOST);
+	assert_true(last.owned);
+	assert_int_equal(ctrl->qid_used[1], 0);
+	/* Deleting the queues left the doorbell as it was. */
+	assert_int_equal(fake_read(NVME_DOORBELLS + 8), 2);
+}
+
+/* Of a long request, the rest stays where it is. */
+static void test_split_in_destroy(void **state)
+{
+	const struct plx_nvme_cmd *tail;
+
+	(void)state;
+	start(PLX_NVME_TIMEOUT_ABORT);
+	memset(&last, 0, sizeof(last));
+	assert_int_equal(plx_nvme_read(q, ns2, buf, 0, 700, go_on, NULL), 0);
+	plx_nvme_kick(q);
+	tail = q->fast.tail;
+	fake_run();
+	plx_nvme_qpair_destroy(q);
+	assert_int_equal(last.calls, 1);
+	assert_int_equal(last.status, PLX_NVME_ABORTED_BY_HOST);
+	assert_ptr_equal(last.tail, tail);
+	assert_int_equal(fake_read(NVME_DOORBELLS + 8), DEPTH);
+}
+
+/* As many Aborts as the controller takes at a time, but the admin queue has other things to do. */
+static void test_aborts_leave_room(void **state)
+{
+	struct plx_nvme_qpair *other;
+
+	(void)state;
+	fake.conf.acl = 255;
+	fake.conf.aerl = 255;
+	start(PLX_NVME_TIMEOUT_ABORT);
+	plx_nvme_qpair_destroy(q);
+	assert_int_equal(
+		plx_nvme_qpair_create(ctrl, &(struct plx_nvme_qpair_opts){ .depth = 64 }, &q), 0);
+	other = q;
+	fake.hold = true;
+	for (unsigned i = 0; i < 64; i++)
+		assert_int_equal(plx_nvme_read(q, ns1, buf, i, 1, done, &requests[i]), 0);
+	plx_nvme_kick(q);
+	fake_run();
+	for (uint32_t i = 0; i <= other->timeout_ticks; i++)
+		nvme_tick(q);
+	assert_true(ctrl->aborts);
+	plx_nvme_qpair_destroy(q);
+	assert_int_equal(plx_nvme_ctrl_state(ctrl), 0);
+}
+
 int main(void)
 {
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -570,6 +655,9 @@ int main(void)
 		CASE(test_left_behind),
 		CASE(test_split_and_reset),
 		CASE(test_resubmit_in_recovery),
+		CASE(test_resubmit_in_destroy),
+		CASE(test_split_in_destroy),
+		CASE(test_aborts_leave_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
