@@ -24,8 +24,8 @@ struct options {
 	uint32_t nsid;			 /* only this; 0: all */
 	uint64_t range;			 /* bytes of each namespace; 0: all of it */
 	uint64_t offset;		 /* of buffers, in a page */
-	uint64_t seed;
-	uint64_t reset_ms;   /* reset the controllers that often; 0: never */
+	uint64_t seed;			 /* of random places */
+	uint64_t reset_ms;		 /* reset the controllers that often; 0: never */
 	uint32_t timeout_ms; /* a request that takes longer is aborted; 0: the driver's default */
 	bool verify, irq;
 	bool json, csv, quiet;

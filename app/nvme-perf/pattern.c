@@ -9,7 +9,7 @@ struct head {
 	uint64_t magic;
 	uint64_t lba;
 	uint32_t nsid, version;
-	uint64_t seed;
+	uint64_t run;
 	uint64_t sum; /* with this field as 0 */
 };
 
@@ -36,12 +36,11 @@ static uint64_t block_sum(const struct head *head, const uint8_t *rest, size_t l
 
 void pattern_fill(void *block, size_t len, const struct pattern *p)
 {
-	struct head head = { .magic = MAGIC,
-			     .lba = p->lba,
-			     .nsid = p->nsid,
-			     .version = p->version,
-			     .seed = p->seed };
-	uint64_t word = p->lba * 0x9e3779b97f4a7c15ull + ((uint64_t)p->version << 32 | p->seed) + 1;
+	struct head head = {
+		.magic = MAGIC, .lba = p->lba, .nsid = p->nsid, .version = p->version, .run = p->run
+	};
+	uint64_t word =
+		(p->lba * 0x9e3779b97f4a7c15ull ^ p->run) + ((uint64_t)p->version << 32) + 1;
 	uint8_t *rest = (uint8_t *)block + sizeof(head);
 
 	for (size_t i = 0; i < len - sizeof(head); i += sizeof(word)) {
@@ -65,7 +64,7 @@ const char *pattern_check(const void *block, size_t len, const struct pattern *p
 		return "the data of another block";
 	if (head.nsid != p->nsid)
 		return "the data of another namespace";
-	if (head.seed != p->seed || head.version != p->version)
+	if (head.run != p->run || head.version != p->version)
 		return "old data";
 	if (head.sum != block_sum(&head, (const uint8_t *)block + sizeof(head), len - sizeof(head)))
 		return "a wrong checksum";

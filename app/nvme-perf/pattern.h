@@ -2,7 +2,7 @@
 /*
  * Blocks that say what they are, for --verify:
  *
- *      magic | lba | namespace, version | checksum | a sequence that follows from those
+ *      magic | lba | namespace, version | run | checksum | a sequence that follows from those
  *
  * The checksum covers the rest of the block, its address included.
  */
@@ -18,7 +18,8 @@ struct pattern {
 	uint64_t lba;
 	uint32_t nsid;
 	uint32_t version;
-	uint32_t seed; /* of this run */
+	uint64_t run; /* a number that no other run has, so that its data isn't taken for this one's
+		       */
 };
 
 /* len: bytes, a multiple of 8, 64 at least. */

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include <pollux/log.h>
@@ -114,7 +115,6 @@ static int make_job(struct job *job, const struct options *opts, unsigned index,
 		return err;
 	job->reads = opts->reads == 100 ? UINT32_MAX
 					: (uint32_t)((uint64_t)opts->reads * UINT32_MAX / 100);
-	job->seed = (uint32_t)opts->seed;
 	job->in_random_order = opts->random;
 	job->random = ((opts->seed + 1) * 0x9e3779b97f4a7c15ull + job->core * 7919u +
 		       index * 104729u + job->info.nsid)
@@ -197,6 +197,7 @@ static int make_worker(struct worker *w, unsigned index)
 				job->ns = ns;
 				job->info = *plx_nvme_ns_info(ns);
 				job->core = w->core;
+				job->run = w->run->number;
 				job->mode = session_mode(s, s->ctrl[c]);
 				w->jobs++;
 				err = make_job(job, opts, index * opts->queues + p,
@@ -218,8 +219,12 @@ int run_create(struct run *run, struct session *session, const struct options *o
 	*run = (struct run){ .opts = opts, .session = session };
 	run->worker = calloc(opts->cores, sizeof(*run->worker));
 	run->sample = calloc(RUN_SAMPLES_MAX, sizeof(*run->sample));
-	if (!run->worker || !run->sample)
+	if (!run->worker || !run->sample) {
 		err = -ENOMEM;
+	} else if (getrandom(&run->number, sizeof(run->number), 0) != sizeof(run->number)) {
+		err = -errno;
+		plx_err("no random number: %s", strerror(errno));
+	}
 	while (!err && run->workers < opts->cores) {
 		struct worker *w = &run->worker[run->workers++];
 
@@ -242,6 +247,7 @@ void run_destroy(struct run *run)
 			plx_nvme_qpair_destroy(w->job[k].qpair);
 			free(w->job[k].requests);
 			free(w->job[k].version);
+			free(w->job[k].known);
 			free(w->job[k].busy);
 		}
 		session_free(run->session, w->memory);

@@ -34,7 +34,7 @@ static const char options[] =
 	"  --range BYTES            only the beginning of each; default all of it, 64 MiB with "
 	"--verify\n"
 	"  --offset BYTES           buffers begin there in a page; a multiple of 4\n"
-	"  --seed N                 of random places and of the data; default 0\n"
+	"  --seed N                 of random places; default 0\n"
 	" Cores and queues\n"
 	"  -c, --core-mask MASK     hexadecimal, or a list [0,2-3]: a thread on each core, with "
 	"queue\n"

@@ -16,8 +16,9 @@
 int verify_init(struct job *job)
 {
 	job->version = calloc(job->slots, sizeof(*job->version));
+	job->known = calloc(job->slots, 1);
 	job->busy = calloc(job->slots, 1);
-	return job->version && job->busy ? 0 : -ENOMEM;
+	return job->version && job->known && job->busy ? 0 : -ENOMEM;
 }
 
 bool verify_choose(struct job *job, struct request *r)
@@ -44,7 +45,7 @@ static struct pattern pattern_of(const struct job *job, const struct request *r,
 	return (struct pattern){ .lba = job->first_lba + r->slot * job->blocks + i,
 				 .nsid = job->info.nsid,
 				 .version = job->version[r->slot],
-				 .seed = job->seed };
+				 .run = job->run };
 }
 
 void verify_prepare(struct job *job, struct request *r)
@@ -85,9 +86,12 @@ static void check(struct job *job, const struct request *r)
 void verify_done(struct job *job, struct request *r, uint16_t status)
 {
 	job->busy[r->slot] = 0;
-	/* Half of a write that failed may be there: nothing can be said until the next one. */
-	if (status && r->write)
-		job->version[r->slot] = 0;
-	else if (!status && !r->write && job->version[r->slot])
+	/*
+	 * Half of a write that failed may be there: nothing can be said until the next one, whose
+	 * version is a new one all the same.
+	 */
+	if (r->write)
+		job->known[r->slot] = !status;
+	else if (!status && job->known[r->slot])
 		check(job, r);
 }

@@ -64,7 +64,8 @@ struct job {
 	/* below: not touched by plain reads and writes */
 	struct request *requests;
 	uint32_t depth;
-	uint32_t *version; /* --verify: of each slot's data; 0: not known */
+	uint32_t *version; /* --verify: how often each slot was written */
+	uint8_t *known;	   /* --verify: it holds that version; else there is no telling */
 	uint8_t *busy;	   /* --verify: a request for the slot is in flight */
 	uint32_t io_flags;
 	bool plain; /* neither metadata nor flags */
@@ -73,7 +74,7 @@ struct job {
 	struct plx_nvme_ns_info info;
 	const char *mode; /* access mode */
 	unsigned core;
-	uint32_t seed;
+	uint64_t run;	       /* the run's number, in all that is written */
 	uint64_t errors;       /* requests that failed */
 	uint16_t first_status; /* of those */
 	uint64_t checked, bad; /* blocks */
@@ -113,6 +114,7 @@ struct run {
 	unsigned samples;
 	uint64_t resets;
 	bool interrupted;
+	uint64_t number; /* chosen at random */
 };
 
 #define SAMPLE_MS	100

@@ -14,6 +14,7 @@
 #include "options.h"
 #include "pattern.h"
 #include "session.h"
+#include "worker.h"
 
 static struct options opts;
 static char line[512];
@@ -254,7 +255,7 @@ static void test_percentiles(void **state)
 
 static void test_pattern(void **state)
 {
-	const struct pattern p = { .lba = 1234567890123, .nsid = 2, .version = 3, .seed = 4 };
+	const struct pattern p = { .lba = 1234567890123, .nsid = 2, .version = 3, .run = 4 };
 	uint8_t block[512], other[512];
 	struct pattern q;
 
@@ -272,8 +273,11 @@ static void test_pattern(void **state)
 	q.version++;
 	assert_string_equal(pattern_check(block, sizeof(block), &q), "old data");
 	q = p;
-	q.seed++;
+	q.run ^= UINT64_C(1) << 63;
 	assert_string_equal(pattern_check(block, sizeof(block), &q), "old data");
+	/* Not in the head only: a part of each is none of both. */
+	pattern_fill(other, sizeof(other), &q);
+	assert_memory_not_equal(block + 256, other + 256, 256);
 	/* Any bit. */
 	for (unsigned bit = 0; bit < sizeof(block) * 8; bit++) {
 		block[bit / 8] ^= (uint8_t)(1u << bit % 8);
@@ -290,6 +294,89 @@ static void test_pattern(void **state)
 	assert_string_equal(pattern_check(block, sizeof(block), &p), "not written by this program");
 }
 
+/* A disk of one place, for a job of one run. */
+static uint8_t place[4096], buffer[4096];
+static struct request one;
+
+static void verify_start(struct job *job, uint64_t run)
+{
+	*job = (struct job){ .slots = 1,
+			     .blocks = 1,
+			     .run = run,
+			     .bad = 1000, /* too many to speak of: there is no controller */
+			     .info = { .nsid = 1, .block_size = 4096, .unit = 4096 } };
+	assert_int_equal(verify_init(job), 0);
+	one = (struct request){ .job = job, .buf = buffer };
+}
+
+static void verify_end(struct job *job)
+{
+	free(job->version);
+	free(job->known);
+	free(job->busy);
+}
+
+static void verify_write(struct job *job, uint16_t status, bool lost)
+{
+	one.write = true;
+	assert_true(verify_choose(job, &one));
+	verify_prepare(job, &one);
+	if (!lost)
+		memcpy(place, buffer, sizeof(place));
+	verify_done(job, &one, status);
+}
+
+/* Blocks that were found wrong. */
+static uint64_t verify_read(struct job *job)
+{
+	uint64_t bad = job->bad, checked = job->checked;
+
+	one.write = false;
+	assert_true(verify_choose(job, &one));
+	verify_prepare(job, &one);
+	memcpy(buffer, place, sizeof(place));
+	verify_done(job, &one, 0);
+	return job->checked == checked ? UINT64_MAX : job->bad - bad;
+}
+
+static void test_verify(void **state)
+{
+	struct job job;
+
+	(void)state;
+	verify_start(&job, 1);
+	assert_int_equal(verify_read(&job), UINT64_MAX); /* nobody knows */
+	verify_write(&job, 0, false);
+	assert_int_equal(verify_read(&job), 0);
+	verify_write(&job, 0, true);
+	assert_int_equal(verify_read(&job), 1);
+	verify_end(&job);
+	/* After a failure nobody knows, and what comes then is not what was there at first. */
+	verify_start(&job, 1);
+	verify_write(&job, 0, false);
+	verify_write(&job, PLX_NVME_WRITE_FAULT, true);
+	assert_int_equal(verify_read(&job), UINT64_MAX);
+	verify_write(&job, 0, true);
+	assert_int_equal(verify_read(&job), 1);
+	verify_write(&job, 0, false);
+	assert_int_equal(verify_read(&job), 0);
+	/* One that wasn't sent changes nothing. */
+	one.write = true;
+	assert_true(verify_choose(&job, &one));
+	verify_prepare(&job, &one);
+	verify_undo(&job, &one);
+	assert_int_equal(verify_read(&job), 0);
+	verify_end(&job);
+	/* All that the next run writes is lost, and it writes as much as the one before. */
+	verify_start(&job, 1);
+	verify_write(&job, 0, false);
+	verify_end(&job);
+	verify_start(&job, 2);
+	verify_write(&job, 0, true);
+	assert_int_equal(verify_read(&job), 1);
+	verify_end(&job);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -302,6 +389,7 @@ int main(void)
 		cmocka_unit_test_setup(test_huge, setup),
 		cmocka_unit_test_setup(test_percentiles, setup),
 		cmocka_unit_test_setup(test_pattern, setup),
+		cmocka_unit_test_setup(test_verify, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
