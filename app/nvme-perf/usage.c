@@ -16,7 +16,7 @@ static const char options[] =
 	"  -r, --transport \"trtype:PCIe traddr:ADDRESS [ns:N]\"  another way to say -a ADDRESS "
 	"--ns "
 	"N\n"
-	"  After -a ADDRESS, this driver knows ,sgl=off ,dbbuf=off ,cmb=off ,page=BYTES\n"
+	"  After -a ADDRESS, this driver knows ,sgl=off ,dbbuf=on|off ,cmb=off ,page=BYTES\n"
 	"  ,queues=N ,keep-alive=MS\n"
 	"\n"
 	"OPTIONS: numbers of bytes take a suffix k, m, g\n"

@@ -142,6 +142,7 @@ enum nvme_state {
 
 struct nvme_options {
 	bool no_sgl, no_dbbuf, no_cmb;
+	bool dbbuf;	     /* wherever it is offered; else only where it saves something */
 	uint32_t page;	     /* bytes; 0: the host's, or as near as there is */
 	uint32_t queues;     /* 0: as many as the controller has */
 	uint32_t keep_alive; /* ms; 0: none */

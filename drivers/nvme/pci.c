@@ -50,8 +50,12 @@ static int parse_key(struct nvme_options *opts, const char *text, size_t len)
 
 	if (is(text, key_len, "sgl"))
 		return on_off(value, value_len, &opts->no_sgl);
-	if (is(text, key_len, "dbbuf"))
-		return on_off(value, value_len, &opts->no_dbbuf);
+	if (is(text, key_len, "dbbuf")) {
+		int err = on_off(value, value_len, &opts->no_dbbuf);
+
+		opts->dbbuf = !err && !opts->no_dbbuf;
+		return err;
+	}
 	if (is(text, key_len, "cmb"))
 		return on_off(value, value_len, &opts->no_cmb);
 	if (is(text, key_len, "page"))
@@ -71,7 +75,7 @@ static int parse_args(struct plx_nvme_ctrl *ctrl)
 		size_t len = strcspn(text, ",");
 
 		if (parse_key(&ctrl->opts, text, len)) {
-			plx_err("-a %s: '%.*s' is none of sgl=off, dbbuf=off, cmb=off, "
+			plx_err("-a %s: '%.*s' is none of sgl=off, dbbuf=on|off, cmb=off, "
 				"page=BYTES, queues=N, keep-alive=MS",
 				ctrl->info.name, (int)len, text);
 			return -EINVAL;

@@ -45,6 +45,7 @@ const char *plx_nvme_error(int result);
 /*
  * Controllers. The driver takes every function of class 010802 that the bus hands it. Its keys
  * after -a ADDRESS: "sgl=off", "dbbuf=off", "cmb=off" (do without, where the controller offers it),
+ * "dbbuf=on" (shadow doorbells for a process's controller, too, whose doorbells are memory),
  * "page=BYTES" (of PRPs; the host's are the default), "queues=N" (ask for that many),
  * "keep-alive=MS".
  */

@@ -257,6 +257,12 @@ static inline void plx_pci_write64(const struct plx_pci_bar *bar, uint64_t offse
 int plx_pci_doorbell(const struct plx_pci_bar *bar, uint64_t offset, volatile void **reg);
 
 /*
+ * Whether the function is a process's ("user:PATH"). Its mapped registers are memory that the
+ * process polls: what a driver can do to write them less often gains nothing.
+ */
+bool plx_pci_served(const struct plx_pci *pci);
+
+/*
  * MSI-X (or MSI, if that is all there is, then count is 1): sets up vectors 0..count-1, an eventfd
  * each. Called again with more it adds vectors; those that are on keep their eventfds. -ENODEV: no
  * message-signalled interrupts; -ENOSPC: fewer vectors than count.

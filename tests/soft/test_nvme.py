@@ -92,7 +92,7 @@ def many_of_all(programs):
                                       *QUICK)
             tap.check_equal(len(report["jobs"]), 4 * 2 * 2, "jobs")
             ctrl.on.verified("-w", "randrw", "--irq", "-c", "[0-1]", *QUICK)
-            ctrl.on.verified("-w", "randrw", *QUICK, keys=["dbbuf=off"])
+            ctrl.on.verified("-w", "randrw", *QUICK, keys=["dbbuf=on"])
             totals = ctrl.end()
     tap.check_equal(totals["errors"], 0, "errors")
 
@@ -102,7 +102,7 @@ def other_shapes(programs):
     with controller(programs, "--ns", "ram:16M", "--doorbell-stride", "4", "--cmb", "1M",
                     "--transfer", "16K", "--queues", "2") as ctrl:
         ctrl.on.verified("-w", "randrw", "-o", "64k", "-P", "2", *QUICK)
-        ctrl.on.verified("-w", "randrw", *QUICK, keys=["dbbuf=off"])
+        ctrl.on.verified("-w", "randrw", *QUICK, keys=["dbbuf=on"])
         ctrl.on.perf("-P", "3").expect(EXIT_RUNTIME, "2 queue pairs")
     for entries in ("2", "9"):
         with controller(programs, "--ns", "ram:16M", "--entries", entries) as ctrl:

@@ -221,6 +221,12 @@ int plx_pci_doorbell(const struct plx_pci_bar *bar, uint64_t offset, volatile vo
 	return 0;
 }
 
+bool plx_pci_served(const struct plx_pci *pci)
+{
+	assert_ptr_equal(pci, &fake.pci);
+	return fake.conf.served;
+}
+
 uint32_t plx_pci_cfg_read32(struct plx_pci *pci, unsigned offset)
 {
 	(void)pci;

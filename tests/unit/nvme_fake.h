@@ -45,6 +45,7 @@ struct fake_conf {
 	uint32_t queues;  /* granted */
 	bool scattered;	  /* frames of buffers lie in another order for the device */
 	bool sparse;	  /* only the doorbells are mapped */
+	bool served;	  /* by a process */
 	unsigned vectors; /* MSI-X; 0: none */
 	enum plx_addr_policy policy;
 	uint32_t cmb;	/* pages of its memory for submission queues; at most FAKE_CMB */

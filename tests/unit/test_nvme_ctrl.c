@@ -277,6 +277,15 @@ static void test_optional_parts(void **state)
 	assert_true(plx_nvme_ctrl_info(ctrl)->sgl);
 	assert_true(plx_nvme_ctrl_info(ctrl)->dbbuf);
 	assert_int_equal(plx_nvme_ctrl_info(ctrl)->max_transfer, 0);
+
+	/* Where the doorbells are memory, only if somebody asks for it. */
+	for (int asked = 0; asked < 2; asked++) {
+		again();
+		fake.conf.oacs = PLX_NVME_OACS_DBBUF;
+		fake.conf.served = true;
+		ctrl = fake_plug(asked ? "dbbuf=on" : "");
+		assert_int_equal(plx_nvme_ctrl_info(ctrl)->dbbuf, asked);
+	}
 }
 
 static void test_admin(void **state)

@@ -251,6 +251,8 @@ static void registers(void **state)
 	assert_ptr_equal(reg, pci_vfio.bar + 0x10);
 	assert_int_equal(plx_pci_doorbell(&bar, 0x12, &reg), -EINVAL);
 	assert_int_equal(plx_pci_doorbell(&bar, sizeof(pci_vfio.bar), &reg), -EINVAL);
+	assert_false(plx_pci_served(pci));
+	assert_true(plx_pci_served(&(struct plx_pci){ .name = "user:/run/nvme" }));
 }
 
 static void registers_in_between(void **state)

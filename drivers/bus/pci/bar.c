@@ -132,3 +132,8 @@ int plx_pci_doorbell(const struct plx_pci_bar *bar, uint64_t offset, volatile vo
 	*reg = bar->va + offset;
 	return 0;
 }
+
+bool plx_pci_served(const struct plx_pci *pci)
+{
+	return plx_pci_is_user(pci->name);
+}
