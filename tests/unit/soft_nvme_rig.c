@@ -13,8 +13,8 @@
 #include "soft_nvme_rig.h"
 
 #define QUEUES_AT UINT64_C(0x10000000)
-#define RING_SIZE UINT64_C(0x1000)
-#define TURNS	  20000 /* that anything needs at most; files are slower than turns */
+#define RING_SIZE UINT64_C(0x10000) /* of the largest page */
+#define TURNS	  20000		    /* that anything needs at most; files are slower than turns */
 
 struct soft_nvme *rig_nvme;
 
@@ -24,7 +24,7 @@ static struct {
 	uint32_t size;
 } queue[RIG_QUEUES + 1];
 static uint16_t next_cid;
-static unsigned doorbell_stride;
+static unsigned doorbell_stride, page_shift;
 
 static const struct soft_ns_conf default_ns[] = {
 	{ .kind = SOFT_DISK_RAM, .size = 1 << 20, .block = 512 },
@@ -79,6 +79,7 @@ void rig_make(const struct rig_conf *conf)
 		assert_int_equal(soft_inject_parse(conf->inject, &made.inject), 0);
 	assert_int_equal(soft_nvme_create(&made, &rig_nvme), 0);
 	doorbell_stride = conf->stride;
+	page_shift = conf->mps;
 	next_cid = 0;
 	for (unsigned i = 0; i <= RIG_QUEUES; i++) {
 		fake_map(0, rig_sq_at(i), RIG_ENTRIES * sizeof(struct plx_nvme_cmd), PLX_DMA_RW);
@@ -98,7 +99,7 @@ void rig_enable(void)
 	fake_reg_set(0, NVME_ASQ + 4, 0);
 	fake_reg_set(0, NVME_ACQ, (uint32_t)rig_cq_at(0));
 	fake_reg_set(0, NVME_ACQ + 4, 0);
-	fake_reg_set(0, NVME_CC, NVME_CC_EN | NVME_CC_IOSQES | NVME_CC_IOCQES);
+	fake_reg_set(0, NVME_CC, NVME_CC_EN | NVME_CC_IOSQES | NVME_CC_IOCQES | page_shift << 7);
 	assert_int_equal(fake_reg(0, NVME_CSTS), NVME_CSTS_RDY);
 }
 

@@ -29,6 +29,7 @@ struct rig_conf {
 	unsigned namespaces;
 	uint32_t transfer; /* 0: 128 KiB */
 	unsigned stride;
+	unsigned mps; /* CC.MPS: pages are of 4096 << mps bytes */
 	uint64_t cmb;
 	const char *inject;
 };

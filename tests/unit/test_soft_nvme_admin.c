@@ -52,8 +52,12 @@ static void completion_queues_are_checked(void **state)
 	assert_int_equal(rig_create_cq(1, rig_cq_at(1), 257, PC), BAD(INVALID_QUEUE_SIZE));
 	assert_int_equal(rig_create_cq(1, rig_cq_at(1), 16, 0), BAD(INVALID_FIELD));
 	assert_int_equal(rig_create_cq(1, rig_cq_at(1) + 64, 16, PC), BAD(INVALID_PRP_OFFSET));
-	assert_int_equal(rig_create_cq(1, rig_cq_at(1), 16, PC | NVME_CQ_VECTOR(RIG_QUEUES + 1)),
+	assert_int_equal(rig_create_cq(1, rig_cq_at(1), 16,
+				       PC | NVME_CQ_INTERRUPTS | NVME_CQ_VECTOR(RIG_QUEUES + 1)),
 			 BAD(INVALID_VECTOR));
+	/* Without interrupts there is no vector. */
+	assert_int_equal(rig_create_cq(2, rig_cq_at(2), 16, PC | NVME_CQ_VECTOR(RIG_QUEUES + 1)),
+			 0);
 	assert_int_equal(rig_create_cq(1, RIG_NOWHERE, 16, PC), BAD(DATA_TRANSFER_ERROR));
 	/* Larger than its memory. */
 	assert_int_equal(rig_create_cq(1, rig_cq_at(1), 17, PC), BAD(DATA_TRANSFER_ERROR));
@@ -595,8 +599,17 @@ static void formatting_changes_blocks(void **state)
 	assert_int_equal(cqe.result, 4u << 16 | 0u << 8 | 2);
 	assert_true(rig_take(0, &cqe));
 	assert_int_equal(cqe.status >> 1, 0);
+	/* It is taken away by whoever has read it, and all of it. */
+	assert_int_equal(rig_admin((struct plx_nvme_cmd){ .opcode = PLX_NVME_GET_LOG_PAGE,
+							  .prp1 = RIG_NOWHERE,
+							  .cdw10 = PLX_NVME_LOG_CHANGED_NS },
+				   NULL),
+			 BAD(DATA_TRANSFER_ERROR));
+	assert_int_equal(admin(PLX_NVME_FORMAT, 2, 0, 0), 0);
+	assert_int_equal(get_log(PLX_NVME_LOG_CHANGED_NS, 0, 4, 0, false), 0);
+	assert_int_equal(list[0], 1);
 	assert_int_equal(get_log(PLX_NVME_LOG_CHANGED_NS, 0, 4096, 0, false), 0);
-	assert_true(list[0] == 1 && !list[1]);
+	assert_true(list[0] == 1 && list[1] == 2 && !list[2]);
 	assert_int_equal(get_log(PLX_NVME_LOG_CHANGED_NS, 0, 4096, 0, false), 0);
 	assert_int_equal(list[0], 0);
 	assert_int_equal(identify(PLX_NVME_CNS_NS, 1, 0), 0);

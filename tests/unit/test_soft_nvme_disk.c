@@ -43,7 +43,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	rig_end();
+	if (rig_nvme)
+		rig_end();
 	close(file);
 	unlink(path);
 	return 0;
@@ -309,6 +310,33 @@ static void completions_wait_for_the_bus(void **state)
 		assert_true(rig_take_only(1, &cqe));
 }
 
+/* A command that had to wait is counted once. */
+static void mishaps_count_commands_once(void **state)
+{
+	const struct plx_nvme_cmd flush = { .opcode = PLX_NVME_FLUSH, .nsid = PLX_NVME_NSID_ALL };
+	struct plx_nvme_cqe cqe;
+	unsigned done = 0;
+
+	(void)state;
+	rig_end();
+	rig_start(&(struct rig_conf){ .ns = disks, .namespaces = 2, .inject = "stuck=3" });
+	for (unsigned i = 0; i < 3; i++)
+		rig_put(1, flush);
+	rig_ring(1);
+	/* One at a time, and the third is stuck. */
+	for (unsigned wait = 0; wait < 1000; wait++) {
+		done += rig_take(1, &cqe);
+		usleep(100);
+	}
+	assert_int_equal(done, 2);
+	/* None had to wait in vain: all were counted. */
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(rig_io(1, rig_rw(PLX_NVME_READ, 2, 0, 1, RIG_DATA, 0)), 0);
+	rig_put(1, rig_rw(PLX_NVME_READ, 2, 0, 1, RIG_DATA, 0));
+	rig_ring(1);
+	assert_false(rig_take(1, &cqe));
+}
+
 static void formatting_empties_the_file(void **state)
 {
 	const struct plx_nvme_cmd format = { .opcode = PLX_NVME_FORMAT, .nsid = 1, .cdw10 = 1 };
@@ -344,12 +372,19 @@ static void not_every_file_will_do(void **state)
 	assert_int_equal(soft_nvme_create(&made, &nvme), -ENOENT);
 	ns.path = "/tmp";
 	assert_int_equal(soft_nvme_create(&made, &nvme), -EISDIR);
+	/* One that is a namespace already. */
+	ns.path = path;
+	assert_int_equal(soft_nvme_create(&made, &nvme), -EBUSY);
+	assert_non_null(strstr(fake_said(NULL), "another namespace"));
 	ns.path = "/dev/null";
 	assert_int_equal(soft_nvme_create(&made, &nvme), -EINVAL);
 	assert_int_equal(ftruncate(file, 4095), 0);
+	rig_end();
+	fake_servers_begin();
 	ns.path = path;
 	assert_int_equal(soft_nvme_create(&made, &nvme), -EINVAL);
 	assert_non_null(strstr(fake_said(NULL), "shorter than a block"));
+	fake_servers_end();
 }
 
 int main(void)
@@ -371,6 +406,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(shutting_down_waits_for_what_is_under_way, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(completions_wait_for_the_bus, setup, teardown),
+		cmocka_unit_test_setup_teardown(mishaps_count_commands_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(formatting_empties_the_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(not_every_file_will_do, setup, teardown),
 	};

@@ -270,6 +270,76 @@ static void sgls_are_checked(void **state)
 				 wrong[i].status);
 }
 
+/* However the list is cut: one command doesn't keep all others waiting. */
+static void lists_of_nothing_are_bounded(void **state)
+{
+	const unsigned pages = 80, per_page = RIG_PAGE / sizeof(struct plx_nvme_sgl);
+
+	(void)state;
+	for (unsigned i = 0; i < pages; i++) {
+		memset(sgls(i), 0, RIG_PAGE);
+		sgls(i)[per_page - 1] = (struct plx_nvme_sgl){ .addr = sgls_at(i + 1),
+							       .len = RIG_PAGE,
+							       .type = PLX_NVME_SGL_SEGMENT };
+	}
+	sgls(pages - 1)[per_page - 1].len = 16;
+	sgls(pages - 1)[per_page - 1].type = PLX_NVME_SGL_LAST_SEGMENT;
+	sgls(pages)[0] = (struct plx_nvme_sgl){ .addr = RIG_DATA, .len = 8192 };
+	assert_int_equal(
+		rig_io(1, by_sgl(PLX_NVME_READ, 16, sgls_at(0), RIG_PAGE, PLX_NVME_SGL_SEGMENT)),
+		BAD(INVALID_SGL_COUNT));
+	/* A shorter one of that kind is fine. */
+	assert_int_equal(rig_io(1, by_sgl(PLX_NVME_READ, 16, sgls_at(pages - 10), RIG_PAGE,
+					  PLX_NVME_SGL_SEGMENT)),
+			 0);
+}
+
+/*
+ * Pages of 64 KiB, each in two maps.
+ */
+static void pages_may_lie_in_two_maps(void **state)
+{
+	const struct rig_conf large = { .ns = disks, .namespaces = 4, .mps = 4 };
+	struct plx_nvme_cmd cmd = rig_rw(PLX_NVME_WRITE, 1, 0, 256, SMALL, SMALL + (64 << 10));
+	uint64_t *list;
+
+	(void)state;
+	rig_end();
+	rig_start(&large);
+	for (unsigned i = 0; i < 4; i++)
+		pattern(fake_map(0, SMALL + i * (32 << 10), 32 << 10, PLX_DMA_RW), 32 << 10, i);
+	assert_int_equal(rig_io(1, cmd), 0);
+	cmd = rig_rw(PLX_NVME_READ, 1, 0, 256, RIG_DATA, RIG_DATA + (64 << 10));
+	assert_int_equal(rig_io(1, cmd), 0);
+	for (unsigned i = 0; i < 4; i++)
+		assert_memory_equal(rig_data() + i * (32 << 10),
+				    fake_at(0, SMALL + i * (32 << 10), 1), 32 << 10);
+	/* In a list. */
+	list = list_at(LIST_FROM);
+	list[0] = SMALL + (64 << 10);
+	list[1] = SMALL;
+	memset(rig_data(), 0, 64 << 10);
+	cmd = rig_rw(PLX_NVME_READ, 1, 0, 256, RIG_DATA + (32 << 10), RIG_DATA + LIST_FROM);
+	assert_int_equal(rig_io(1, cmd), 0);
+	assert_memory_equal(fake_at(0, SMALL + (96 << 10), 1), rig_data() + (64 << 10), 32 << 10);
+	assert_memory_equal(fake_at(0, SMALL, 1), rig_data() + (96 << 10), 32 << 10);
+	/* Metadata, too. */
+	cmd = rig_rw(PLX_NVME_WRITE, 3, 0, 8, RIG_DATA, 0);
+	cmd.mptr = SMALL + (32 << 10) - 32;
+	assert_int_equal(rig_io(1, cmd), 0);
+	cmd.opcode = PLX_NVME_READ;
+	cmd.mptr = RIG_DATA + 8192;
+	assert_int_equal(rig_io(1, cmd), 0);
+	assert_memory_equal(rig_data() + 8192, fake_at(0, SMALL + (32 << 10) - 32, 32), 32);
+	assert_memory_equal(rig_data() + 8192 + 32, fake_at(0, SMALL + (32 << 10), 32), 32);
+	/* And shadow doorbells. */
+	assert_int_equal(rig_admin((struct plx_nvme_cmd){ .opcode = PLX_NVME_DBBUF_CONFIG,
+							  .prp1 = SMALL,
+							  .prp2 = SMALL + (64 << 10) },
+				   NULL),
+			 0);
+}
+
 /*
  * Commands.
  */
@@ -497,6 +567,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(small_maps_will_do, setup, teardown),
 		cmocka_unit_test_setup_teardown(sgls_lead_to_data, setup, teardown),
 		cmocka_unit_test_setup_teardown(sgls_are_checked, setup, teardown),
+		cmocka_unit_test_setup_teardown(lists_of_nothing_are_bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(pages_may_lie_in_two_maps, setup, teardown),
 		cmocka_unit_test_setup_teardown(ranges_and_namespaces_are_checked, setup, teardown),
 		cmocka_unit_test_setup_teardown(fields_are_checked, setup, teardown),
 		cmocka_unit_test_setup_teardown(compare_finds_differences, setup, teardown),

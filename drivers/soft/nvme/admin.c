@@ -79,7 +79,8 @@ static uint16_t create_cq(struct soft_nvme *nvme, const struct plx_nvme_cmd *cmd
 	status = check_queue(nvme, cmd, id, find_cq(nvme, id), cdw10 >> 16);
 	if (status)
 		return status;
-	if (vector > nvme->queues)
+	/* Where there are no interrupts it is nobody's [Base 5.4]. */
+	if (cdw11 & NVME_CQ_INTERRUPTS && vector > nvme->queues)
 		return SNVME_BAD(INVALID_VECTOR);
 	if (CC_IOCQES(nvme->cc) != CQES)
 		return SNVME_BAD(INVALID_FIELD);
@@ -195,13 +196,17 @@ static uint16_t abort_command(struct soft_nvme *nvme, const struct plx_nvme_cmd 
 static uint16_t dbbuf_config(struct soft_nvme *nvme, const struct plx_nvme_cmd *cmd)
 {
 	const uint64_t shadow = le64toh(cmd->prp1), events = le64toh(cmd->prp2);
+	uint16_t status;
 
 	if (!shadow || !events || (shadow | events) & nvme->page_mask)
 		return SNVME_BAD(INVALID_FIELD);
-	if (!snvme_dma(nvme, shadow, nvme->page_mask + 1, PLX_DMA_READ))
-		return snvme_no_memory(nvme, shadow);
-	if (!snvme_dma(nvme, events, nvme->page_mask + 1, PLX_DMA_WRITE))
-		return snvme_no_memory(nvme, events);
+	status = snvme_run(nvme, shadow, nvme->page_mask + 1, PLX_DMA_READ, nvme->iov,
+			   SNVME_SEGMENTS);
+	if (!status)
+		status = snvme_run(nvme, events, nvme->page_mask + 1, PLX_DMA_WRITE, nvme->iov,
+				   SNVME_SEGMENTS);
+	if (status)
+		return status;
 	nvme->shadow = shadow;
 	nvme->events_at = events;
 	if (!snvme_queues_find(nvme))

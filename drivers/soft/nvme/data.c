@@ -6,13 +6,16 @@
 
 #include "snvme.h"
 
-#define SGL_CHAIN 1024 /* segments of descriptors that a command may have */
+/* Descriptors of a command in all: those of data, and what leads from one segment to the next. */
+#define SGL_DESCRIPTORS (2u * SNVME_SEGMENTS)
 
 struct walk {
 	struct soft_nvme *nvme;
-	unsigned count;
+	struct iovec *iov;
+	unsigned count, max; /* of iov */
 	unsigned access;
-	uint8_t *end; /* of the last segment */
+	unsigned descriptors; /* that have been read */
+	uint8_t *end;	      /* of the last segment */
 };
 
 static uint16_t add(struct walk *walk, uint64_t addr, uint32_t len)
@@ -23,11 +26,11 @@ static uint16_t add(struct walk *walk, uint64_t addr, uint32_t len)
 	if (unlikely(!va))
 		return snvme_no_memory(nvme, addr);
 	if (walk->count && va == walk->end) {
-		nvme->iov[walk->count - 1].iov_len += len;
+		walk->iov[walk->count - 1].iov_len += len;
 	} else {
-		if (walk->count == SNVME_SEGMENTS)
+		if (walk->count == walk->max)
 			return SNVME_BAD(INVALID_SGL_COUNT);
-		nvme->iov[walk->count++] = (struct iovec){ va, len };
+		walk->iov[walk->count++] = (struct iovec){ va, len };
 	}
 	walk->end = va + len;
 	return 0;
@@ -39,13 +42,14 @@ static uint16_t add_run(struct walk *walk, uint64_t addr, uint32_t len)
 	uint16_t status = 0;
 
 	while (len && !status) {
+		const uint32_t page = 4096 - (addr & 4095);
 		uint32_t n = SNVME_TLB_SIZE - (addr & (SNVME_TLB_SIZE - 1));
 
 		n = n < len ? n : len;
 		status = add(walk, addr, n);
 		/* Maps may end anywhere: by pages then. */
-		if (status && n > 4096) {
-			n = 4096 - (addr & 4095);
+		if (status && n > page) {
+			n = page;
 			status = add(walk, addr, n);
 		}
 		addr += n;
@@ -54,13 +58,23 @@ static uint16_t add_run(struct walk *walk, uint64_t addr, uint32_t len)
 	return status;
 }
 
-static uint16_t list_entry(struct soft_nvme *nvme, uint64_t at, uint64_t *entry)
+uint16_t snvme_run(struct soft_nvme *nvme, uint64_t addr, uint32_t len, unsigned access,
+		   struct iovec *iov, unsigned max)
 {
-	const uint64_t *va = (const uint64_t *)snvme_dma(nvme, at, sizeof(*va), PLX_DMA_READ);
+	struct walk walk = { .nvme = nvme, .iov = iov, .max = max, .access = access };
+
+	return add_run(&walk, addr, len);
+}
+
+/* What lies in a list, once. A map may begin anywhere in its file: not aligned, perhaps. */
+static uint16_t fetch(struct soft_nvme *nvme, uint64_t at, void *entry, uint32_t len)
+{
+	const uint8_t *va = snvme_dma(nvme, at, len, PLX_DMA_READ);
 
 	if (!va)
 		return snvme_no_memory(nvme, at);
-	*entry = le64toh(__atomic_load_n(va, __ATOMIC_RELAXED));
+	memcpy(entry, va, len);
+	__asm__ volatile("" ::: "memory");
 	return 0;
 }
 
@@ -75,9 +89,10 @@ static uint16_t walk_list(struct walk *walk, uint64_t list, uint32_t len)
 		const bool chain = (list & mask) == mask - 7 && len > mask + 1;
 		const uint32_t n = len < mask + 1 ? len : mask + 1;
 
-		status = list_entry(walk->nvme, list, &entry);
+		status = fetch(walk->nvme, list, &entry, sizeof(entry));
 		if (status)
 			break;
+		entry = le64toh(entry);
 		if (entry & (chain ? 7 : mask))
 			return SNVME_BAD(INVALID_PRP_OFFSET);
 		if (chain) {
@@ -87,7 +102,7 @@ static uint16_t walk_list(struct walk *walk, uint64_t list, uint32_t len)
 				return SNVME_BAD(INVALID_PRP_OFFSET);
 			continue;
 		}
-		status = add(walk, entry, n);
+		status = add_run(walk, entry, n);
 		len -= n;
 		list += 8;
 	}
@@ -104,30 +119,18 @@ static uint16_t walk_prps(struct walk *walk, const struct plx_nvme_cmd *cmd, uin
 	if (prp1 & 3)
 		return SNVME_BAD(INVALID_PRP_OFFSET);
 	first = first < len ? first : len;
-	status = add(walk, prp1, first);
+	status = add_run(walk, prp1, first);
 	len -= first;
 	if (status || !len)
 		return status;
 	if (len <= mask + 1)
-		return prp2 & mask ? SNVME_BAD(INVALID_PRP_OFFSET) : add(walk, prp2, len);
+		return prp2 & mask ? SNVME_BAD(INVALID_PRP_OFFSET) : add_run(walk, prp2, len);
 	return prp2 & 7 ? SNVME_BAD(INVALID_PRP_OFFSET) : walk_list(walk, prp2, len);
 }
 
 /*
  * SGLs.
  */
-static uint16_t read_sgl(struct soft_nvme *nvme, uint64_t at, struct plx_nvme_sgl *sgl)
-{
-	const uint8_t *va = snvme_dma(nvme, at, sizeof(*sgl), PLX_DMA_READ);
-
-	if (!va)
-		return snvme_no_memory(nvme, at);
-	memcpy(sgl, va, sizeof(*sgl));
-	/* As read, once. */
-	__asm__ volatile("" ::: "memory");
-	return 0;
-}
-
 static bool is_segment(const struct plx_nvme_sgl *sgl)
 {
 	return sgl->type == PLX_NVME_SGL_SEGMENT || sgl->type == PLX_NVME_SGL_LAST_SEGMENT;
@@ -164,10 +167,12 @@ static uint16_t walk_segment(struct walk *walk, struct plx_nvme_sgl *sgl, uint32
 	uint64_t at = le64toh(sgl->addr);
 	uint16_t status = 0;
 
-	if (count > SNVME_SEGMENTS)
+	/* Lists may be as long as they like, round and round, and of descriptors of no bytes. */
+	if (count > SGL_DESCRIPTORS - walk->descriptors)
 		return SNVME_BAD(INVALID_SGL_COUNT);
+	walk->descriptors += count;
 	while (count-- && !status) {
-		status = read_sgl(walk->nvme, at, sgl);
+		status = fetch(walk->nvme, at, sgl, sizeof(*sgl));
 		if (status)
 			break;
 		if (is_segment(sgl)) {
@@ -195,16 +200,17 @@ static uint16_t walk_sgls(struct walk *walk, const struct plx_nvme_cmd *cmd, uin
 		return status || !left ? status : SNVME_BAD(DATA_SGL_LENGTH_INVALID);
 	}
 	status = check_segment(&sgl);
-	for (unsigned i = 0; !status && is_segment(&sgl); i++)
-		status = i < SGL_CHAIN ? walk_segment(walk, &sgl, &left)
-				       : SNVME_BAD(INVALID_SGL_COUNT);
+	while (!status && is_segment(&sgl))
+		status = walk_segment(walk, &sgl, &left);
 	return status || !left ? status : SNVME_BAD(DATA_SGL_LENGTH_INVALID);
 }
 
 uint16_t snvme_data(struct soft_nvme *nvme, const struct plx_nvme_cmd *cmd, uint32_t len,
 		    unsigned access, unsigned *count)
 {
-	struct walk walk = { .nvme = nvme, .access = access };
+	struct walk walk = {
+		.nvme = nvme, .iov = nvme->iov, .max = SNVME_SEGMENTS, .access = access
+	};
 	uint16_t status;
 
 	status = cmd->flags & PLX_NVME_PSDT_SGL ? walk_sgls(&walk, cmd, len)

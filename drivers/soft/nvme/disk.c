@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -50,6 +51,12 @@ static int open_file(struct soft_nvme *nvme, const struct soft_ns_conf *conf,
 	if (!S_ISREG(st.st_mode)) {
 		plx_err("%s: not a regular file", conf->path);
 		return -EINVAL;
+	}
+	/* Where locks can't be had, nobody else has one. */
+	if (flock(disk->fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) {
+		plx_err("%s: another namespace is this file, here or in another program",
+			conf->path);
+		return -EBUSY;
 	}
 	disk->size = (uint64_t)st.st_size / PAGE * PAGE;
 	if (!disk->size) {

@@ -21,7 +21,7 @@ struct soft_inject {
 	struct soft_inject_status status[SOFT_INJECT_STATUSES];
 	unsigned statuses;
 	/* 0: never */
-	uint32_t drop;	  /* the command is carried out, its completion is lost */
+	uint32_t drop;	  /* its completion is lost; it is carried out, if not on a file */
 	uint32_t stuck;	  /* the command stays with the controller until it is aborted */
 	uint32_t bad_cid; /* completed with an id that no command has */
 	uint32_t fatal;	  /* the controller fails: CSTS.CFS */

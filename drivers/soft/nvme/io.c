@@ -121,18 +121,16 @@ static uint16_t move_extended(const struct snvme_ns *ns, struct snvme_cursor *at
 	return same ? 0 : PLX_NVME_COMPARE_FAILURE;
 }
 
-/* Metadata in a buffer of its own, in one piece [Base 3.3.3.1, MPTR]. */
+/* Metadata in a buffer of its own, in one piece [Base 3.3.3.1, MPTR]: in nvme->meta_iov. */
 static uint16_t find_meta(struct soft_nvme *nvme, const struct plx_nvme_cmd *cmd, uint32_t len,
-			  enum snvme_op op, struct iovec *meta)
+			  enum snvme_op op)
 {
 	const uint64_t addr = le64toh(cmd->mptr);
 
 	if (addr & 3)
 		return SNVME_BAD(INVALID_FIELD);
-	*meta = (struct iovec){
-		snvme_dma(nvme, addr, len, op == SNVME_READ ? PLX_DMA_WRITE : PLX_DMA_READ), len
-	};
-	return meta->iov_base ? 0 : snvme_no_memory(nvme, addr);
+	return snvme_run(nvme, addr, len, op == SNVME_READ ? PLX_DMA_WRITE : PLX_DMA_READ,
+			 nvme->meta_iov, SNVME_META_SEGMENTS);
 }
 
 static uint16_t move_blocks(struct soft_nvme *nvme, const struct snvme_ns *ns,
@@ -141,24 +139,24 @@ static uint16_t move_blocks(struct soft_nvme *nvme, const struct snvme_ns *ns,
 {
 	const uint32_t unit = (1u << ns->shift) + (ns->extended ? ns->meta : 0);
 	struct snvme_cursor at = { nvme->iov, 0 };
-	struct iovec meta = { NULL, 0 };
+	const uint32_t meta = ns->extended ? 0 : blocks * ns->meta;
 	unsigned count;
 	uint16_t status;
 	bool same;
 
 	status = snvme_data(nvme, cmd, blocks * unit,
 			    op == SNVME_READ ? PLX_DMA_WRITE : PLX_DMA_READ, &count);
-	if (!status && ns->meta && !ns->extended)
-		status = find_meta(nvme, cmd, blocks * ns->meta, op, &meta);
+	if (!status && meta)
+		status = find_meta(nvme, cmd, meta, op);
 	/* Nothing is kept of a null disk: what would come of it is what is there. */
 	if (status || !ns->disk->mem)
 		return status;
 	if (ns->extended)
 		return move_extended(ns, &at, lba, blocks, op);
 	same = move(&at, ns->disk->mem + (lba << ns->shift), (size_t)blocks << ns->shift, op);
-	if (meta.iov_len) {
-		at = (struct snvme_cursor){ &meta, 0 };
-		same &= move(&at, ns->disk->meta + lba * ns->meta, meta.iov_len, op);
+	if (meta) {
+		at = (struct snvme_cursor){ nvme->meta_iov, 0 };
+		same &= move(&at, ns->disk->meta + lba * ns->meta, meta, op);
 	}
 	return same ? 0 : PLX_NVME_COMPARE_FAILURE;
 }
@@ -321,13 +319,14 @@ other(struct soft_nvme *nvme, struct snvme_sq *sq, uint32_t head, uint32_t next)
 	memcpy(&cmd, &sq->ring[head], sizeof(cmd));
 	__asm__ volatile("" ::: "memory");
 	sq->head = next;
-	if (unlikely(soft_inject_any(&nvme->inject)) && mishap(nvme, sq, &cmd)) {
+	if (unlikely(soft_inject_any(&nvme->inject)) && !sq->tried && mishap(nvme, sq, &cmd)) {
 		nvme->commands++;
 		return true;
 	}
 	nvme->commands++;
 	status = execute(nvme, sq, &cmd);
-	if (status == SNVME_LATER) {
+	sq->tried = status == SNVME_LATER;
+	if (sq->tried) {
 		nvme->commands--;
 		sq->head = head;
 		return false;

@@ -92,15 +92,12 @@ static size_t firmware(void *data)
 	return sizeof(*log);
 }
 
-/* Reading takes them away [Base 5.16.1.5]. */
-static size_t changed(struct soft_nvme *nvme, void *data, bool retain)
+static size_t changed(const struct soft_nvme *nvme, void *data)
 {
 	uint32_t *list = data;
 
 	for (unsigned i = 0; i < nvme->changes; i++)
 		list[i] = htole32(nvme->changed[i]);
-	if (!retain)
-		nvme->changes = 0;
 	return PLX_NVME_IDENTIFY_LEN;
 }
 
@@ -150,14 +147,18 @@ uint16_t snvme_get_log(struct soft_nvme *nvme, const struct plx_nvme_cmd *cmd)
 	case PLX_NVME_LOG_ERRORS: len = errors(nvme, data); break;
 	case PLX_NVME_LOG_SMART: len = smart(nvme, data); break;
 	case PLX_NVME_LOG_FIRMWARE: len = firmware(data); break;
-	case PLX_NVME_LOG_CHANGED_NS: len = changed(nvme, data, cdw10 & RAE); break;
+	case PLX_NVME_LOG_CHANGED_NS: len = changed(nvme, data); break;
 	case PLX_NVME_LOG_EFFECTS: len = effects(data); break;
 	default: return SNVME_BAD(INVALID_LOG_PAGE);
 	}
 	if (offset > len)
 		return SNVME_BAD(INVALID_FIELD);
 	status = snvme_answer(nvme, cmd, data + offset, len - offset, dwords * 4);
-	if (!status && !(cdw10 & RAE))
-		snvme_event_read(nvme, log);
-	return status;
+	if (status || cdw10 & RAE)
+		return status;
+	/* Reading to their end takes them away [Base 5.16.1.5]. */
+	if (log == PLX_NVME_LOG_CHANGED_NS && offset / 4 + dwords >= nvme->changes)
+		nvme->changes = 0;
+	snvme_event_read(nvme, log);
+	return 0;
 }

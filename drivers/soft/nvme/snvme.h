@@ -77,8 +77,9 @@
 #define SNVME_TLB_LINES 256
 #define SNVME_TLB_SIZE	(1u << SNVME_TLB_SHIFT)
 
-/* A transfer of SOFT_NVME_TRANSFER_MAX in pages of 4 KiB, not aligned; and the metadata. */
-#define SNVME_SEGMENTS (SOFT_NVME_TRANSFER_MAX / 4096 + 2)
+/* A transfer of SOFT_NVME_TRANSFER_MAX in pages of 4 KiB, not aligned; and its metadata. */
+#define SNVME_SEGMENTS	    (SOFT_NVME_TRANSFER_MAX / 4096 + 2)
+#define SNVME_META_SEGMENTS (SOFT_NVME_TRANSFER_MAX / 512 * SNVME_META / 4096 + 2)
 
 struct snvme_cq {
 	struct plx_nvme_cqe *ring; /* in the client's memory */
@@ -106,6 +107,7 @@ struct snvme_sq {
 	uint16_t id;
 	bool used;
 	bool stopped; /* its tail was wrong */
+	bool tried;   /* the next command, which could not be begun */
 	uint64_t base;
 	volatile uint32_t *event;
 };
@@ -202,7 +204,7 @@ struct soft_nvme {
 	bool was_connected;
 	uint32_t hash; /* of the path: serial numbers */
 	struct soft_files *files;
-	struct iovec iov[SNVME_SEGMENTS];
+	struct iovec iov[SNVME_SEGMENTS], meta_iov[SNVME_META_SEGMENTS];
 	uint8_t scratch[PLX_NVME_IDENTIFY_LEN];
 };
 
@@ -319,6 +321,13 @@ void snvme_io_done(struct soft_nvme *nvme, struct snvme_sq *sq, const struct plx
  */
 uint16_t snvme_data(struct soft_nvme *nvme, const struct plx_nvme_cmd *cmd, uint32_t len,
 		    unsigned access, unsigned *count);
+
+/*
+ * len bytes that are one piece to the client, and may lie in several maps: in up to max segments. 0
+ * or a status.
+ */
+uint16_t snvme_run(struct soft_nvme *nvme, uint64_t addr, uint32_t len, unsigned access,
+		   struct iovec *iov, unsigned max);
 
 /* Walks segments. */
 struct snvme_cursor {
