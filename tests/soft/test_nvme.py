@@ -46,6 +46,18 @@ def controller(programs, *options, directory=None):
         yield Controller(programs, served)
 
 
+@contextlib.contextmanager
+def on_memory_and_file(programs):
+    """A controller with a namespace of memory and one that is a file."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "disk")
+        with open(path, "wb") as disk:
+            disk.truncate(16 * MIB)
+        with controller(programs, "--ns", "ram:16M", "--ns", f"file:{path}",
+                        directory=directory) as ctrl:
+            yield ctrl
+
+
 def is_listed(programs):
     """What the tool says of it."""
     with controller(programs, "--ns", "ram:64M", "--ns", "null:1G,block=4096") as ctrl:
@@ -117,6 +129,20 @@ def read_file(path):
         return file.read()
 
 
+def ends_of_options(programs):
+    """The least and the most that the command line takes works."""
+    for words in (("--queues", "1", "--entries", "32", "--transfer", "8K", "--cmb", "4K",
+                   "--doorbell-stride", "0"),
+                  ("--queues", "64", "--entries", "65536", "--transfer", "32M", "--cmb", "64M",
+                   "--doorbell-stride", "4")):
+        with controller(programs, "--ns", "ram:16M", *words) as ctrl:
+            ctrl.on.verified("-w", "randrw", "-q", "4", "-o", "64k", *QUICK)
+            totals = ctrl.end()
+        tap.check_equal(totals["errors"], 0, f"{words}: errors")
+    with controller(programs, "--ns", "ram:4096", "--entries", "2") as ctrl:
+        ctrl.end()
+
+
 def file_content(programs):
     """What is written is in the file, and what is in the file is read."""
     data = os.urandom(100000)
@@ -164,7 +190,7 @@ def formats(programs):
 
 def resets(programs):
     """Nothing is lost or damaged while the controller is reset under load."""
-    with controller(programs, "--ns", "ram:16M") as ctrl:
+    with on_memory_and_file(programs) as ctrl:
         report = ctrl.on.verified("-w", "randrw", "-o", "16k", "-c", "[0-1]", "--range", "4m",
                                   "-t", "2", "--reset-ms", "100")
         totals = ctrl.end()
@@ -245,9 +271,16 @@ def usage(programs):
                         (("--socket", "/tmp/x", "--ns", "ram:1G,block=1024"), "block=512"),
                         (("--socket", "/tmp/x", "--ns", "file:/x,meta=8"), "ram:SIZE"),
                         (("--queues", "65"), "1 to 64"),
+                        (("--queues", "0"), "1 to 64"),
                         (("--entries", "1"), "2 to 65536"),
-                        (("--transfer", "5K"), "power of two"),
+                        (("--entries", "65537"), "2 to 65536"),
+                        (("--doorbell-stride", "5"), "0 to 4"),
+                        (("--transfer", "4K"), "from 8K"),
+                        (("--transfer", "64M"), "to 32M"),
+                        (("--transfer", "12K"), "power of two"),
                         (("--cmb", "5"), "multiple of 4K"),
+                        (("--cmb", "0"), "multiple of 4K"),
+                        (("--cmb", "65M"), "up to 64M"),
                         (("--inject", "drop=0"), "drop=N"),
                         (("--frobnicate",), "frobnicate"),
                         (("x",), "'x' is no option")):
@@ -277,7 +310,7 @@ def perf_running(ctrl):
 
 def client_dies(programs):
     """The server lives through all of it, and serves the last client as the first."""
-    with controller(programs, "--ns", "ram:16M") as ctrl:
+    with on_memory_and_file(programs) as ctrl:
         before = ctrl.served.descriptors()
         free = soft.free_hugepages()
         for number in range(1, programs.kills + 1):
@@ -318,6 +351,7 @@ def cases(programs):
                            ("depths from 1 to 1023", depths),
                            ("namespaces, queues and cores", many_of_all),
                            ("other shapes of controllers", other_shapes),
+                           ("the ends of options", ends_of_options),
                            ("a file's content", file_content),
                            ("formats", formats),
                            ("resets under load", resets),
