@@ -42,8 +42,11 @@ static void relax(void)
 #endif
 }
 
-/* Stopping the controller completes what is in flight, so the answer comes in any case. */
-static void wait_for(struct plx_nvme_ctrl *ctrl, struct answer *answer, uint8_t opcode,
+/*
+ * False: it gave up, and the controller is off. Stopping it completes what is in flight, so the
+ * answer has come in any case.
+ */
+static bool wait_for(struct plx_nvme_ctrl *ctrl, struct answer *answer, uint8_t opcode,
 		     uint32_t timeout_ms)
 {
 	uint32_t spins = 0, waited = 0;
@@ -51,7 +54,7 @@ static void wait_for(struct plx_nvme_ctrl *ctrl, struct answer *answer, uint8_t 
 	for (;;) {
 		nvme_process_and_ring(ctrl->admin, 0);
 		if (answer->done)
-			return;
+			return true;
 		if (spins++ < SPINS && !ctrl->admin->broken) {
 			relax();
 			continue;
@@ -59,7 +62,7 @@ static void wait_for(struct plx_nvme_ctrl *ctrl, struct answer *answer, uint8_t 
 		if (ctrl->admin->broken || waited == timeout_ms)
 			break;
 		if (!(waited++ % 128) && nvme_ctrl_gone(ctrl))
-			return;
+			return false;
 		plx_sys->sleep_ms(1);
 	}
 	if (!ctrl->admin->broken)
@@ -67,6 +70,7 @@ static void wait_for(struct plx_nvme_ctrl *ctrl, struct answer *answer, uint8_t 
 			"off",
 			ctrl->info.name, opcode, timeout_ms);
 	nvme_ctrl_stop(ctrl, NVME_OFF);
+	return false;
 }
 
 static int run(struct plx_nvme_ctrl *ctrl, const struct plx_nvme_cmd *cmd, void *buf, size_t len,
@@ -77,13 +81,11 @@ static int run(struct plx_nvme_ctrl *ctrl, const struct plx_nvme_cmd *cmd, void 
 
 	if (err)
 		return err;
-	wait_for(ctrl, &answer, cmd->opcode, timeout_ms);
+	if (!wait_for(ctrl, &answer, cmd->opcode, timeout_ms))
+		return ctrl->state == NVME_REMOVED ? -ENODEV : -ETIMEDOUT;
 	if (result)
 		*result = answer.result;
-	/* Ours, not the controller's: it was turned off. */
-	if (answer.status == PLX_NVME_HOST_PATHING_ERROR)
-		return ctrl->state == NVME_REMOVED ? -ENODEV : -ETIMEDOUT;
-	return answer.status & ~(PLX_NVME_MORE | PLX_NVME_DNR);
+	return answer.status & PLX_NVME_STATUS_CODE;
 }
 
 int nvme_admin(struct plx_nvme_ctrl *ctrl, const struct plx_nvme_cmd *cmd, void *buf, size_t len,

@@ -71,8 +71,10 @@ int nvme_create_queues(struct plx_nvme_qpair *q)
 	err = err ? err : nvme_admin(q->ctrl, &cq, NULL, 0, NULL, NVME_ADMIN_WAIT_MS);
 	if (!err) {
 		err = nvme_admin(q->ctrl, &sq, NULL, 0, NULL, NVME_ADMIN_WAIT_MS);
-		if (err > 0)
-			nvme_admin(q->ctrl, &undo, NULL, 0, NULL, NVME_ADMIN_WAIT_MS);
+		/* Not deleted, it might still be written to: the controller goes off as a whole. */
+		if (err && !q->ctrl->admin->down &&
+		    nvme_admin(q->ctrl, &undo, NULL, 0, NULL, NVME_ADMIN_WAIT_MS))
+			nvme_ctrl_stop(q->ctrl, NVME_OFF);
 	}
 	return err;
 }

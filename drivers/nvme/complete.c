@@ -67,10 +67,13 @@ unsigned nvme_process(struct plx_nvme_qpair *q, unsigned max)
 	const uint32_t depth = q->depth;
 	const volatile struct plx_nvme_cqe *cqe = &q->cq[q->cq_head], *end = q->cq + depth + 1;
 	uint32_t phase = (uint32_t)q->phase << 16;
-	unsigned left = max; /* 0: it wraps */
+	unsigned left;
 
 	if (unlikely(q->broken))
 		return 0;
+	/* Callbacks make new requests, and a controller could answer those without an end. */
+	max = max ? max : depth;
+	left = max;
 	do {
 		/* The command's id alone, if it is new and all went well. */
 		uint32_t cid = nvme_cid_and_status(cqe) ^ phase, result;
@@ -127,7 +130,8 @@ static void __attribute__((noinline, cold)) fail_queue(struct plx_nvme_qpair *q)
 	struct plx_nvme_ctrl *ctrl = q->ctrl;
 
 	pthread_mutex_lock(&ctrl->lock);
-	if (ctrl->state == NVME_RUNNING && nvme_delete_queues(q))
+	/* Lost, it is gone already. */
+	if (ctrl->state == NVME_RUNNING && !q->lost && nvme_delete_queues(q))
 		nvme_ctrl_stop(ctrl, NVME_OFF);
 	nvme_qpair_set_down(q, true);
 	pthread_mutex_unlock(&ctrl->lock);

@@ -200,9 +200,12 @@ static int enable(struct plx_nvme_ctrl *ctrl)
 		return err;
 	nvme_write32(ctrl, NVME_CC, cc);
 	err = wait_status(ctrl, NVME_CSTS_RDY, NVME_CSTS_RDY, ctrl->ready_ms);
-	if (err)
+	if (err == -ETIMEDOUT)
 		plx_err("%s: not ready after %u ms, as long as it said it takes (CSTS %08x)",
 			ctrl->info.name, ctrl->ready_ms, nvme_read32(ctrl, NVME_CSTS));
+	else if (err)
+		plx_err("%s: %s when it should have got ready", ctrl->info.name,
+			err == -ENODEV ? "it was gone" : "it reported a fatal error");
 	return err;
 }
 

@@ -5,6 +5,7 @@
  */
 #include <endian.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <pollux/log.h>
 
@@ -73,7 +74,33 @@ static void acknowledge(struct plx_nvme_ctrl *ctrl, const struct plx_nvme_event 
 		nvme_identify_namespaces(ctrl);
 }
 
-/* Half way through the time, so that one that is late isn't the end. */
+static void still_alive(void *arg, uint16_t status, uint32_t result)
+{
+	struct plx_nvme_ctrl *ctrl = arg;
+
+	(void)status;
+	(void)result;
+	ctrl->keep_alive_end = 0;
+}
+
+/* What is done about a late command of a queue pair, and aborting this one is of no use. */
+static void not_alive(struct plx_nvme_ctrl *ctrl)
+{
+	const struct plx_nvme_qpair *q;
+	bool fail = false;
+
+	LIST_FOREACH(q, &ctrl->qpairs, link)
+		fail |= q->opts.policy == PLX_NVME_TIMEOUT_FAIL;
+	plx_err("%s: no answer to Keep Alive after %u ms: %s the controller", ctrl->info.name,
+		ctrl->keep_alive_ms, fail ? "turning off" : "resetting");
+	if (fail)
+		nvme_ctrl_stop(ctrl, NVME_OFF);
+	else
+		nvme_ctrl_reset(ctrl);
+}
+
+/* Half way through the time, so that one that is late isn't the end. Nobody waits for the answer.
+ */
 static void keep_alive(struct plx_nvme_ctrl *ctrl)
 {
 	const struct plx_nvme_cmd cmd = { .opcode = PLX_NVME_KEEP_ALIVE };
@@ -82,10 +109,16 @@ static void keep_alive(struct plx_nvme_ctrl *ctrl)
 	if (!ctrl->keep_alive_ms)
 		return;
 	now = nvme_now_ms();
+	if (ctrl->keep_alive_end) {
+		if (now >= ctrl->keep_alive_end)
+			not_alive(ctrl);
+		return;
+	}
 	if (now < ctrl->next_keep_alive)
 		return;
 	ctrl->next_keep_alive = now + ctrl->keep_alive_ms / 2;
-	nvme_admin(ctrl, &cmd, NULL, 0, NULL, ctrl->keep_alive_ms);
+	if (!nvme_admin_start(ctrl, &cmd, NULL, 0, still_alive, ctrl))
+		ctrl->keep_alive_end = now + ctrl->keep_alive_ms;
 }
 
 /* One event, acknowledged. Lock held. */
@@ -103,7 +136,8 @@ static bool next_event(struct plx_nvme_ctrl *ctrl, struct plx_nvme_event *event)
 	keep_alive(ctrl);
 	if (ctrl->state != NVME_RUNNING || !ctrl->events)
 		return false;
-	result = ctrl->event[--ctrl->events];
+	result = ctrl->event[0];
+	memmove(ctrl->event, ctrl->event + 1, --ctrl->events * sizeof(ctrl->event[0]));
 	*event = (struct plx_nvme_event){ .type = result & 7,
 					  .info = (uint8_t)(result >> 8),
 					  .log = (uint8_t)(result >> 16) };

@@ -12,6 +12,8 @@
 #define SQES 6 /* log2 of the entry sizes that we use */
 #define CQES 4
 
+#define SHUTDOWN_MAX_MS 60000 /* RTD3E could say more than an hour */
+
 #define LBADS_MIN 9 /* smaller ones are not in use [NVM 4.1.5.1] */
 #define LBADS_MAX 20
 
@@ -41,7 +43,7 @@ static void set_limits(struct plx_nvme_ctrl *ctrl, const struct plx_nvme_id_ctrl
 	ctrl->abort_limit = id->acl + 1u < NVME_ABORTS_MAX ? id->acl + 1u : NVME_ABORTS_MAX;
 	ctrl->event_limit = id->aerl + 1u < NVME_EVENTS_MAX ? id->aerl + 1u : NVME_EVENTS_MAX;
 	if (rtd3e_ms > ctrl->shutdown_ms)
-		ctrl->shutdown_ms = rtd3e_ms;
+		ctrl->shutdown_ms = rtd3e_ms < SHUTDOWN_MAX_MS ? rtd3e_ms : SHUTDOWN_MAX_MS;
 }
 
 /* Asked for, rounded up to what the controller counts in; not there, it isn't missed. */
@@ -110,26 +112,32 @@ static struct plx_nvme_ns *find(const struct plx_nvme_ctrl *ctrl, uint32_t nsid)
 }
 
 /* Finds or makes it, in order. */
-static struct plx_nvme_ns *place(struct plx_nvme_ctrl *ctrl, uint32_t nsid)
+static int place(struct plx_nvme_ctrl *ctrl, uint32_t nsid, struct plx_nvme_ns **out)
 {
 	struct plx_nvme_ns *ns, *before = NULL, *made;
 
 	LIST_FOREACH(ns, &ctrl->namespaces, link) {
-		if (ns->nsid == nsid)
-			return ns;
+		if (ns->nsid == nsid) {
+			*out = ns;
+			return 0;
+		}
 		if (ns->nsid > nsid)
 			break;
 		before = ns;
 	}
+	if (ctrl->ns_count == NVME_NS_MAX)
+		return -E2BIG;
 	made = calloc(1, sizeof(*made));
 	if (!made)
-		return NULL;
+		return -ENOMEM;
+	ctrl->ns_count++;
 	made->nsid = made->info.nsid = nsid;
 	if (before)
 		LIST_INSERT_AFTER(before, made, link);
 	else
 		LIST_INSERT_HEAD(&ctrl->namespaces, made, link);
-	return made;
+	*out = made;
+	return 0;
 }
 
 /* A boundary is heeded if it is a power of two: it is advice, and no division's worth. */
@@ -183,13 +191,10 @@ static int look_at(struct plx_nvme_ctrl *ctrl, uint32_t nsid, struct plx_nvme_id
 		plx_warn("%s: namespace %u: %s", ctrl->info.name, nsid, plx_nvme_error(err));
 		return 0;
 	}
-	if (err)
-		return err;
-	ns = place(ctrl, nsid);
-	if (!ns)
-		return -ENOMEM;
-	ns->seen = take_ns(ctrl, ns, id);
-	return 0;
+	err = err ? err : place(ctrl, nsid, &ns);
+	if (!err)
+		ns->seen = take_ns(ctrl, ns, id);
+	return err;
 }
 
 /* Controllers before 1.1 have no list: all namespaces up to NN are active. */
@@ -236,6 +241,11 @@ int nvme_identify_namespaces(struct plx_nvme_ctrl *ctrl)
 		err = look_at_listed(ctrl, list, id);
 		if (err == PLX_NVME_INVALID_FIELD)
 			err = look_at_all(ctrl, id);
+	}
+	if (err == -E2BIG) {
+		plx_warn("%s: it has more than %u namespaces: the others aren't used",
+			 ctrl->info.name, NVME_NS_MAX);
+		err = 0;
 	}
 	LIST_FOREACH(ns, &ctrl->namespaces, link)
 		ns->active = ns->seen;

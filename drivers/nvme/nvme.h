@@ -95,6 +95,7 @@ struct plx_nvme_qpair {
 	volatile uint32_t *sq_shadow, *cq_shadow, *sq_event, *cq_event;
 	uint32_t page_mask; /* PRP page size less one */
 	uint32_t split_len; /* longer buffers take several commands */
+	uint32_t cq_told;   /* the head in the shadow doorbell */
 	uint8_t list_shift; /* log2 of the bytes of a tracker's PRP list */
 	uint8_t retries;    /* for each command */
 	uint8_t *lists;	    /* PRP and SGL lists, 1 << list_shift bytes a tracker */
@@ -175,6 +176,7 @@ struct plx_nvme_ctrl {
 	LIST_HEAD(, plx_nvme_qpair) qpairs;
 	LIST_HEAD(, plx_nvme_ns) namespaces; /* by nsid */
 	uint32_t ns_limit;		     /* NN: the largest nsid */
+	unsigned ns_count;		     /* in the list */
 	uint8_t *qid_used;		     /* one a queue, from 1 */
 	unsigned aborts, abort_limit;	     /* Abort commands outstanding */
 	struct plx_dma dbbuf_shadow, dbbuf_event;
@@ -188,9 +190,11 @@ struct plx_nvme_ctrl {
 	plx_nvme_event_fn *event_fn;
 	void *event_arg;
 	uint64_t next_keep_alive; /* ms of CLOCK_MONOTONIC */
+	uint64_t keep_alive_end;  /* when the one that was sent is late; 0: none was */
 	uint32_t keep_alive_ms;
 };
 
+#define NVME_NS_MAX		1024 /* namespaces that are looked at */
 #define NVME_PAGE_SHIFT		12
 #define NVME_BLOCKS_MAX		65536u /* of a command: 16 bits, 0's based */
 #define NVME_PI_LEN		8      /* protection information of a block [NVM 5.2] */
@@ -349,6 +353,13 @@ static inline struct nvme_run nvme_next_run(const struct plx_xlate *xlate, struc
 	run.dma = plx_xlate_dma(xlate, (const void *)va);
 	at->off += run.len;
 	return run;
+}
+
+/* Bytes of a block that count for the longest transfer: Verify has a limit, too [NVM 3.2.5]. */
+static inline uint32_t nvme_limited_unit(const struct plx_nvme_ns *ns, const struct plx_nvme_io *io,
+					 uint32_t unit)
+{
+	return io->opcode == PLX_NVME_VERIFY ? ns->info.block_size : unit;
 }
 
 static inline uint32_t nvme_sq_tail(const struct plx_nvme_qpair *q)

@@ -34,9 +34,15 @@ static uint8_t list_shift(size_t len, size_t page)
 	return shift;
 }
 
+static size_t transfer_limit(const struct plx_nvme_ctrl *ctrl)
+{
+	return ctrl->info.max_transfer ? ctrl->info.max_transfer : TRANSFER_MAX;
+}
+
 static int check_opts(const struct plx_nvme_ctrl *ctrl, struct plx_nvme_qpair_opts *opts)
 {
-	size_t limit = ctrl->info.max_transfer ? ctrl->info.max_transfer : TRANSFER_MAX;
+	size_t limit = transfer_limit(ctrl);
+	size_t least = limit < nvme_page_size(ctrl) ? limit : nvme_page_size(ctrl);
 
 	if (!opts->depth)
 		opts->depth =
@@ -48,9 +54,9 @@ static int check_opts(const struct plx_nvme_ctrl *ctrl, struct plx_nvme_qpair_op
 	}
 	if (!opts->max_transfer)
 		opts->max_transfer = limit < TRANSFER_DEFAULT ? limit : TRANSFER_DEFAULT;
-	if (opts->max_transfer > limit || opts->max_transfer < nvme_page_size(ctrl)) {
+	if (opts->max_transfer > limit || opts->max_transfer < least) {
 		plx_err("%s: a command transfers %zu to %zu bytes, %zu were asked for",
-			ctrl->info.name, nvme_page_size(ctrl), limit, opts->max_transfer);
+			ctrl->info.name, least, limit, opts->max_transfer);
 		return -EINVAL;
 	}
 	if (!opts->timeout_ms)
@@ -198,7 +204,7 @@ void nvme_qpair_clear(struct plx_nvme_qpair *q)
 {
 	memset((void *)(uintptr_t)q->cq, 0, (q->depth + 1) * sizeof(*q->cq));
 	q->fast.tail = q->fast.sq;
-	q->sq_rung = q->cq_head = 0;
+	q->sq_rung = q->cq_head = q->cq_told = 0;
 	q->phase = 1;
 	q->broken = false;
 	if (q->shadowed)
@@ -237,6 +243,14 @@ void nvme_qpair_fail_all(struct plx_nvme_qpair *q, uint16_t status)
 	complete_lost(q, status);
 }
 
+/* The controller may take less at a time than before; lists are as long as they were made. */
+static void set_split_len(struct plx_nvme_qpair *q)
+{
+	size_t limit = transfer_limit(q->ctrl);
+
+	q->split_len = (uint32_t)(q->opts.max_transfer < limit ? q->opts.max_transfer : limit);
+}
+
 /* The controller was stopped, so its answers have all arrived. */
 void nvme_qpair_recover(struct plx_nvme_qpair *q)
 {
@@ -248,6 +262,7 @@ void nvme_qpair_recover(struct plx_nvme_qpair *q)
 	pthread_mutex_lock(&ctrl->lock);
 	__atomic_store_n(&q->lost, false, __ATOMIC_RELAXED);
 	nvme_qpair_clear(q);
+	set_split_len(q);
 	if (ctrl->state != NVME_RUNNING || nvme_create_queues(q))
 		status = PLX_NVME_HOST_PATHING_ERROR;
 	else

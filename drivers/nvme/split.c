@@ -15,6 +15,7 @@ static int64_t next_blocks(const struct plx_nvme_qpair *q, const struct nvme_spl
 {
 	const struct plx_nvme_io *io = &s->io;
 	uint64_t blocks = io->blocks < NVME_BLOCKS_MAX ? io->blocks : NVME_BLOCKS_MAX;
+	uint32_t limited;
 	ssize_t reach;
 
 	if (s->ns->fast.boundary_mask) {
@@ -24,10 +25,11 @@ static int64_t next_blocks(const struct plx_nvme_qpair *q, const struct nvme_spl
 
 		blocks = blocks < left ? blocks : left;
 	}
+	limited = nvme_limited_unit(s->ns, io, s->unit);
+	if (limited && blocks > q->split_len / limited)
+		blocks = q->split_len / limited;
 	if (!s->unit)
-		return (int64_t)blocks;
-	if (blocks > q->split_len / s->unit)
-		blocks = q->split_len / s->unit;
+		return blocks ? (int64_t)blocks : -EINVAL;
 	reach = nvme_reach(q, (struct nvme_data){ io->iov, s->seg_off }, blocks * s->unit);
 	if (reach < 0)
 		return reach;

@@ -45,11 +45,13 @@ void nvme_push(struct plx_nvme_qpair *q, struct nvme_tracker *tr)
 
 /*
  * Shadow doorbells [Base 5.8]: the new value goes to memory, and to the register only if it goes
- * past what the controller asked to be told of.
+ * past what the controller asked to be told of. What it was before isn't read from there: the
+ * controller could have written to it.
  */
-static bool shadow_update(volatile uint32_t *shadow, volatile uint32_t *event, uint32_t value)
+static bool shadow_update(volatile uint32_t *shadow, volatile uint32_t *event, uint32_t old,
+			  uint32_t value)
 {
-	uint16_t old = (uint16_t)le32toh(*shadow), asked;
+	uint16_t asked;
 
 	plx_pci_wmb();
 	*shadow = htole32(value);
@@ -67,10 +69,10 @@ static void write_doorbell(volatile uint32_t *doorbell, uint32_t value)
 
 void nvme_ring(struct plx_nvme_qpair *q)
 {
-	uint32_t tail = nvme_sq_tail(q);
+	uint32_t tail = nvme_sq_tail(q), old = q->sq_rung;
 
 	q->sq_rung = tail;
-	if (unlikely(q->shadowed) && !shadow_update(q->sq_shadow, q->sq_event, tail))
+	if (unlikely(q->shadowed) && !shadow_update(q->sq_shadow, q->sq_event, old, tail))
 		return;
 	q->doorbells++;
 	write_doorbell(q->sq_doorbell, tail);
@@ -78,8 +80,13 @@ void nvme_ring(struct plx_nvme_qpair *q)
 
 void nvme_ring_head(struct plx_nvme_qpair *q)
 {
-	if (unlikely(q->shadowed) && !shadow_update(q->cq_shadow, q->cq_event, q->cq_head))
-		return;
+	if (unlikely(q->shadowed)) {
+		uint32_t old = q->cq_told;
+
+		q->cq_told = q->cq_head;
+		if (!shadow_update(q->cq_shadow, q->cq_event, old, q->cq_head))
+			return;
+	}
 	q->doorbells++;
 	write_doorbell(q->cq_doorbell, q->cq_head);
 }
@@ -168,12 +175,20 @@ static int set_meta(struct plx_nvme_qpair *q, struct nvme_tracker *tr, const str
 		    const struct plx_nvme_io *io)
 {
 	size_t len = (size_t)io->blocks * ns->info.meta_size;
-	uint64_t dma = plx_xlate_dma(q->fast.xlate, io->meta);
+	uint64_t dma = plx_xlate_dma(q->fast.xlate, io->meta), next = dma;
+	const struct iovec one = { io->meta, len };
+	struct nvme_data at = { &one, 0 };
 
 	if (dma & 3)
 		return dma == PLX_DMA_BAD ? -EFAULT : -EINVAL;
-	if (plx_xlate_dma(q->fast.xlate, (char *)io->meta + len - 1) != dma + len - 1)
-		return -EFAULT;
+	while (len) {
+		struct nvme_run run = nvme_next_run(q->fast.xlate, &at, len);
+
+		if (run.dma != next)
+			return -EFAULT;
+		next += run.len;
+		len -= run.len;
+	}
 	tr->cmd.mptr = htole64(dma);
 	return 0;
 }
@@ -245,8 +260,8 @@ int plx_nvme_submit(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns,
 		return refuse(q);
 	if (!legal(ns, io, unit))
 		return -EINVAL;
-	if ((uint64_t)io->blocks * unit > q->split_len || io->blocks > NVME_BLOCKS_MAX ||
-	    plx_nvme_fast_crosses(&ns->fast, io->lba, io->blocks))
+	if ((uint64_t)io->blocks * nvme_limited_unit(ns, io, unit) > q->split_len ||
+	    io->blocks > NVME_BLOCKS_MAX || plx_nvme_fast_crosses(&ns->fast, io->lba, io->blocks))
 		return nvme_split_start(q, ns, io, unit, done, arg);
 	tr = nvme_tracker_take(q);
 	err = nvme_set_io(q, tr, ns, io, 0, unit);

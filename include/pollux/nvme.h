@@ -266,9 +266,9 @@ int plx_nvme_io_command(struct plx_nvme_qpair *q, const struct plx_nvme_cmd *cmd
 void plx_nvme_kick(struct plx_nvme_qpair *q);
 
 /*
- * Completes what the controller has completed, at most max commands (0: no limit); tells it of new
- * ones. Returns how many. -EIO, -ENODEV: the controller is off, everything in flight has been done
- * with an error.
+ * Completes what the controller has completed, at most max commands (0: as many as can be in
+ * flight); tells it of new ones. Returns how many. -EIO, -ENODEV: the controller is off, everything
+ * in flight has been done with an error.
  */
 int plx_nvme_poll(struct plx_nvme_qpair *q, unsigned max);
 

@@ -96,7 +96,8 @@ void *fake_buffer(size_t len)
 		munmap(va + frames * PLX_FRAME_SIZE, (size_t)(raw + PLX_FRAME_SIZE - va));
 	for (size_t i = 0; i < frames; i++) {
 		size_t place = fake.conf.scattered ? 2 * (frames - 1 - i) : i;
-		uint64_t dma = next_dma + place * PLX_FRAME_SIZE;
+		uint64_t dma =
+			next_dma + (fake.conf.torn && i == 1 ? frames : place) * PLX_FRAME_SIZE;
 		uint8_t *at = va + i * PLX_FRAME_SIZE;
 
 		set_frame(at, dma - (uintptr_t)at);
@@ -341,7 +342,9 @@ static void enable(void)
 					 .on = true };
 	assert_int_equal(fake.q[0].sq & (page_size() - 1), 0);
 	assert_int_equal(fake.q[0].cq & (page_size() - 1), 0);
-	if (!fake.never_ready)
+	if (fake.fatal)
+		fake_write(NVME_CSTS, NVME_CSTS_CFS);
+	else if (!fake.never_ready)
 		fake_write(NVME_CSTS, NVME_CSTS_RDY);
 }
 
@@ -524,14 +527,14 @@ static uint16_t io_blocks(struct fake_ns *ns, const struct plx_nvme_cmd *cmd,
 
 	if (lba > ns->blocks || blocks > ns->blocks - lba)
 		return PLX_NVME_LBA_OUT_OF_RANGE | PLX_NVME_DNR;
-	if (cmd->opcode == PLX_NVME_VERIFY)
-		return 0;
 	if (cmd->opcode == PLX_NVME_WRITE_ZEROES) {
 		memset(ns->data + lba * block, 0, blocks * block);
 		return 0;
 	}
 	if (fake.conf.mdts)
 		assert_true(blocks * unit <= (size_t)4096 << (fake.conf.mdts + fake.conf.mpsmin));
+	if (cmd->opcode == PLX_NVME_VERIFY)
+		return 0;
 	assert_true(blocks * unit <= sizeof(bounce));
 	if (ns->noiob)
 		assert_int_equal(lba / ns->noiob, (lba + blocks - 1) / ns->noiob);
@@ -642,7 +645,8 @@ static uint16_t identify(const struct plx_nvme_cmd *cmd)
 		memset(id.ctrl.fr, ' ', sizeof(id.ctrl.fr));
 		id.ctrl.sqes = 0x66;
 		id.ctrl.cqes = 0x44;
-		id.ctrl.nn = FAKE_NS_MAX;
+		id.ctrl.nn = fake.conf.nn ? fake.conf.nn : FAKE_NS_MAX;
+		id.ctrl.rtd3e = fake.conf.rtd3e;
 		id.ctrl.mdts = fake.conf.mdts;
 		id.ctrl.aerl = fake.conf.aerl;
 		id.ctrl.acl = fake.conf.acl;
@@ -652,11 +656,19 @@ static uint16_t identify(const struct plx_nvme_cmd *cmd)
 		id.ctrl.oaes = PLX_NVME_OAES_NS_ATTRIBUTE;
 		break;
 	case PLX_NVME_CNS_ACTIVE_NS_LIST:
-		for (uint32_t nsid = cmd->nsid + 1; nsid <= FAKE_NS_MAX; nsid++)
+		if (fake.conf.no_list)
+			return PLX_NVME_INVALID_FIELD | PLX_NVME_DNR;
+		for (uint32_t nsid = cmd->nsid; fake.conf.nn && n < 1024; n++)
+			id.list[n] = ++nsid;
+		for (uint32_t nsid = cmd->nsid + 1; !fake.conf.nn && nsid <= FAKE_NS_MAX; nsid++)
 			if (fake.conf.ns[nsid - 1].active)
 				id.list[n++] = nsid;
 		break;
 	case PLX_NVME_CNS_NS:
+		if (fake.conf.nn) {
+			identify_ns(&fake.conf.ns[0], &id.ns);
+			break;
+		}
 		if (!cmd->nsid || cmd->nsid > FAKE_NS_MAX)
 			return PLX_NVME_INVALID_NAMESPACE | PLX_NVME_DNR;
 		if (fake.conf.ns[cmd->nsid - 1].active)
@@ -760,8 +772,8 @@ static void run_admin(const struct plx_nvme_cmd *cmd)
 
 	if (fake.mute)
 		return;
-	if (cmd->opcode == fake.fail_admin) {
-		fake_post(0, cmd->cid, PLX_NVME_INTERNAL_ERROR, 0);
+	if (cmd->opcode == fake.fail_admin || cmd->opcode == fake.fail_admin_too) {
+		fake_post(0, cmd->cid, fake.fail_admin_status, 0);
 		return;
 	}
 	switch (cmd->opcode) {
@@ -775,6 +787,8 @@ static void run_admin(const struct plx_nvme_cmd *cmd)
 	case PLX_NVME_ABORT: status = abort_command(cmd, &result); break;
 	case PLX_NVME_KEEP_ALIVE:
 		fake.keep_alives++;
+		if (fake.never_alive)
+			return;
 		status = 0;
 		break;
 	case PLX_NVME_FORMAT:
@@ -846,7 +860,8 @@ void fake_init(void)
 	sys = plx_sys_kernel;
 	sys.sleep_ms = sleep_ms;
 	plx_sys = &sys;
-	fake.fail_admin = 0xff;
+	fake.fail_admin = fake.fail_admin_too = 0xff;
+	fake.fail_admin_status = PLX_NVME_INTERNAL_ERROR;
 	fake.conf = (struct fake_conf){
 		.mqes = 255,
 		.to = 1,

@@ -42,8 +42,12 @@ struct fake_conf {
 	uint32_t sgls;
 	uint16_t oacs;
 	uint16_t kas;
-	uint32_t queues;  /* granted */
-	bool scattered;	  /* frames of buffers lie in another order for the device */
+	uint32_t queues; /* granted */
+	bool scattered;	 /* frames of buffers lie in another order for the device */
+	bool torn;	 /* the second frame of a buffer lies elsewhere */
+	uint32_t nn;	 /* namespaces that it says there are, all active; 0: those below */
+	bool no_list;	 /* of active namespaces */
+	uint32_t rtd3e;
 	bool sparse;	  /* only the doorbells are mapped */
 	bool served;	  /* by a process */
 	unsigned vectors; /* MSI-X; 0: none */
@@ -101,7 +105,11 @@ struct fake {
 	bool gone;		 /* all ones */
 	unsigned fail_count;	 /* that many I/O commands are answered with */
 	uint16_t fail_status;	 /* this */
-	uint8_t fail_admin;	 /* opcode, answered with Internal Error; 0xff: none */
+	bool never_alive;	 /* doesn't answer Keep Alive */
+	bool fatal;		 /* instead of getting ready */
+	uint8_t fail_admin;	 /* opcode, answered with fail_admin_status; 0xff: none */
+	uint8_t fail_admin_too;	 /* another one */
+	uint16_t fail_admin_status;
 	uint16_t held_cid[256], held_qid[256];
 	unsigned held;
 };

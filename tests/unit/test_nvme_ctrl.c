@@ -4,7 +4,9 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -243,6 +245,7 @@ static void test_arguments(void **state)
 	assert_false(plx_nvme_ctrl_info(ctrl)->sgl || plx_nvme_ctrl_info(ctrl)->dbbuf);
 	assert_int_equal(fake.keep_alive, 2000);
 	assert_int_equal(plx_nvme_ctrl_poll(ctrl), 0);
+	fake_run();
 	assert_int_equal(fake.keep_alives, 1);
 }
 
@@ -316,6 +319,22 @@ static void test_admin(void **state)
 			 PLX_NVME_INVALID_FIELD);
 }
 
+/* What comes besides type and code doesn't count, and the controller's own words are no failure. */
+static void test_admin_statuses(void **state)
+{
+	const struct plx_nvme_cmd cmd = { .opcode = 0xc1 };
+	struct plx_nvme_ctrl *ctrl;
+
+	(void)state;
+	ctrl = fake_plug("");
+	fake.fail_admin = cmd.opcode;
+	fake.fail_admin_status = PLX_NVME_INVALID_FIELD | 3u << 11 | PLX_NVME_MORE | PLX_NVME_DNR;
+	assert_int_equal(plx_nvme_admin(ctrl, &cmd, NULL, 0, NULL), PLX_NVME_INVALID_FIELD);
+	fake.fail_admin_status = PLX_NVME_HOST_PATHING_ERROR;
+	assert_int_equal(plx_nvme_admin(ctrl, &cmd, NULL, 0, NULL), PLX_NVME_HOST_PATHING_ERROR);
+	assert_int_equal(plx_nvme_ctrl_state(ctrl), 0);
+}
+
 static void test_admin_timeout(void **state)
 {
 	struct plx_nvme_ctrl *ctrl;
@@ -384,6 +403,149 @@ static void test_events(void **state)
 	fake.conf.ns[1].active = true;
 	assert_int_equal(plx_nvme_rescan(ctrl), 0);
 	assert_non_null(plx_nvme_ns_get(ctrl, 2));
+}
+
+/* Of those that wait, the one that came first. */
+static void test_events_in_order(void **state)
+{
+	struct plx_nvme_ctrl *ctrl;
+
+	(void)state;
+	ngot = 0;
+	ctrl = fake_plug("");
+	plx_nvme_on_event(ctrl, on_event, got);
+	fake_run();
+	for (uint32_t info = 0; info < 3; info++)
+		assert_true(fake_event(0x020001 | info << 8));
+	assert_int_equal(plx_nvme_ctrl_poll(ctrl), 0);
+	assert_int_equal(ngot, 3);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(got[i].info, i);
+}
+
+/* One that isn't answered is waited for without holding up anybody, and then there's a reset. */
+static void test_keep_alive_is_late(void **state)
+{
+	struct plx_nvme_ctrl *ctrl;
+
+	(void)state;
+	fake.conf.kas = 1;
+	ctrl = fake_plug("keep-alive=100");
+	fake.never_alive = true;
+	assert_int_equal(plx_nvme_ctrl_poll(ctrl), 0);
+	fake_run();
+	assert_int_equal(plx_nvme_ctrl_poll(ctrl), 0);
+	assert_int_equal(fake.keep_alives, 1);
+	assert_int_equal(fake.enables, 1);
+	usleep(120000);
+	assert_int_equal(plx_nvme_ctrl_poll(ctrl), 0);
+	assert_int_equal(fake.enables, 2);
+	fake.never_alive = false;
+	assert_int_equal(plx_nvme_ctrl_poll(ctrl), 0);
+	fake_run();
+	assert_int_equal(fake.keep_alives, 2);
+	usleep(120000);
+	assert_int_equal(plx_nvme_ctrl_poll(ctrl), 0);
+	assert_int_equal(fake.enables, 2);
+}
+
+static void test_keep_alive_turns_off(void **state)
+{
+	const struct plx_nvme_qpair_opts opts = { .policy = PLX_NVME_TIMEOUT_FAIL };
+	struct plx_nvme_ctrl *ctrl;
+	struct plx_nvme_qpair *q;
+
+	(void)state;
+	fake.conf.kas = 1;
+	ctrl = fake_plug("keep-alive=100");
+	assert_int_equal(plx_nvme_qpair_create(ctrl, &opts, &q), 0);
+	fake.never_alive = true;
+	assert_int_equal(plx_nvme_ctrl_poll(ctrl), 0);
+	usleep(120000);
+	assert_int_equal(plx_nvme_ctrl_poll(ctrl), -EIO);
+	assert_int_equal(fake.enables, 1);
+	assert_false(fake.master);
+}
+
+/* What a controller says of itself costs neither minutes nor all the memory there is. */
+static void test_immoderate(void **state)
+{
+	for (unsigned no_list = 0; no_list < 2; no_list++) {
+		struct plx_nvme_ctrl *ctrl;
+		struct plx_nvme_ns *ns;
+		unsigned count = 0;
+
+		again();
+		fake.conf.nn = UINT32_MAX - 1;
+		fake.conf.no_list = no_list;
+		fake.conf.rtd3e = UINT32_MAX;
+		ctrl = fake_plug("");
+		assert_true(ctrl->shutdown_ms <= 60000);
+		for (uint32_t last = 0; (ns = plx_nvme_ns_next(ctrl, last)); count++)
+			last = plx_nvme_ns_info(ns)->nsid;
+		assert_int_equal(count, NVME_NS_MAX);
+		assert_int_equal(plx_nvme_rescan(ctrl), 0);
+		assert_non_null(plx_nvme_ns_get(ctrl, NVME_NS_MAX));
+	}
+	(void)state;
+}
+
+/* A command may transfer less than a page: what is longer is split. */
+static void test_small_transfers(void **state)
+{
+	const struct plx_nvme_qpair_opts opts = { 0 }, less = { .max_transfer = 4096 };
+	struct plx_nvme_ctrl *ctrl;
+	struct plx_nvme_qpair *q;
+
+	(void)state;
+	fake.conf.mpsmax = 4;
+	fake.conf.mdts = 1;
+	ctrl = fake_plug("page=65536");
+	assert_int_equal(plx_nvme_qpair_create(ctrl, &opts, &q), 0);
+	assert_int_equal(q->split_len, 8192);
+	assert_int_equal(plx_nvme_qpair_create(ctrl, &less, &q), -EINVAL);
+}
+
+static void test_undo_fails(void **state)
+{
+	const struct plx_nvme_qpair_opts opts = { 0 };
+	struct plx_nvme_ctrl *ctrl;
+	struct plx_nvme_qpair *q;
+
+	(void)state;
+	ctrl = fake_plug("");
+	fake.fail_admin = PLX_NVME_CREATE_SQ;
+	fake.fail_admin_too = PLX_NVME_DELETE_CQ;
+	assert_int_equal(plx_nvme_qpair_create(ctrl, &opts, &q), PLX_NVME_INTERNAL_ERROR);
+	/* It has a completion queue in memory that isn't ours any more. */
+	assert_false(fake.master);
+	fake.fail_admin = fake.fail_admin_too = 0xff;
+	assert_int_equal(plx_nvme_ctrl_reset(ctrl), 0);
+	assert_int_equal(plx_nvme_qpair_create(ctrl, &opts, &q), 0);
+	assert_int_equal(plx_nvme_qpair_id(q), 1);
+}
+
+static char said[512];
+
+static void keep_error(void *ctx, enum plx_log_level level, const char *line)
+{
+	(void)ctx;
+	if (level == PLX_LOG_ERR)
+		snprintf(said, sizeof(said), "%s", line);
+}
+
+/* Why it isn't ready is said. */
+static void test_why_not_ready(void **state)
+{
+	(void)state;
+	plx_log_set_sink(keep_error, NULL);
+	fake.fatal = true;
+	assert_int_equal(fake_try(""), -EIO);
+	assert_non_null(strstr(said, "fatal"));
+	again();
+	fake.never_ready = true;
+	assert_int_equal(fake_try(""), -ETIMEDOUT);
+	assert_non_null(strstr(said, "not ready after"));
 }
 
 static void test_vanishes(void **state)
@@ -496,18 +658,39 @@ int main(void)
 {
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	static const struct CMUnitTest tests[] = {
-		CASE(test_bring_up),	   CASE(test_shutdown),
-		CASE(test_page_sizes),	   CASE(test_small_queues),
-		CASE(test_sparse),	   CASE(test_never_ready),
-		CASE(test_gone_at_probe),  CASE(test_left_enabled),
-		CASE(test_doesnt_stop),	   CASE(test_mute),
-		CASE(test_no_memory),	   CASE(test_commands_fail),
-		CASE(test_arguments),	   CASE(test_optional_parts),
-		CASE(test_admin),	   CASE(test_admin_timeout),
-		CASE(test_format),	   CASE(test_events),
-		CASE(test_vanishes),	   CASE(test_bad_admin_completion),
-		CASE(test_odd_namespaces), CASE(test_queue_limits),
-		CASE(test_status_names),   CASE(test_page),
+		CASE(test_bring_up),
+		CASE(test_shutdown),
+		CASE(test_page_sizes),
+		CASE(test_small_queues),
+		CASE(test_sparse),
+		CASE(test_never_ready),
+		CASE(test_gone_at_probe),
+		CASE(test_left_enabled),
+		CASE(test_doesnt_stop),
+		CASE(test_mute),
+		CASE(test_no_memory),
+		CASE(test_commands_fail),
+		CASE(test_arguments),
+		CASE(test_optional_parts),
+		CASE(test_admin),
+		CASE(test_admin_timeout),
+		CASE(test_format),
+		CASE(test_events),
+		CASE(test_events_in_order),
+		CASE(test_keep_alive_is_late),
+		CASE(test_keep_alive_turns_off),
+
+		CASE(test_small_transfers),
+		CASE(test_immoderate),
+		CASE(test_undo_fails),
+		CASE(test_why_not_ready),
+		CASE(test_admin_statuses),
+		CASE(test_vanishes),
+		CASE(test_bad_admin_completion),
+		CASE(test_odd_namespaces),
+		CASE(test_queue_limits),
+		CASE(test_status_names),
+		CASE(test_page),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

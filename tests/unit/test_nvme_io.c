@@ -470,6 +470,19 @@ static void test_other_commands(void **state)
 	assert_int_equal(last_status, PLX_NVME_INVALID_OPCODE | PLX_NVME_DNR);
 }
 
+/* It moves no data, but its length is limited as if it did. */
+static void test_verify_is_split(void **state)
+{
+	const struct plx_nvme_io io = { .opcode = PLX_NVME_VERIFY, .lba = 1, .blocks = 100 };
+
+	(void)state;
+	start();
+	assert_int_equal(go(ns2, &io), 0);
+	assert_int_equal(fake.nseen, 4); /* of 128 KiB at most */
+	assert_int_equal(seen(0)->cmd.cdw10, 97);
+	assert_int_equal(seen(0)->cmd.cdw12, 3);
+}
+
 static void test_separate_metadata(void **state)
 {
 	struct plx_nvme_io io = { .opcode = PLX_NVME_WRITE,
@@ -507,6 +520,20 @@ static void test_separate_metadata(void **state)
 	io.meta = NULL;
 	assert_int_equal(go(ns1, &io), 0);
 	assert_int_equal(seen(0)->cmd.mptr, 0);
+}
+
+/* Its ends are where they should be, what is between them isn't. */
+static void test_torn_metadata(void **state)
+{
+	struct plx_nvme_io io = { .opcode = PLX_NVME_READ, .blocks = 255 };
+
+	(void)state;
+	fake.conf.ns[0].ms = 16384;
+	fake.conf.torn = true;
+	start();
+	io.buf = buf;
+	io.meta = buf + (1 << 20);
+	assert_int_equal(plx_nvme_submit(q, ns1, &io, done, NULL), -EFAULT);
 }
 
 static void test_interleaved_metadata(void **state)
@@ -733,6 +760,29 @@ static void test_shadow_doorbells(void **state)
 	assert_int_equal(fake_read(NVME_DOORBELLS + 8), 4);
 }
 
+/* A controller that writes where it should only read is told all the same. */
+static void test_shadow_written_over(void **state)
+{
+	const struct plx_nvme_qpair_opts opts = { .depth = 15 };
+	struct plx_nvme_qpair_stats stats;
+	uint32_t *shadow;
+
+	(void)state;
+	fake.conf.oacs = PLX_NVME_OACS_DBBUF;
+	start_with(&opts, "");
+	shadow = (uint32_t *)ctrl->dbbuf_shadow.va;
+	shadow[2] = 1;
+	assert_int_equal(plx_nvme_read(q, ns1, buf, 0, 1, done, NULL), 0);
+	plx_nvme_kick(q);
+	assert_int_equal(fake_read(NVME_DOORBELLS + 8), 1);
+	fake_run();
+	shadow[3] = 1;
+	assert_int_equal(plx_nvme_poll(q, 0), 1);
+	assert_int_equal(fake_read(NVME_DOORBELLS + 12), 1);
+	plx_nvme_qpair_stats(q, &stats);
+	assert_int_equal(stats.doorbells, 2);
+}
+
 static void test_stride(void **state)
 {
 	(void)state;
@@ -780,6 +830,8 @@ int main(void)
 		CASE(test_refused),
 		CASE(test_other_commands),
 		CASE(test_separate_metadata),
+		CASE(test_torn_metadata),
+		CASE(test_verify_is_split),
 		CASE(test_interleaved_metadata),
 		CASE(test_depths),
 		CASE(test_cmb),
@@ -788,6 +840,7 @@ int main(void)
 		CASE(test_cmb_lost),
 		CASE(test_doorbells),
 		CASE(test_shadow_doorbells),
+		CASE(test_shadow_written_over),
 		CASE(test_stride),
 		CASE(test_interrupt),
 	};

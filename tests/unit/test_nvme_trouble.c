@@ -629,6 +629,80 @@ static void test_aborts_leave_room(void **state)
 	assert_int_equal(plx_nvme_ctrl_state(ctrl), 0);
 }
 
+/* Another thread's reset comes between an answer that was never asked for and what follows. */
+static void reset_it(void *arg, uint16_t status, uint32_t result)
+{
+	done(arg, status, result);
+	assert_int_equal(plx_nvme_ctrl_reset(ctrl), 0);
+}
+
+static void test_broken_and_reset(void **state)
+{
+	(void)state;
+	start(PLX_NVME_TIMEOUT_ABORT);
+	assert_int_equal(plx_nvme_read(q, ns1, buf, 0, 1, reset_it, &requests[0]), 0);
+	plx_nvme_kick(q);
+	fake_run();
+	fake_post(1, 0xffff, 0, 0);
+	assert_int_equal(plx_nvme_poll(q, 0), -EIO);
+	check(0, 1, 0);
+	/* The queue was gone already: that is no reason to turn the controller off. */
+	assert_int_equal(plx_nvme_ctrl_state(ctrl), 0);
+	assert_int_equal(plx_nvme_poll(q, 0), 0);
+	submit(1, 1);
+	finish(2);
+}
+
+/* Its answers come faster than they are taken, and it doesn't mind that there is no room. */
+static void answer_at_once(void *arg, uint16_t status, uint32_t result)
+{
+	done(arg, status, result);
+	if (requests[0].done == 100)
+		return;
+	assert_int_equal(plx_nvme_read(q, ns1, buf, 0, 1, answer_at_once, arg), 0);
+	plx_nvme_kick(q);
+	fake_write(NVME_DOORBELLS + 12, fake.q[1].tail);
+	fake_run();
+}
+
+static void test_poll_ends(void **state)
+{
+	(void)state;
+	start(PLX_NVME_TIMEOUT_ABORT);
+	assert_int_equal(plx_nvme_read(q, ns1, buf, 0, 1, answer_at_once, &requests[0]), 0);
+	plx_nvme_kick(q);
+	fake_run();
+	assert_int_equal(plx_nvme_poll(q, 0), DEPTH);
+	assert_int_equal(requests[0].done, DEPTH);
+	assert_int_equal(plx_nvme_poll(q, DEPTH + 5), DEPTH + 5);
+	while (requests[0].done < 100)
+		assert_int_equal(plx_nvme_poll(q, 1), 1);
+}
+
+/* New firmware: it takes less at a time than before. */
+static void test_smaller_transfers_after_reset(void **state)
+{
+	(void)state;
+	start(PLX_NVME_TIMEOUT_ABORT);
+	assert_int_equal(plx_nvme_read(q, ns1, buf, 0, 256, done, &requests[0]), 0);
+	finish(1);
+	assert_int_equal(fake.nseen, 1);
+	fake.conf.mdts = 3;
+	assert_int_equal(plx_nvme_ctrl_reset(ctrl), 0);
+	assert_int_equal(plx_nvme_poll(q, 0), 0);
+	assert_int_equal(plx_nvme_read(q, ns1, buf, 0, 256, done, &requests[1]), 0);
+	finish(2);
+	check(0, 2, 0);
+	assert_int_equal(fake.nseen, 5);
+	/* More than it was made for it never does. */
+	fake.conf.mdts = 7;
+	assert_int_equal(plx_nvme_ctrl_reset(ctrl), 0);
+	assert_int_equal(plx_nvme_poll(q, 0), 0);
+	assert_int_equal(plx_nvme_read(q, ns1, buf, 0, 512, done, &requests[2]), 0);
+	finish(3);
+	assert_int_equal(fake.nseen, 7);
+}
+
 int main(void)
 {
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -658,6 +732,9 @@ int main(void)
 		CASE(test_resubmit_in_destroy),
 		CASE(test_split_in_destroy),
 		CASE(test_aborts_leave_room),
+		CASE(test_broken_and_reset),
+		CASE(test_poll_ends),
+		CASE(test_smaller_transfers_after_reset),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
