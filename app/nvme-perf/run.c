@@ -343,6 +343,14 @@ static void measure(struct run *run, double *next_reset)
 	run->seconds = now() - begin;
 }
 
+static void wait_for_end(struct run *run, double *next_reset)
+{
+	while (!workers_at(&run->finished, run)) {
+		nap(1);
+		look_after(run, next_reset);
+	}
+}
+
 /* Ticks were counted where nothing else was to be thought of. */
 static void convert_ticks(struct run *run)
 {
@@ -366,12 +374,25 @@ static void control(struct run *run)
 	give_order(run, ORDER_MEASURE);
 	measure(run, &next_reset);
 	give_order(run, ORDER_STOP);
-	while (!workers_at(&run->finished, run)) {
-		nap(1);
-		look_after(run, &next_reset);
-	}
+	wait_for_end(run, &next_reset);
 	run->ticks_per_us = (double)(ticks() - first) / (now() - begin) / 1e6;
 	convert_ticks(run);
+}
+
+/* Nothing is measured here, and no reset makes it harder. */
+static int read_back(struct run *run)
+{
+	double never = 1e300;
+	int err;
+
+	run->finished = 0;
+	err = start_threads(run, worker_read_back);
+	if (err)
+		run->interrupted = true;
+	else
+		wait_for_end(run, &never);
+	join_threads(run);
+	return err;
 }
 
 int run_go(struct run *run)
@@ -387,10 +408,5 @@ int run_go(struct run *run)
 	}
 	control(run);
 	join_threads(run);
-	if (!run->opts->verify || run->interrupted)
-		return 0;
-	err = start_threads(run, worker_read_back);
-	run->interrupted = err;
-	join_threads(run);
-	return err;
+	return !run->opts->verify || run->interrupted ? 0 : read_back(run);
 }

@@ -144,7 +144,7 @@ static bool send_any(struct job *job, struct request *r)
 static void __attribute__((noinline))
 done_slow(struct job *job, struct request *r, uint16_t status, uint64_t now)
 {
-	if (job->stage == STAGE_RUN)
+	if (job->stage == STAGE_RUN && !status)
 		hist_add(&job->hist, now - r->start);
 	if (status && !job->errors++)
 		job->first_status = status;
@@ -411,5 +411,6 @@ void *worker_read_back(void *arg)
 
 	pin(w);
 	whole_stage(w, STAGE_READ_BACK);
+	__atomic_add_fetch(&w->run->finished, 1, __ATOMIC_RELEASE);
 	return NULL;
 }

@@ -79,7 +79,7 @@ struct job {
 	uint16_t first_status; /* of those */
 	uint64_t checked, bad; /* blocks */
 	double seconds;
-	struct hist hist;
+	struct hist hist; /* requests that went well */
 };
 
 struct worker {

@@ -9,6 +9,7 @@ it fails on purpose.
 
 import contextlib
 import functools
+import json
 import os
 import subprocess
 import tempfile
@@ -210,7 +211,10 @@ def statuses(programs):
     tap.check(totals["injected"] >= 20, f"injected {totals['injected']}")
     with controller(programs, "--ns", "ram:16M", "--inject",
                     "status=0x81:2,rate=1/50,opcode=2,dnr") as ctrl:
-        ctrl.on.perf("-w", "randread", *SHORT).expect(EXIT_RUNTIME, "Unrecovered Read Error")
+        run = ctrl.on.perf("-w", "randread", *SHORT).expect(EXIT_RUNTIME,
+                                                            "Unrecovered Read Error")
+        total = json.loads(run.out)["total"]
+        tap.check_equal((total["requests"], total["errors"]), (1470, 30), "requests, errors")
         ctrl.on.perf("-w", "randwrite", *SHORT).expect(0)
 
 
@@ -223,6 +227,17 @@ def late(programs, inject, *expected):
     tap.check(totals["injected"] >= 1, "nothing was injected")
     for what in expected:
         tap.check(sum(job[what] for job in report["jobs"]) >= 1, f"no {what}: {report}")
+
+
+def looked_after(programs):
+    """The controller hears of its client while all is read back, too."""
+    with controller(programs, "--ns", "ram:16M", "--inject", "stuck=200") as ctrl:
+        run = ctrl.on.perf("--verify", "-w", "randread", "-q", "4", "--range", "512k",
+                           "--number-ios", "50", "-t", "30", "--timeout-ms", "1500",
+                           keys=["keep-alive=400"]).expect(EXIT_RUNTIME, "Abort Requested")
+        ctrl.end()
+    job = json.loads(run.out)["jobs"][0]
+    tap.check_equal((job["errors"], job["recoveries"]), (1, 0), "errors, recoveries")
 
 
 def stuck(programs):
@@ -361,6 +376,7 @@ def cases(programs):
                            ("refusals", refusals),
                            ("plx-softdev's usage", usage)):
         yield name, functools.partial(function, programs)
+    yield "reading back with keep alive", functools.partial(looked_after, programs)
     yield "lost completions", functools.partial(late, programs, "drop=200", "timeouts",
                                                 "recoveries")
     yield "a controller that fails", functools.partial(late, programs, "fatal=200", "recoveries")
