@@ -18,6 +18,12 @@ struct transfer {
 	enum plx_nvme_io_opcode opcode; /* Read, Write or Compare */
 };
 
+/* Blocks of up to 1 MiB may have metadata on top. */
+static uint32_t piece_blocks(const struct transfer *t)
+{
+	return PIECE > t->info->unit ? PIECE / t->info->unit : 1;
+}
+
 static enum exit_code wait(struct transfer *t, int err, uint64_t lba)
 {
 	const char *what = t->opcode == PLX_NVME_READ	 ? "reading"
@@ -81,7 +87,7 @@ static enum exit_code flush(struct transfer *t)
 static enum exit_code all_pieces(struct transfer *t, const struct arguments *args)
 {
 	uint64_t lba = args->lba, left = args->blocks;
-	uint32_t piece = PIECE / t->info->unit;
+	uint32_t piece = piece_blocks(t);
 	enum exit_code code = EXIT_OK;
 
 	if (!left)
@@ -97,6 +103,25 @@ static enum exit_code all_pieces(struct transfer *t, const struct arguments *arg
 	}
 	if (code == EXIT_OK && t->opcode == PLX_NVME_WRITE)
 		code = flush(t);
+	return code;
+}
+
+/* Opened as late as can be: what the file had is gone then. */
+static enum exit_code with_file(struct transfer *t, const struct arguments *args)
+{
+	bool reads = t->opcode == PLX_NVME_READ;
+	enum exit_code code;
+
+	t->file = reads ? stdout : stdin;
+	if (args->file)
+		t->file = fopen(args->file, reads ? "wb" : "rb");
+	if (!t->file) {
+		plx_err("%s: %s", args->file, strerror(errno));
+		return EXIT_RUNTIME;
+	}
+	code = all_pieces(t, args);
+	if ((args->file ? fclose(t->file) : fflush(t->file)) && code == EXIT_OK)
+		code = file_error(t);
 	return code;
 }
 
@@ -118,20 +143,11 @@ static enum exit_code transfer(struct session *s, const struct arguments *args,
 			t.info->nsid);
 		return EXIT_RUNTIME;
 	}
-	t.file = opcode == PLX_NVME_READ ? stdout : stdin;
-	if (args->file)
-		t.file = fopen(args->file, opcode == PLX_NVME_READ ? "wb" : "rb");
-	if (!t.file) {
-		plx_err("%s: %s", args->file, strerror(errno));
-		return EXIT_RUNTIME;
-	}
-	code = one_open(&t.one, s, ctrl, PIECE);
-	if (code == EXIT_OK) {
-		code = all_pieces(&t, args);
-		one_close(&t.one, s);
-	}
-	if ((args->file ? fclose(t.file) : fflush(t.file)) && code == EXIT_OK)
-		code = file_error(&t);
+	code = one_open(&t.one, s, ctrl, piece_blocks(&t) * (size_t)t.info->unit);
+	if (code != EXIT_OK)
+		return code;
+	code = with_file(&t, args);
+	one_close(&t.one, s);
 	return code;
 }
 
