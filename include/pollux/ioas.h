@@ -123,6 +123,9 @@ int plx_ioas_dirty_stop(struct plx_ioas *ioas);
  * mapping (as plx_ioas_unmap() names it, with its errors); others keep their value. The bitmap has
  * PLX_DIRTY_WORDS(pages) words, page n is bit n % 64 of word n / 64. -ENODATA: tracking is off.
  * What was written before an unmap is to be read before it.
+ *
+ * Pages are told once. On an error the bitmap holds what was told up to there: keep it, and add to
+ * it with the next call.
  */
 #define PLX_DIRTY_WORDS(pages) (((pages) + 63) / 64)
 int plx_ioas_dirty_read(struct plx_ioas *ioas, const void *va, size_t len, uint64_t *bitmap);

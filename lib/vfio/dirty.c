@@ -100,9 +100,10 @@ static int read_seg(struct plx_ioas *ioas, const struct plx_mapping *m, const st
 	for (iommu = ioas->contexts; iommu; iommu = iommu->next) {
 		memset(scratch, 0, PLX_DIRTY_WORDS(pages) * sizeof(*scratch));
 		err = iommu->ops->dirty(iommu, s->dma, s->len, ioas->base_page, scratch);
+		/* Even on an error: what is in there was told for the first and last time. */
+		add_bits(bitmap, (s->va - m->va) / ioas->base_page, scratch, pages);
 		if (err)
 			return err;
-		add_bits(bitmap, (s->va - m->va) / ioas->base_page, scratch, pages);
 	}
 	return 0;
 }
