@@ -67,7 +67,8 @@ struct plx_vfio_opts {
 
 	/*
 	 * An IOAS in that iommufd, for the cdev access modes; 0: one is made. It stays the
-	 * caller's, but what is mapped in it goes when the last device leaves it.
+	 * caller's, with what the caller mapped in it: what the address space mapped there goes
+	 * when the last device leaves it.
 	 */
 	unsigned ioas_id;
 };
@@ -110,7 +111,8 @@ const char *plx_refusal_remedy(enum plx_refusal_code code);
 struct plx_refusal {
 	enum plx_refusal_code code; /* PLX_REFUSED_NONE: the mode was taken, or not reached */
 	int err;		    /* negative errno, or 0 */
-	char object[64]; /* what it is about: a node, a function, a driver, a limit; or "" */
+	/* What it is about: a node, a function, a driver, a limit, a socket; or "". */
+	char object[PLX_VFIO_NAME_LEN];
 	/* What there is of it and what would be needed: bytes, maps, mode bits; or 0. */
 	uint64_t found, wanted;
 	const char *remedy; /* what to do; NULL: nothing that helps */
@@ -201,11 +203,12 @@ int plx_vfio_mmap(struct plx_vfio_dev *dev, unsigned index, void **va, size_t *l
 /*
  * Peer to peer: lets the devices of the address space reach a part of a region by DMA, at dma->dma.
  * Whole pages of one of its areas; the region is mapped, too, and dma->va is where. It is taken
- * back at close at the latest. A reset of the device, or turning its memory decoding off, ends it
- * for iommufd: unmap it and map it again.
+ * back at close at the latest. The device's memory decoding has to be on. A reset of the device, or
+ * turning its memory decoding off, ends it for iommufd: unmap it and map it again.
  *
  * Errors, logged: -EINVAL (not such pages), -EOPNOTSUPP (an iommufd without dma-bufs of BARs, which
- * are of Linux 6.19; devices without an IOMMU), -EEXIST, and as plx_vfio_mmap().
+ * are of Linux 6.19; devices without an IOMMU), -EFAULT (a type 1 container, with memory decoding
+ * off), -EEXIST, and as plx_vfio_region() and plx_vfio_mmap().
  */
 int plx_vfio_peer_map(struct plx_vfio_dev *dev, unsigned index, uint64_t offset, size_t len,
 		      struct plx_dma *dma);

@@ -189,7 +189,8 @@ static int attach(const struct plx_claim *claim, struct plx_vfio_dev *dev, struc
 		if (plx_iommufd_ioas(iommu) == ioas_id)
 			ioas_id = 0;
 		if (iommu->mode != claim->mode ||
-		    plx_iommufd_attach(iommu, dev->fd, devid, ioas->policy.track_dirty))
+		    plx_iommufd_attach(iommu, dev->fd, devid, ioas->policy.track_dirty,
+				       &dev->untracked))
 			continue;
 		dev->iommu = iommu;
 		return plx_ioas_join(ioas, iommu, why);
@@ -197,7 +198,7 @@ static int attach(const struct plx_claim *claim, struct plx_vfio_dev *dev, struc
 	err = plx_iommufd_create(&ioas->iommufds, file, claim->mode, ioas_id, &iommu, why);
 	if (err)
 		return err;
-	err = plx_iommufd_attach(iommu, dev->fd, devid, ioas->policy.track_dirty);
+	err = plx_iommufd_attach(iommu, dev->fd, devid, ioas->policy.track_dirty, &dev->untracked);
 	if (err)
 		plx_refuse(why, PLX_REFUSED_IOMMU, err,
 			   "the device can't be attached to an I/O address space: %s",
@@ -236,7 +237,8 @@ static int cdev_open(const struct plx_claim *claim, struct plx_vfio_dev *dev,
 		 claim->facts->cdev[0] ? claim->facts->cdev : "caller's file");
 	return 0;
 detach:
-	plx_iommufd_detach(dev->fd);
+	plx_iommufd_detach(dev->iommu, dev->fd, dev->untracked);
+	dev->untracked = false;
 	if (dev->iommu && !dev->iommu->devices)
 		plx_ioas_leave(ioas, dev->iommu);
 	dev->iommu = NULL;
@@ -252,7 +254,7 @@ close_dev:
 static void cdev_close(struct plx_vfio_dev *dev)
 {
 	/* Closing would detach only if no descriptor of the caller's kept the file open. */
-	plx_iommufd_detach(dev->fd);
+	plx_iommufd_detach(dev->iommu, dev->fd, dev->untracked);
 	plx_sys->close(dev->fd);
 	plx_ioas_leave(dev->ioas, dev->iommu);
 }

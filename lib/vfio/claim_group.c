@@ -326,9 +326,10 @@ static void group_close(struct plx_vfio_dev *dev)
 	struct plx_iommu *iommu = dev->iommu;
 
 	plx_sys->close(dev->fd);
+	/* First: a container without groups unmaps nothing, and may have others of the caller's. */
+	plx_ioas_leave(dev->ioas, iommu);
 	if (!--group->devices)
 		close_group(dev->ioas, group);
-	plx_ioas_leave(dev->ioas, iommu);
 }
 
 const struct plx_claim_ops plx_claim_group = {

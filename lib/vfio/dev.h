@@ -97,6 +97,7 @@ struct plx_vfio_dev {
 	const struct plx_dev_ops *ops;
 	int fd;
 	struct plx_iommu *iommu;
+	bool untracked;		 /* attached to an iommufd without dirty tracking */
 	struct plx_group *group; /* NULL if not claimed by one */
 	struct plx_user *user;	 /* NULL if it is the kernel's */
 	char how[96];		 /* "group 12": for the line on what was chosen */

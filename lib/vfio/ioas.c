@@ -5,9 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <linux/capability.h>
-
-#include <pollux/facts.h>
 #include <pollux/log.h>
 
 #include "ioas.h"
@@ -212,19 +209,13 @@ static void forget(struct plx_ioas *ioas, struct plx_mapping *m)
 	mapping_free(m);
 }
 
-/* Takes a mapping out of the table, before the contexts: nobody looks it up any more. */
-static void withdraw(struct plx_ioas *ioas, struct plx_mapping *m)
-{
-	struct plx_neighbours around = plx_neighbours_of(m);
-
-	plx_place_withdraw(ioas, m, &around);
-}
-
 static int drop(struct plx_ioas *ioas, struct plx_mapping *m)
 {
+	struct plx_neighbours around = plx_neighbours_of(m);
 	int err, more;
 
-	withdraw(ioas, m);
+	/* Out of the table before the contexts: nobody looks it up any more. */
+	plx_place_withdraw(ioas, m, &around);
 	err = plx_mapping_revoke_all(ioas, m, true);
 	more = plx_mapping_revoke_all(ioas, m, false);
 	forget(ioas, m);
@@ -261,13 +252,15 @@ int plx_ioas_unmap(struct plx_ioas *ioas, void *va, size_t len)
 
 int plx_ioas_unmap_all(struct plx_ioas *ioas)
 {
+	/* A neighbour goes as well: no frame is spared for it. */
+	static const struct plx_neighbours alone;
 	struct plx_mapping *m, *next;
 	struct plx_iommu *iommu;
 	int first_err = 0, err;
 
 	pthread_mutex_lock(&ioas->lock);
 	RB_FOREACH(m, plx_mappings, &ioas->mappings)
-	withdraw(ioas, m);
+	plx_place_withdraw(ioas, m, &alone);
 	for (iommu = ioas->contexts; iommu; iommu = iommu->next) {
 		err = plx_mapping_revoke_everything(ioas, iommu);
 		if (err && !first_err)
@@ -300,9 +293,21 @@ int plx_ioas_destroy(struct plx_ioas *ioas)
 	return 0;
 }
 
-/* Bytes that count against the memlock limit of this process, and of this user. */
-static void count_pins(const struct plx_ioas *ioas, uint64_t *process, uint64_t *user)
+/* The memory of devices isn't locked. All contexts have all of it. */
+static uint64_t bytes_of_bars(struct plx_ioas *ioas)
 {
+	struct plx_mapping *m;
+	uint64_t bytes = 0;
+
+	RB_FOREACH(m, plx_mappings, &ioas->mappings)
+	bytes += m->bar ? m->len : 0;
+	return bytes;
+}
+
+/* Bytes that count against the memlock limit of this process, and of this user. */
+static void count_pins(struct plx_ioas *ioas, uint64_t *process, uint64_t *user)
+{
+	uint64_t bars = bytes_of_bars(ioas);
 	const struct plx_iommu *iommu;
 	char text[8192], *line;
 
@@ -310,9 +315,9 @@ static void count_pins(const struct plx_ioas *ioas, uint64_t *process, uint64_t 
 	for (iommu = ioas->contexts; iommu; iommu = iommu->next) {
 		/* What was copied from another context is pinned once. */
 		if (iommu->ops->pins == PLX_PINS_USER && !plx_iommu_source(ioas, iommu))
-			*user += iommu->mapped;
+			*user += iommu->mapped - bars;
 		else if (iommu->ops->pins == PLX_PINS_PROCESS)
-			*process += iommu->mapped;
+			*process += iommu->mapped - bars;
 	}
 	/* The kernel's figure has memory locked by mlock() in it, too. */
 	if (*process && plx_sys_read_text("/proc/self/status", text, sizeof(text)) > 0) {
@@ -323,20 +328,18 @@ static void count_pins(const struct plx_ioas *ioas, uint64_t *process, uint64_t 
 }
 
 /* What the limit leaves, of whichever account is fuller. */
-static uint64_t memlock_left(const struct plx_ioas *ioas)
+static uint64_t memlock_left(struct plx_ioas *ioas)
 {
-	uint64_t process, user, used;
-	struct rlimit limit;
+	uint64_t limit = plx_memlock_limit(), process, user, used;
 
-	if (plx_sys->getrlimit(RLIMIT_MEMLOCK, &limit) || limit.rlim_cur == RLIM_INFINITY ||
-	    plx_have_capability(CAP_IPC_LOCK))
+	if (limit == UINT64_MAX)
 		return UINT64_MAX;
 	count_pins(ioas, &process, &user);
 	used = process > user ? process : user;
 	/* The first device will have all of it pinned. */
 	if (!ioas->contexts)
 		used = ioas->bytes;
-	return used < limit.rlim_cur ? limit.rlim_cur - used : 0;
+	return used < limit ? limit - used : 0;
 }
 
 void plx_ioas_usage(struct plx_ioas *ioas, struct plx_ioas_usage *usage)

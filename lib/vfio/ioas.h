@@ -75,7 +75,10 @@ struct plx_ioas {
  */
 int plx_ioas_join(struct plx_ioas *ioas, struct plx_iommu *iommu, struct plx_refusal *why);
 
-/* One device less; the context is destroyed with its last, or if it never had any. Lock held. */
+/*
+ * One device less; the context is destroyed with its last, or if it never had any. One of the
+ * caller's loses our maps, and no others. Lock held.
+ */
 void plx_ioas_leave(struct plx_ioas *ioas, struct plx_iommu *iommu);
 
 /* What all contexts, and one more (or NULL), can map. The old value is kept on failure. */
@@ -102,6 +105,9 @@ int plx_mapping_revoke_all(struct plx_ioas *ioas, const struct plx_mapping *m, b
 
 /* All mappings, in one context. */
 int plx_mapping_revoke_everything(struct plx_ioas *ioas, struct plx_iommu *iommu);
+
+/* The memlock limit of this process; UINT64_MAX if none binds it. */
+uint64_t plx_memlock_limit(void);
 
 /* How many maps of the context's it takes. */
 uint64_t plx_mapping_count(const struct plx_iommu *iommu, const struct plx_mapping *m);

@@ -49,11 +49,17 @@ struct plx_iommu_ops {
 		   struct plx_refusal *why);
 	/* Takes back one map, whole. Less or more than that is -EIO. */
 	int (*unmap)(struct plx_iommu *iommu, uint64_t key, uint64_t len);
-	/* Takes back all at once. NULL, or an error: they are taken back one by one. */
-	int (*unmap_all)(struct plx_iommu *iommu);
+	/*
+	 * Takes back all at once, and tells how many bytes that was. NULL, or an error: they are
+	 * taken back one by one.
+	 */
+	int (*unmap_all)(struct plx_iommu *iommu, uint64_t *len);
 	/* Turns dirty tracking on, or off. NULL: it can't do that. */
 	int (*track)(struct plx_iommu *iommu, bool on);
-	/* Sets in the zeroed bitmap, a bit a page, what was written to in one map. */
+	/*
+	 * Sets in the zeroed bitmap, a bit a page, what was written to in one map. Bits that are
+	 * set count even on an error: the kernel tells them once.
+	 */
 	int (*dirty)(struct plx_iommu *iommu, uint64_t key, uint64_t len, uint64_t page,
 		     uint64_t *bitmap);
 	/* Adds the keys that can be mapped to an empty list. Only if it translates. */
@@ -78,7 +84,7 @@ struct plx_iommu {
 	uint32_t maps, limit;	  /* how many, and how many it takes; 0: no limit is known */
 	const char *peer;	  /* what messages call it, if not by its kind; or NULL */
 	int fd;			  /* container or iommufd */
-	int given;		  /* the caller's number for it, or -1 if we opened it */
+	int given;		  /* the caller's number for what it is in, or -1 if it's ours */
 };
 
 /* A negative errno, or what the call returned. */
@@ -122,10 +128,12 @@ unsigned int plx_iommufd_ioas(const struct plx_iommu *iommu);
 
 /*
  * Attaches a device that is bound to the file as devid; for dirty tracking, through a page table
- * that has it where its IOMMU does.
+ * that has it where its IOMMU does. *untracked: it is attached without one, and to be named so when
+ * it is detached.
  */
-int plx_iommufd_attach(struct plx_iommu *iommu, int dev_fd, uint32_t devid, bool track_dirty);
-void plx_iommufd_detach(int dev_fd);
+int plx_iommufd_attach(struct plx_iommu *iommu, int dev_fd, uint32_t devid, bool track_dirty,
+		       bool *untracked);
+void plx_iommufd_detach(struct plx_iommu *iommu, int dev_fd, bool untracked);
 
 /*
  * Containers: type1 v2 and v1, the iommufd compatibility container, and no-IOMMU.

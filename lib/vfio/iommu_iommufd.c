@@ -41,11 +41,10 @@ struct hwpt {
 struct ioas_context {
 	struct plx_iommu base;
 	struct hwpt *hwpts;
-	bool untracked; /* some device is attached to the IOAS itself */
+	unsigned int untracked; /* devices that are attached to the IOAS itself */
 	struct plx_iommufd **list;
 	struct plx_iommufd *file;
 	uint32_t ioas_id;
-	bool given; /* the IOAS is the caller's */
 	bool tracking;
 	bool no_map_file; /* the kernel said that it has no such command */
 };
@@ -205,28 +204,17 @@ static int iommufd_unmap(struct plx_iommu *iommu, uint64_t key, uint64_t len)
 	return arg.length == len ? 0 : -EIO;
 }
 
-/* All of an IOAS, and how much that was. */
-static int empty(const struct ioas_context *c, uint64_t *len)
+static int iommufd_unmap_all(struct plx_iommu *iommu, uint64_t *len)
 {
 	struct uapi_ioas_unmap arg = {
 		.size = sizeof(arg),
-		.ioas_id = c->ioas_id,
+		.ioas_id = context(iommu)->ioas_id,
 		.length = UINT64_MAX,
 	};
-	int err = plx_ioctl(c->base.fd, UAPI_IOAS_UNMAP, &arg);
+	int err = plx_ioctl(iommu->fd, UAPI_IOAS_UNMAP, &arg);
 
 	*len = arg.length;
 	return err;
-}
-
-static int iommufd_unmap_all(struct plx_iommu *iommu)
-{
-	uint64_t len;
-	int err = empty(context(iommu), &len);
-
-	if (err)
-		return err;
-	return len == iommu->mapped ? 0 : -EIO;
 }
 
 static int iommufd_ranges(struct plx_iommu *iommu, struct plx_ranges *ranges)
@@ -292,7 +280,6 @@ static int destroy_id(int fd, uint32_t id)
 static void iommufd_destroy(struct plx_iommu *iommu)
 {
 	struct ioas_context *c = context(iommu);
-	uint64_t len;
 	int err;
 
 	while (c->hwpts) {
@@ -302,10 +289,9 @@ static void iommufd_destroy(struct plx_iommu *iommu)
 		destroy_id(iommu->fd, hwpt->id);
 		plx_sys->free(hwpt);
 	}
-	err = c->given ? empty(c, &len) : destroy_id(iommu->fd, c->ioas_id);
+	err = iommu->given < 0 ? destroy_id(iommu->fd, c->ioas_id) : 0;
 	if (err)
-		plx_warn("IOAS %u can't be %s: %s", c->ioas_id, c->given ? "emptied" : "destroyed",
-			 strerror(-err));
+		plx_warn("IOAS %u can't be destroyed: %s", c->ioas_id, strerror(-err));
 	plx_iommufd_put(c->list, c->file);
 	plx_sys->free(c);
 }
@@ -403,8 +389,9 @@ int plx_iommufd_create(struct plx_iommufd **list, struct plx_iommufd *file, enum
 
 	if (!c)
 		return plx_refuse(why, PLX_REFUSED_KERNEL, -ENOMEM, "out of memory");
-	c->given = ioas_id;
-	if (!c->given)
+	/* One of ours in a file of the caller's is ours alone. */
+	c->base.given = ioas_id ? file->given : -1;
+	if (!ioas_id)
 		err = plx_iommufd_make_ioas(file->fd, &ioas_id);
 	if (err) {
 		plx_sys->free(c);
@@ -414,7 +401,6 @@ int plx_iommufd_create(struct plx_iommufd **list, struct plx_iommufd *file, enum
 	c->base.ops = plx_vfio_mode_unsafe(mode) ? &noiommu_cdev_ops : &iommufd_ops;
 	c->base.mode = mode;
 	c->base.fd = file->fd;
-	c->base.given = file->given;
 	c->ioas_id = ioas_id;
 	c->list = list;
 	c->file = file;
@@ -478,26 +464,32 @@ free_hwpt:
 	return err;
 }
 
-int plx_iommufd_attach(struct plx_iommu *iommu, int dev_fd, uint32_t devid, bool track_dirty)
+int plx_iommufd_attach(struct plx_iommu *iommu, int dev_fd, uint32_t devid, bool track_dirty,
+		       bool *untracked)
 {
 	struct ioas_context *c = context(iommu);
 	int err;
 
+	*untracked = false;
 	if (track_dirty && iommu->ops->track && !attach_tracked(c, dev_fd, devid))
 		return 0;
 	/* What it does would be missed. */
 	if (c->tracking)
 		return -EOPNOTSUPP;
 	err = attach_to(dev_fd, c->ioas_id);
-	if (!err)
-		c->untracked = true;
-	return err;
+	if (err)
+		return err;
+	*untracked = true;
+	c->untracked++;
+	return 0;
 }
 
 /* From whatever it is attached to; without effect if that is nothing. */
-void plx_iommufd_detach(int dev_fd)
+void plx_iommufd_detach(struct plx_iommu *iommu, int dev_fd, bool untracked)
 {
 	struct uapi_detach_iommufd_pt arg = { .argsz = sizeof(arg) };
 
 	plx_ioctl(dev_fd, UAPI_DEVICE_DETACH_IOMMUFD_PT, &arg);
+	if (untracked)
+		context(iommu)->untracked--;
 }

@@ -66,6 +66,10 @@ static int type1_map(struct plx_iommu *iommu, const struct plx_iommu_map *map,
 				  "are ours): use larger pages, or raise "
 				  "vfio_iommu_type1.dma_entry_limit",
 				  iommu->maps);
+	if (err == -EFAULT && map->bar && !plx_container_is_iommufd(iommu))
+		return plx_refuse(why, PLX_REFUSED_MEMORY, err,
+				  "the BAR can't be faulted in: is memory decoding off in the "
+				  "device's command register?");
 	if (err == -EFAULT && map->bar)
 		return plx_refuse(why, PLX_REFUSED_MEMORY, -EOPNOTSUPP,
 				  "this container is iommufd's, which maps no BAR by address: "
@@ -88,7 +92,7 @@ static int type1_unmap(struct plx_iommu *iommu, uint64_t key, uint64_t len)
 	return arg.size == len ? 0 : -EIO;
 }
 
-static int type1_unmap_all(struct plx_iommu *iommu)
+static int type1_unmap_all(struct plx_iommu *iommu, uint64_t *len)
 {
 	struct vfio_iommu_type1_dma_unmap arg = {
 		.argsz = sizeof(arg),
@@ -96,9 +100,8 @@ static int type1_unmap_all(struct plx_iommu *iommu)
 	};
 	int err = plx_ioctl(iommu->fd, VFIO_IOMMU_UNMAP_DMA, &arg);
 
-	if (err)
-		return err;
-	return arg.size == iommu->mapped ? 0 : -EIO;
+	*len = arg.size;
+	return err;
 }
 
 /* The ranges in a capability of room bytes. */

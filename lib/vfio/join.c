@@ -67,23 +67,15 @@ int plx_ioas_narrow(struct plx_ioas *ioas, const struct plx_iommu *more)
 	return 0;
 }
 
+/* Into a list that is empty. */
 static int read_ranges(struct plx_iommu *iommu, struct plx_refusal *why)
 {
-	struct plx_ranges ranges = { 0 };
-	int err;
+	int err = iommu->ops->translates ? iommu->ops->ranges(iommu, &iommu->ranges) : 0;
 
-	if (!iommu->ops->translates)
-		return 0;
-	err = iommu->ops->ranges(iommu, &ranges);
-	if (err) {
-		plx_ranges_free(&ranges);
-		return plx_refuse(why, PLX_REFUSED_KERNEL, err,
-				  "%s doesn't tell its address ranges: %s", iommu->ops->name,
-				  strerror(-err));
-	}
-	plx_ranges_free(&iommu->ranges);
-	iommu->ranges = ranges;
-	return 0;
+	return err ? plx_refuse(why, PLX_REFUSED_KERNEL, err,
+				"%s doesn't tell its address ranges: %s", iommu->ops->name,
+				strerror(-err))
+		   : 0;
 }
 
 /* A mapping whose physical addresses a new context was the first to tell. */
@@ -175,16 +167,11 @@ static int check_all(struct plx_ioas *ioas, const struct plx_iommu *iommu, struc
 	return 0;
 }
 
-int plx_ioas_join(struct plx_ioas *ioas, struct plx_iommu *iommu, struct plx_refusal *why)
+static int try_join(struct plx_ioas *ioas, struct plx_iommu *iommu, struct plx_refusal *why)
 {
 	bool fresh = !iommu->devices;
 	int err;
 
-	if (!iommu->ops->translates && ioas->policy.addr != PLX_ADDR_PA)
-		return plx_refuse(why, PLX_REFUSED_POLICY, -EOPNOTSUPP,
-				  "no-IOMMU needs physical addresses, but the address space was "
-				  "made for IOVA = %s (%.100s)",
-				  plx_addr_policy_name(ioas->policy.addr), ioas->policy.reason);
 	err = read_ranges(iommu, why);
 	if (!err && fresh)
 		err = plx_dirty_join(ioas, iommu, why);
@@ -206,6 +193,25 @@ int plx_ioas_join(struct plx_ioas *ioas, struct plx_iommu *iommu, struct plx_ref
 	return 0;
 }
 
+int plx_ioas_join(struct plx_ioas *ioas, struct plx_iommu *iommu, struct plx_refusal *why)
+{
+	struct plx_ranges before = iommu->ranges;
+	int err;
+
+	if (!iommu->ops->translates && ioas->policy.addr != PLX_ADDR_PA)
+		return plx_refuse(why, PLX_REFUSED_POLICY, -EOPNOTSUPP,
+				  "no-IOMMU needs physical addresses, but the address space was "
+				  "made for IOVA = %s (%.100s)",
+				  plx_addr_policy_name(ioas->policy.addr), ioas->policy.reason);
+	iommu->ranges = (struct plx_ranges){ 0 };
+	err = try_join(ioas, iommu, why);
+	/* A device that didn't come narrows nothing. */
+	plx_ranges_free(err ? &iommu->ranges : &before);
+	if (err)
+		iommu->ranges = before;
+	return err;
+}
+
 void plx_ioas_leave(struct plx_ioas *ioas, struct plx_iommu *iommu)
 {
 	struct plx_iommu **at;
@@ -219,6 +225,9 @@ void plx_ioas_leave(struct plx_ioas *ioas, struct plx_iommu *iommu)
 			*at = iommu->next;
 			/* Too strict is safe: what can't be worked out anew stays as it was. */
 			plx_ioas_narrow(ioas, NULL);
+			/* What is ours alone goes with all that is in it. */
+			if (iommu->given >= 0)
+				plx_mapping_revoke_everything(ioas, iommu);
 			break;
 		}
 	}

@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <linux/capability.h>
+
+#include <pollux/facts.h>
 #include <pollux/log.h>
 
 #include "ioas.h"
@@ -156,14 +159,21 @@ int plx_mapping_apply_all(struct plx_ioas *ioas, const struct plx_mapping *m, bo
 
 int plx_mapping_revoke_everything(struct plx_ioas *ioas, struct plx_iommu *iommu)
 {
+	uint64_t mapped = iommu->mapped, len;
 	struct plx_mapping *m;
 	int first_err = 0, err;
 
-	/* In a file of the caller's there may be maps that aren't ours. */
-	if (iommu->ops->unmap_all && iommu->given < 0 && !iommu->ops->unmap_all(iommu)) {
+	/* In what is the caller's there may be maps that aren't ours. */
+	if (iommu->ops->unmap_all && iommu->given < 0 && !iommu->ops->unmap_all(iommu, &len)) {
 		iommu->mapped = 0;
 		iommu->maps = 0;
-		return 0;
+		/* More: a map that couldn't be taken back before has gone with the rest. */
+		if (len >= mapped)
+			return 0;
+		plx_err("%s: took back all, but of %" PRIu64 " bytes mapped only %" PRIu64
+			" were there",
+			iommu->ops->name, mapped, len);
+		return -EIO;
 	}
 	RB_FOREACH(m, plx_mappings, &ioas->mappings)
 	{
@@ -212,15 +222,25 @@ static const char *size_text(char *buf, size_t len, uint64_t bytes)
 	return buf;
 }
 
+uint64_t plx_memlock_limit(void)
+{
+	struct rlimit limit;
+
+	if (plx_sys->getrlimit(RLIMIT_MEMLOCK, &limit) || limit.rlim_cur == RLIM_INFINITY ||
+	    plx_have_capability(CAP_IPC_LOCK))
+		return UINT64_MAX;
+	return limit.rlim_cur;
+}
+
 static int refuse_memlock(struct plx_refusal *why, const struct plx_iommu *iommu,
 			  const struct plx_iommu_map *map)
 {
 	char want[32], have[32], most[32], total[32];
-	struct rlimit limit;
+	uint64_t limit = plx_memlock_limit();
 
 	size_text(want, sizeof(want), map->len);
 	size_text(have, sizeof(have), iommu->mapped);
-	if (plx_sys->getrlimit(RLIMIT_MEMLOCK, &limit) || limit.rlim_cur == RLIM_INFINITY)
+	if (limit == UINT64_MAX)
 		return plx_refuse(why, PLX_REFUSED_MEMORY, -ENOMEM,
 				  "DMA map of %s failed: out of memory, or a limit that this "
 				  "process can't see (%s mapped already)",
@@ -228,9 +248,9 @@ static int refuse_memlock(struct plx_refusal *why, const struct plx_iommu *iommu
 	plx_refuse_about(why, PLX_REFUSED_MEMORY, -ENOMEM, "RLIMIT_MEMLOCK", "raise the limit",
 			 "DMA map of %s failed: the memlock limit is %s (ulimit -l), %s mapped "
 			 "already, %s needed in all",
-			 want, size_text(most, sizeof(most), limit.rlim_cur), have,
+			 want, size_text(most, sizeof(most), limit), have,
 			 size_text(total, sizeof(total), map->total));
-	why->found = limit.rlim_cur;
+	why->found = limit;
 	why->wanted = map->total;
 	return why->err;
 }

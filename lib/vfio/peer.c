@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 
 #include <pollux/log.h>
 
@@ -73,6 +74,9 @@ int plx_vfio_peer_map(struct plx_vfio_dev *dev, unsigned index, uint64_t offset,
 
 	*dma = (struct plx_dma){ 0 };
 	err = plx_vfio_region(dev, index, &region);
+	if (err)
+		plx_err("%s: no peer-to-peer DMA with region %u: %s", dev->name, index,
+			strerror(-err));
 	if (!err && !mappable(dev, &region, offset, len)) {
 		plx_err("%s: %zu bytes at 0x%llx of region %u are not whole pages of what can be "
 			"mapped",
@@ -84,8 +88,10 @@ int plx_vfio_peer_map(struct plx_vfio_dev *dev, unsigned index, uint64_t offset,
 	if (err)
 		return err;
 	peer = plx_sys->alloc(sizeof(*peer));
-	if (!peer)
+	if (!peer) {
+		plx_err("%s: out of memory for book-keeping", dev->name);
 		return -ENOMEM;
+	}
 	peer->va = (char *)bar + offset;
 	peer->len = len;
 	/* Whether it takes one is for each context to say. */

@@ -93,6 +93,34 @@ static void pages_that_were_written_to(void **state)
 	rig_stop(&rig);
 }
 
+/* What one page table told before another failed is told once: it mustn't be lost. */
+static void a_read_that_fails_halfway(void **state)
+{
+	struct plx_vfio_dev *a, *b;
+	struct rig rig;
+	uint64_t dma;
+
+	(void)state;
+	start(&rig, PLX_VFIO_CDEV);
+	a = rig_open(&rig, BDF0);
+	fake_ioctl_fail(FK_ATTACH_PT, EINVAL, 0, 1);
+	b = rig_open(&rig, BDF1);
+	assert_int_not_equal(rig.dev[1]->hwpt, rig.dev[0]->hwpt);
+	assert_int_equal(rig_map(rig.ioas, VA, HUGE), 0);
+	assert_int_equal(plx_ioas_dirty_start(rig.ioas), 0);
+	dma = rig_dma(rig.ioas, VA);
+	fake_dev_wrote(rig.dev[0], dma, 1);
+	fake_dev_wrote(rig.dev[1], dma + PAGE, 1);
+	fake_ioctl_fail(FK_GET_DIRTY, ENOMEM, 1, 1);
+	assert_int_equal(read_bits(rig.ioas, VA), -ENOMEM);
+	assert_int_equal(count_bits(), 1);
+	assert_int_equal(plx_ioas_dirty_read(rig.ioas, (void *)VA, HUGE, bits), 0);
+	assert_true(bits[0] == 3);
+	plx_vfio_close(a);
+	plx_vfio_close(b);
+	rig_stop(&rig);
+}
+
 static void a_container_says_that_all_is_dirty(void **state)
 {
 	struct plx_vfio_dev *a, *b;
@@ -160,7 +188,16 @@ static void all_or_nothing(void **state)
 	a = rig_open(&rig, BDF0);
 	b = rig_open(&rig, BDF1);
 	assert_int_equal(plx_ioas_dirty_start(rig.ioas), -EOPNOTSUPP);
+	/* With its going, or a claim of it that fails, the other can be tracked again. */
 	plx_vfio_close(b);
+	assert_int_equal(plx_ioas_dirty_start(rig.ioas), 0);
+	assert_int_equal(plx_ioas_dirty_stop(rig.ioas), 0);
+	fake_ioctl_fail(VFIO_DEVICE_GET_INFO, EIO, 0, 1);
+	assert_int_equal(plx_vfio_open(rig.ioas, BDF1, &rig.opts, &b, &why), -EIO);
+	fake_ioctl_fail(FK_IOVA_RANGES, ENOENT, 0, 1);
+	assert_int_equal(plx_vfio_open(rig.ioas, BDF1, &rig.opts, &b, &why), -ENOENT);
+	assert_int_equal(plx_ioas_dirty_start(rig.ioas), 0);
+	assert_int_equal(plx_ioas_dirty_stop(rig.ioas), 0);
 	plx_vfio_close(a);
 	/* Its coming while the other is tracked is refused: what it writes would be missed. */
 	a = rig_open(&rig, BDF0);
@@ -210,6 +247,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pages_that_were_written_to),
+		cmocka_unit_test(a_read_that_fails_halfway),
 		cmocka_unit_test(a_container_says_that_all_is_dirty),
 		cmocka_unit_test(all_or_nothing),
 		cmocka_unit_test(a_start_that_fails_halfway),

@@ -94,6 +94,27 @@ static void memlock_is_foreseen(void **state)
 	}
 }
 
+/* No limit binds who may lock memory without one: it isn't what is in the way. */
+static void a_limit_that_does_not_bind_is_not_blamed(void **state)
+{
+	struct plx_vfio_dev *dev;
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig, PLX_VFIO_TYPE1V2, PLX_ADDR_VA);
+	fake.memlock = 8 * MIB;
+	fake.cap_ipc_lock = true;
+	fake_publish();
+	dev = rig_open(&rig, BDF0);
+	assert_true(usage_of(rig.ioas).bytes_left == UINT64_MAX);
+	fake_ioctl_fail(VFIO_IOMMU_MAP_DMA, ENOMEM, 0, 1);
+	assert_int_equal(rig_map(rig.ioas, VA, HUGE), -ENOMEM);
+	assert_true(fake_logged(PLX_LOG_ERR, "out of memory"));
+	assert_false(fake_logged(PLX_LOG_ERR, "8 MiB"));
+	plx_vfio_close(dev);
+	rig_stop(&rig);
+}
+
 static void all_that_a_late_comer_needs_is_named(void **state)
 {
 	struct plx_vfio_dev *dev;
@@ -214,7 +235,81 @@ static void everything_is_taken_back_at_once(void **state)
 	}
 }
 
-/* A kernel that can't, or takes back another amount: one by one. */
+/* Where two mappings share a frame of the table, neither is a neighbour to be spared for. */
+static void shared_frames_are_taken_back_too(void **state)
+{
+	static const enum plx_addr_policy policies[] = { PLX_ADDR_VA, PLX_ADDR_ALLOC };
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		struct plx_vfio_dev *dev;
+		struct rig rig;
+
+		rig_start(&rig, PLX_VFIO_TYPE1V2, policies[i]);
+		dev = rig_open(&rig, BDF0);
+		assert_int_equal(rig_map_pages(rig.ioas, VA, MIB, PAGE), 0);
+		assert_int_equal(rig_map_pages(rig.ioas, VA + MIB, MIB, PAGE), 0);
+		assert_int_equal(plx_ioas_unmap_all(rig.ioas), 0);
+		assert_true(rig_dma(rig.ioas, VA) == PLX_DMA_BAD);
+		assert_true(rig_dma(rig.ioas, VA + MIB) == PLX_DMA_BAD);
+		/* The device addresses are free for others, and the memory for another map. */
+		assert_int_equal(rig_map(rig.ioas, VA + GIB, HUGE), 0);
+		assert_true(rig_dma(rig.ioas, VA) == PLX_DMA_BAD);
+		assert_int_equal(rig_map_pages(rig.ioas, VA, MIB, PAGE), 0);
+		assert_true(rig_reaches(rig.ioas, rig.dev[0], VA, MIB));
+		plx_vfio_close(dev);
+		rig_stop(&rig);
+	}
+}
+
+static uint64_t taken; /* bytes, as the kernel below tells */
+
+static bool take_back_all(int fd, unsigned long request, void *arg, int *result)
+{
+	struct vfio_iommu_type1_dma_unmap *unmap = arg;
+
+	(void)fd;
+	if (request != VFIO_IOMMU_UNMAP_DMA || !(unmap->flags & VFIO_DMA_UNMAP_FLAG_ALL))
+		return false;
+	unmap->size = taken;
+	*result = 0;
+	return true;
+}
+
+/* All is gone: there is nothing to be gone through one by one, whatever it was. */
+static void another_amount_is_taken_back(void **state)
+{
+	struct plx_vfio_dev *dev;
+	struct rig rig;
+	unsigned i;
+
+	(void)state;
+	rig_start(&rig, PLX_VFIO_TYPE1V2, PLX_ADDR_VA);
+	dev = rig_open(&rig, BDF0);
+	for (i = 0; i < 50; i++)
+		assert_int_equal(rig_map(rig.ioas, VA + 2 * i * HUGE, HUGE), 0);
+	/* One that couldn't be taken back alone goes with the others. */
+	fake_ioctl_fail(VFIO_IOMMU_UNMAP_DMA, EBUSY, 0, 1);
+	assert_int_equal(rig_unmap(rig.ioas, VA, HUGE), -EBUSY);
+	fake_log_clear();
+	assert_int_equal(plx_ioas_unmap_all(rig.ioas), 0);
+	assert_int_equal(fake_log_count(PLX_LOG_ERR), 0);
+	assert_int_equal(fake_dev_maps(rig.dev[0])->count, 0);
+	/* Less than was mapped: somebody was there before. */
+	assert_int_equal(rig_map(rig.ioas, VA, 4 * HUGE), 0);
+	assert_int_equal(rig_map(rig.ioas, VA + GIB, HUGE), 0);
+	taken = HUGE;
+	fake.hook = take_back_all;
+	assert_int_equal(plx_ioas_unmap_all(rig.ioas), -EIO);
+	fake.hook = NULL;
+	assert_int_equal(fake_log_count(PLX_LOG_ERR), 1);
+	assert_true(fake_logged(PLX_LOG_ERR, "of 10485760 bytes mapped only 2097152 were there"));
+	plx_vfio_close(dev);
+	rig_stop(&rig);
+}
+
+/* A kernel that can't: one by one. */
 static void one_by_one_if_it_must_be(void **state)
 {
 	static const struct {
@@ -318,10 +413,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(usage_is_counted),
 		cmocka_unit_test(memlock_is_foreseen),
+		cmocka_unit_test(a_limit_that_does_not_bind_is_not_blamed),
 		cmocka_unit_test(all_that_a_late_comer_needs_is_named),
 		cmocka_unit_test(map_limits_are_known_before_they_are_hit),
 		cmocka_unit_test(a_container_of_the_callers_is_not_counted),
 		cmocka_unit_test(everything_is_taken_back_at_once),
+		cmocka_unit_test(shared_frames_are_taken_back_too),
+		cmocka_unit_test(another_amount_is_taken_back),
 		cmocka_unit_test(one_by_one_if_it_must_be),
 		cmocka_unit_test(contexts_of_a_file_share_pins),
 		cmocka_unit_test(a_copy_that_fails),

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "fake_abi.h"
 #include "fake_kernel.h"
 #include "fake_rig.h"
 
@@ -91,7 +92,7 @@ static void given_descriptors_do_not_keep_the_memory(void **state)
 	rig_stop(&rig);
 }
 
-/* The caller's IOAS serves all its devices, is emptied when they have gone, and stays. */
+/* The caller's IOAS serves all its devices, loses our maps when they have gone, and stays. */
 static void a_given_ioas_is_used_and_stays(void **state)
 {
 	struct plx_vfio_dev *dev, *second;
@@ -130,6 +131,81 @@ static void a_given_ioas_is_used_and_stays(void **state)
 	rig.opts.iommufd = -1;
 	plx_vfio_close(rig_open(&rig, BDF0));
 	plx_sys->close(iommufd);
+	rig_stop(&rig);
+}
+
+static void map_for_the_caller(int iommufd, unsigned ioas_id, uint64_t va)
+{
+	struct fk_ioas_map arg = {
+		.size = sizeof(arg),
+		.flags = FK_MAP_FIXED_IOVA | FK_MAP_READABLE | FK_MAP_WRITEABLE,
+		.ioas_id = ioas_id,
+		.user_va = va,
+		.length = HUGE,
+		.iova = va,
+	};
+
+	assert_int_equal(plx_sys->ioctl(iommufd, FK_IOAS_MAP, &arg), 0);
+}
+
+/* What the caller mapped in its IOAS is the caller's: after a claim that failed, and after a use.
+ */
+static void maps_of_the_callers_stay(void **state)
+{
+	struct plx_vfio_dev *dev;
+	struct fake_file *file;
+	struct rig rig;
+	int iommufd;
+
+	(void)state;
+	rig_start(&rig, PLX_VFIO_CDEV, PLX_ADDR_VA);
+	iommufd = plx_sys->open("/dev/iommu", O_RDWR);
+	file = fake_file_of(iommufd);
+	rig.opts.iommufd = iommufd;
+	assert_int_equal(plx_iommufd_make_ioas(iommufd, &rig.opts.ioas_id), 0);
+	map_for_the_caller(iommufd, rig.opts.ioas_id, VA + GIB);
+	fake_ioctl_fail(FK_ATTACH_PT, EINVAL, 0, 1);
+	rig_refuses(&rig, -EINVAL, PLX_VFIO_CDEV, PLX_REFUSED_IOMMU, "can't be attached");
+	assert_int_equal(fake_iommufd_ioas(file, rig.opts.ioas_id)->maps.count, 1);
+	/* Ours hits theirs, after one of ours that went in. */
+	assert_int_equal(rig_map(rig.ioas, VA, HUGE), 0);
+	assert_int_equal(rig_map(rig.ioas, VA + GIB, HUGE), 0);
+	rig_refuses(&rig, -EEXIST, PLX_VFIO_CDEV, PLX_REFUSED_MEMORY, "mapped there already");
+	assert_int_equal(fake_iommufd_ioas(file, rig.opts.ioas_id)->maps.count, 1);
+	/* Only ours go with the last device. */
+	assert_int_equal(rig_unmap(rig.ioas, VA + GIB, HUGE), 0);
+	dev = rig_open(&rig, BDF0);
+	assert_int_equal(fake_iommufd_ioas(file, rig.opts.ioas_id)->maps.count, 2);
+	fake_log_clear();
+	plx_vfio_close(dev);
+	assert_int_equal(fake_iommufd_ioas(file, rig.opts.ioas_id)->maps.count, 1);
+	assert_int_equal(fake_log_count(PLX_LOG_ERR) + fake_log_count(PLX_LOG_WARN), 0);
+	plx_sys->close(iommufd);
+	rig_stop(&rig);
+}
+
+/* A group of the caller's keeps its container in use: our maps go all the same. */
+static void maps_of_ours_go_from_a_container_of_the_callers(void **state)
+{
+	struct plx_vfio_dev *dev;
+	int container, group;
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig, PLX_VFIO_TYPE1V2, PLX_ADDR_VA);
+	container = plx_sys->open("/dev/vfio/vfio", O_RDWR);
+	group = plx_sys->open("/dev/vfio/11", O_RDWR);
+	rig.opts.container_fd = container;
+	dev = rig_open(&rig, BDF0);
+	assert_int_equal(plx_sys->ioctl(group, VFIO_GROUP_SET_CONTAINER, &container), 0);
+	assert_int_equal(rig_map(rig.ioas, VA, HUGE), 0);
+	assert_int_equal(fake.pinned, HUGE);
+	fake_log_clear();
+	plx_vfio_close(dev);
+	assert_int_equal(fake.pinned, 0);
+	assert_int_equal(fake_log_count(PLX_LOG_ERR), 0);
+	plx_sys->close(group);
+	plx_sys->close(container);
 	rig_stop(&rig);
 }
 
@@ -207,6 +283,8 @@ int main(void)
 		cmocka_unit_test(given_descriptors_are_used_and_stay_open),
 		cmocka_unit_test(given_descriptors_do_not_keep_the_memory),
 		cmocka_unit_test(a_given_ioas_is_used_and_stays),
+		cmocka_unit_test(maps_of_the_callers_stay),
+		cmocka_unit_test(maps_of_ours_go_from_a_container_of_the_callers),
 		cmocka_unit_test(given_descriptors_do_without_sysfs),
 		cmocka_unit_test(given_descriptors_may_be_wrong),
 	};
