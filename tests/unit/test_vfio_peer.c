@@ -86,7 +86,9 @@ static void odd_parts_are_refused(void **state)
 	assert_int_equal(plx_vfio_peer_map(dev, BAR, 0, size + PAGE, &peer), -EINVAL);
 	assert_int_equal(plx_vfio_peer_map(dev, BAR, size, PAGE, &peer), -EINVAL);
 	assert_int_equal(plx_vfio_peer_map(dev, BAR, UINT64_MAX - PAGE + 1, PAGE, &peer), -EINVAL);
+	fake_log_clear();
 	assert_int_equal(plx_vfio_peer_map(dev, 63, 0, PAGE, &peer), -EINVAL);
+	assert_int_equal(fake_log_count(PLX_LOG_ERR), 1);
 	assert_int_equal(plx_vfio_peer_map(dev, VFIO_PCI_CONFIG_REGION_INDEX, 0, PAGE, &peer),
 			 -EINVAL);
 	assert_true(fake_logged(PLX_LOG_ERR, "not whole pages of what can be mapped"));
@@ -124,6 +126,14 @@ static void where_it_can_not_be(void **state)
 		plx_vfio_close(dev);
 		rig_stop(&rig);
 	}
+	/* A real type 1 container says the same as iommufd's of a BAR that doesn't answer. */
+	start(&rig, PLX_VFIO_TYPE1V2, PLX_ADDR_VA);
+	dev = rig_open(&rig, BDF0);
+	fake_ioctl_fail(VFIO_IOMMU_MAP_DMA, EFAULT, 0, 1);
+	assert_int_equal(plx_vfio_peer_map(dev, BAR, 0, PAGE, &peer), -EFAULT);
+	assert_true(fake_logged(PLX_LOG_ERR, "memory decoding"));
+	plx_vfio_close(dev);
+	rig_stop(&rig);
 	/* A dma-buf that the kernel won't map after all, and no memory for books. */
 	start(&rig, PLX_VFIO_CDEV, PLX_ADDR_VA);
 	dev = rig_open(&rig, BDF0);
@@ -156,6 +166,32 @@ static void two_contexts(void **state)
 	rig_stop(&rig);
 }
 
+/* The memory of devices isn't locked memory. */
+static void bars_are_not_counted_as_locked(void **state)
+{
+	static const enum plx_vfio_mode modes[] = { PLX_VFIO_CDEV, PLX_VFIO_TYPE1V2 };
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		struct plx_ioas_usage usage;
+		struct plx_vfio_dev *dev;
+		struct plx_dma peer;
+		struct rig rig;
+
+		start(&rig, modes[i], PLX_ADDR_VA);
+		fake.memlock = 8 * MIB;
+		dev = rig_open(&rig, BDF0);
+		assert_int_equal(rig_map(rig.ioas, VA, HUGE), 0);
+		assert_int_equal(plx_vfio_peer_map(dev, BAR, 0, PAGE, &peer), 0);
+		plx_ioas_usage(rig.ioas, &usage);
+		assert_int_equal(usage.bytes, HUGE + PAGE);
+		assert_int_equal(usage.bytes_left, 6 * MIB);
+		plx_vfio_close(dev);
+		rig_stop(&rig);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -163,6 +199,7 @@ int main(void)
 		cmocka_unit_test(odd_parts_are_refused),
 		cmocka_unit_test(where_it_can_not_be),
 		cmocka_unit_test(two_contexts),
+		cmocka_unit_test(bars_are_not_counted_as_locked),
 	};
 
 	return cmocka_run_group_tests_name("vfio-peer", tests, NULL, NULL);

@@ -125,6 +125,47 @@ static void the_ranges_of_all_devices_bind(void **state)
 	}
 }
 
+static unsigned allocs_left;
+
+static void *scarce(size_t len)
+{
+	return allocs_left && allocs_left-- ? fake_sys.alloc(len) : NULL;
+}
+
+/* A second device that can't join for want of memory: the first one keeps its ranges. */
+static void a_claim_that_fails_narrows_nothing(void **state)
+{
+	struct plx_vfio_dev *a, *b;
+	struct plx_sys sys = fake_sys;
+	struct plx_refusals why;
+	unsigned room, seen = 0;
+	struct rig rig;
+	int err;
+
+	(void)state;
+	sys.alloc = scarce;
+	rig_start(&rig, PLX_VFIO_TYPE1V2, PLX_ADDR_VA);
+	rig.dev[1]->range[1].last = (UINT64_C(1) << 39) - 1;
+	a = rig_open(&rig, BDF0);
+	for (room = 0, err = -ENOMEM; err; room++) {
+		assert_true(room < 100);
+		allocs_left = room;
+		plx_sys = &sys;
+		err = plx_vfio_open(rig.ioas, BDF1, &rig.opts, &b, &why);
+		plx_sys = &fake_sys;
+		if (err && strstr(why.mode[PLX_VFIO_TYPE1V2].text, "book-keeping")) {
+			seen++;
+			assert_int_equal(rig_map(rig.ioas, VA, HUGE), 0);
+			assert_int_equal(rig_unmap(rig.ioas, VA, HUGE), 0);
+		}
+	}
+	assert_true(seen > 0);
+	assert_int_equal(rig_map(rig.ioas, VA, HUGE), -ENOSPC);
+	plx_vfio_close(b);
+	plx_vfio_close(a);
+	rig_stop(&rig);
+}
+
 static void what_this_process_holds_otherwise_is_busy(void **state)
 {
 	struct plx_vfio_dev *dev;
@@ -210,6 +251,7 @@ int main(void)
 		cmocka_unit_test(a_cdev_that_can_not_share_has_its_own_ioas),
 		cmocka_unit_test(devices_of_one_group_share_its_file),
 		cmocka_unit_test(the_ranges_of_all_devices_bind),
+		cmocka_unit_test(a_claim_that_fails_narrows_nothing),
 		cmocka_unit_test(what_this_process_holds_otherwise_is_busy),
 		cmocka_unit_test(a_late_device_with_other_ranges_is_refused),
 		cmocka_unit_test(a_failed_sibling_leaves_the_group_to_the_first),
