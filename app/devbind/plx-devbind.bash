@@ -1,6 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Completion of plx-devbind for bash.
 
+# Offers those lines of its input that begin with the word at the cursor. Names are the machine's,
+# and an interface may be called anything: compgen -W would expand, and so run, what stands in one.
+_plx_devbind_names()
+{
+	local name
+
+	while IFS= read -r name; do
+		[[ -z $name || $name != "$cur"* ]] || COMPREPLY+=("$(printf '%q' "$name")")
+	done
+}
+
 _plx_devbind()
 {
 	local commands='status bind unbind restore why doctor grant broker help'
@@ -26,7 +37,10 @@ _plx_devbind()
 	done
 	case $prev in
 	--status-dev) COMPREPLY=($(compgen -W "$kinds" -- "$cur")); return ;;
-	-b | --bind) COMPREPLY=($(compgen -W "$(command ls /sys/bus/pci/drivers) none" -- "$cur")); return ;;
+	-b | --bind)
+		_plx_devbind_names < <(command ls /sys/bus/pci/drivers; echo none)
+		return
+		;;
 	-U | --uid) COMPREPLY=($(compgen -u -- "$cur")); return ;;
 	-G | --gid) COMPREPLY=($(compgen -g -- "$cur")); return ;;
 	--socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -38,11 +52,11 @@ _plx_devbind()
 	case $command-$behind in
 	-*) COMPREPLY=($(compgen -W "$commands" -- "$cur")) ;;
 	doctor-* | help-*) ;;
-	bind-0) COMPREPLY=($(compgen -W "$(command ls /sys/bus/pci/drivers)" -- "$cur")) ;;
+	bind-0) _plx_devbind_names < <(command ls /sys/bus/pci/drivers) ;;
 	grant-0 | broker-0) COMPREPLY=($(compgen -u -- "$cur")) ;;
 	*)
-		COMPREPLY=($(compgen -W "$(command ls /sys/bus/pci/devices /sys/class/net /sys/class/block \
-			2>/dev/null | sed '/^\/.*:$/d')" -- "$cur"))
+		_plx_devbind_names < <(command ls /sys/bus/pci/devices /sys/class/net /sys/class/block \
+			2>/dev/null | sed '/^\/.*:$/d')
 		__ltrim_colon_completions "$cur"
 		;;
 	esac

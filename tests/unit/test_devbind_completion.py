@@ -11,6 +11,7 @@ import pathlib
 import pty
 import re
 import select
+import shlex
 import shutil
 import signal
 import subprocess
@@ -33,12 +34,12 @@ def check(condition, text):
         raise AssertionError(text)
 
 
-def bash(line):
-    """What bash offers for the last word of a line."""
+def bash(line, before=""):
+    """What bash offers for the last word of a line, after a script of the test's own."""
     if not os.path.exists(LIBRARY):
         raise Skip("no bash-completion on this machine")
     script = f"""
-        source {LIBRARY}; source '{BASH}'
+        source {LIBRARY}; source '{BASH}'; {before}
         COMP_LINE=$1; COMP_POINT=${{#COMP_LINE}}
         # As readline takes it apart: at blanks, and at colons.
         read -ra COMP_WORDS <<<"${{COMP_LINE//:/ : }}"
@@ -155,6 +156,20 @@ def bash_colons():
     check(addresses[0][5:] in offered, f"{addresses[0]}: {offered}")
 
 
+def bash_runs_no_name():
+    """A name that is a command stays a name: whoever may name interfaces must not get root so."""
+    names = ["$(echo${IFS}RUN>&2)", "`echo\tRUN>&2`", "*", "a;b", "eth0"]
+    listed = "".join(name + "\n" for name in names)
+    ls = "command() { printf %s " + shlex.quote(listed) + "; }"
+    for line in ("plx-devbind why ", "plx-devbind -u ", "plx-devbind bind ", "plx-devbind -b ",
+                 "plx-devbind bind vfio-pci --force "):
+        offered = bash(line, ls)  # nothing on stderr, too
+        check("eth0" in offered, f"{line}: {offered}")
+        check("RUN" not in offered and not offered & {names[0], "*", "a;b"},
+              f"{line}: not quoted: {offered}")
+    check(bash("plx-devbind why et", ls) == {"eth0"}, "et")
+
+
 def zsh_keys():
     shell = Zsh()
     try:
@@ -174,7 +189,8 @@ def zsh_keys():
         shell.close()
 
 
-CASES = (same_everywhere, bash_commands, bash_options, bash_words, bash_colons, zsh_keys)
+CASES = (same_everywhere, bash_commands, bash_options, bash_words, bash_colons,
+         bash_runs_no_name, zsh_keys)
 
 
 def main():
