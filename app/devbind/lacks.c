@@ -46,13 +46,24 @@ static bool lacks_iommu(const struct machine *machine, struct lack *lack)
 		   "there is no IOMMU, or the firmware keeps it off");
 }
 
-static bool lacks_remapping(const struct machine *machine, struct lack *lack)
+static bool lacks_remapping(const struct machine *machine, struct lack *lack, bool iommufd)
 {
-	return machine->no_remapping &&
+	return machine->no_remapping && !plx_irqs_trusted(iommufd) &&
 	       set(lack,
-		   "boot with vfio_iommu_type1.allow_unsafe_interrupts=1 "
-		   "iommufd.allow_unsafe_interrupts=1, if you trust the devices",
+		   iommufd ? "boot with iommufd.allow_unsafe_interrupts=1, if you trust the devices"
+			   : "boot with vfio_iommu_type1.allow_unsafe_interrupts=1, if you trust "
+			     "the devices",
 		   "the IOMMU does not remap interrupts");
+}
+
+static bool lacks_remapping_iommufd(const struct machine *machine, struct lack *lack)
+{
+	return lacks_remapping(machine, lack, true);
+}
+
+static bool lacks_remapping_type1(const struct machine *machine, struct lack *lack)
+{
+	return lacks_remapping(machine, lack, false);
 }
 
 /* A part of the kernel that is built in, or a module that can be loaded. */
@@ -184,13 +195,13 @@ static bool has_iommu(const struct machine *machine, struct lack *lack)
 typedef bool check_fn(const struct machine *machine, struct lack *lack);
 
 static check_fn *const needs[PLX_VFIO_MODES][LACKS_MAX] = {
-	[PLX_VFIO_CDEV] = { lacks_iommu, lacks_remapping, lacks_vfio_pci, lacks_cdev, lacks_iommufd,
-			    lacks_limit },
-	[PLX_VFIO_TYPE1V2] = { lacks_iommu, lacks_remapping, lacks_vfio_pci, lacks_group,
+	[PLX_VFIO_CDEV] = { lacks_iommu, lacks_remapping_iommufd, lacks_vfio_pci, lacks_cdev,
+			    lacks_iommufd, lacks_limit },
+	[PLX_VFIO_TYPE1V2] = { lacks_iommu, lacks_remapping_type1, lacks_vfio_pci, lacks_group,
 			       lacks_container, lacks_type1, lacks_limit },
-	[PLX_VFIO_TYPE1] = { lacks_iommu, lacks_remapping, lacks_vfio_pci, lacks_group,
+	[PLX_VFIO_TYPE1] = { lacks_iommu, lacks_remapping_type1, lacks_vfio_pci, lacks_group,
 			     lacks_container, lacks_type1, lacks_limit },
-	[PLX_VFIO_COMPAT] = { lacks_iommu, lacks_remapping, lacks_vfio_pci, lacks_group,
+	[PLX_VFIO_COMPAT] = { lacks_iommu, lacks_remapping_iommufd, lacks_vfio_pci, lacks_group,
 			      lacks_iommufd, lacks_limit },
 	[PLX_VFIO_NOIOMMU_CDEV] = { lacks_vfio_pci, lacks_cdev, lacks_noiommu_cdev, lacks_iommufd,
 				    lacks_unsafe_mode, lacks_rawio, lacks_limit },

@@ -54,6 +54,16 @@ static int each_name(struct machine *machine, const char *path,
 	return err;
 }
 
+/* It goes by the address of its function: virtio 1.2, 4.1.2 and 5.13.1: 0x1040 + 23. */
+static bool is_virtio(const char *name)
+{
+	char vendor[16], device[16];
+
+	return plx_bdf_valid(name) && device_attr(name, "vendor", vendor, sizeof(vendor)) > 0 &&
+	       device_attr(name, "device", device, sizeof(device)) > 0 &&
+	       !strcmp(vendor, "0x1af4") && !strcmp(device, "0x1057");
+}
+
 static int add_iommu(struct machine *machine, const char *name)
 {
 	static const struct {
@@ -61,18 +71,21 @@ static int add_iommu(struct machine *machine, const char *name)
 	} kinds[] = { { "dmar", "Intel VT-d" },
 		      { "ivhd", "AMD-Vi" },
 		      { "smmu", "ARM SMMU" },
-		      { "arm-smmu", "ARM SMMU" },
-		      { "virtio", "virtio-iommu" } };
+		      { "arm-smmu", "ARM SMMU" } };
 	char path[400], text[32];
+	bool intel;
 	size_t i;
 
 	machine->iommu = "of a kind not known here";
 	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (!strncmp(name, kinds[i].prefix, strlen(kinds[i].prefix)))
 			machine->iommu = kinds[i].kind;
+	if (is_virtio(name))
+		machine->iommu = "virtio-iommu";
 	snprintf(path, sizeof(path), "/sys/class/iommu/%s/intel-iommu/ecap", name);
-	if (plx_sys_read_text(path, text, sizeof(text)) > 0 &&
-	    !(strtoull(text, NULL, 16) & VTD_ECAP_IR))
+	intel = plx_sys_read_text(path, text, sizeof(text)) > 0;
+	/* What it can do isn't what it is used for. */
+	if (intel && (!(strtoull(text, NULL, 16) & VTD_ECAP_IR) || plx_irqs_forgeable()))
 		machine->no_remapping = true;
 	return texts_add(&machine->iommus, "%s", name);
 }
@@ -144,6 +157,10 @@ static void read_modules(struct machine *machine)
 			machine->module[i].state = MODULE_BUILTIN;
 	}
 	modules_close(modules);
+	/* Built in and without parameters it shows by its driver. */
+	if (machine->module[MODULE_VIRTIO_IOMMU].state == MODULE_MISSING &&
+	    !plx_sys->access("/sys/bus/virtio/drivers/virtio_iommu", F_OK))
+		machine->module[MODULE_VIRTIO_IOMMU].state = MODULE_BUILTIN;
 }
 
 static void read_node(struct machine *machine, const char *path)

@@ -31,7 +31,7 @@ struct machine {
 	char release[80];
 	struct texts boot_words; /* those of the kernel's command line that matter here */
 
-	struct texts iommus;  /* "dmar0", "ivhd0", "smmu3.0x...", "virtio0" */
+	struct texts iommus;  /* "dmar0", "ivhd0", "smmu3.0x...", "0000:00:01.0" */
 	const char *iommu;    /* what they are: "Intel VT-d", ...; NULL: none is on */
 	const char *firmware; /* the firmware's table that says there is one; NULL: none does */
 	bool no_remapping;    /* it can't keep devices from forging interrupts */

@@ -52,6 +52,15 @@ bool plx_group_intruder(const struct plx_facts *facts, char *bdf, size_t bdf_len
 /* Address width of the IOMMU before the function, or 0 if sysfs doesn't tell. */
 unsigned int plx_iommu_width(const struct plx_facts *facts);
 
+/*
+ * Whether the kernel is seen to leave interrupts as devices write them, on x86: its interrupt chips
+ * are called "IR-..." once the IOMMU remaps. false: it does, or there is no way to know.
+ */
+bool plx_irqs_forgeable(void);
+
+/* Whether VFIO was told to put up with that, by type 1's module or by iommufd's. */
+bool plx_irqs_trusted(bool iommufd);
+
 /* Whether the group has a reserved range that touches first..last. */
 bool plx_iommu_reserves(const struct plx_facts *facts, unsigned long long first,
 			unsigned long long last);

@@ -149,6 +149,20 @@ static int check_unsafe(const struct plx_claim *claim, struct plx_refusal *why)
 				"unprotected DMA was not allowed");
 }
 
+/*
+ * Only when foretelling: the kernel tells who claims. An Intel IOMMU is before the device, so that
+ * the names of interrupt chips are known to say it.
+ */
+static int check_isolation(const struct plx_claim *claim, struct plx_refusal *why)
+{
+	bool iommufd = claim->mode == PLX_VFIO_CDEV || claim->mode == PLX_VFIO_COMPAT;
+
+	if (claim->socket || plx_vfio_mode_unsafe(claim->mode) || !plx_iommu_width(claim->facts) ||
+	    !plx_irqs_forgeable() || plx_irqs_trusted(iommufd))
+		return 0;
+	return plx_refuse_isolation(why, -EPERM);
+}
+
 int plx_claim_choose(struct plx_claim *claim, struct plx_vfio_dev *dev,
 		     struct plx_refusals *refusals, enum plx_vfio_mode *taken)
 {
@@ -166,6 +180,8 @@ int plx_claim_choose(struct plx_claim *claim, struct plx_vfio_dev *dev,
 			err = check_unsafe(claim, why);
 		if (!err)
 			err = claims[i]->probe(claim, why);
+		if (!err && !dev)
+			err = check_isolation(claim, why);
 		if (!err && dev) {
 			dev->mode = i;
 			dev->claim = claims[i];

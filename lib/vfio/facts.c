@@ -195,6 +195,44 @@ unsigned int plx_iommu_width(const struct plx_facts *facts)
 	return errno || *end || end == text ? 0 : vtd_width(cap);
 }
 
+bool plx_irqs_forgeable(void)
+{
+	char path[PATH_LEN], chip[64];
+	bool seen = false, remapped = false;
+	struct dirent *entry;
+	DIR *dir = plx_sys->opendir("/sys/kernel/irq");
+
+	if (!dir)
+		return false;
+	while (!remapped && (entry = plx_sys->readdir(dir))) {
+		snprintf(path, sizeof(path), "/sys/kernel/irq/%.20s/chip_name", entry->d_name);
+		if (entry->d_name[0] == '.' || plx_sys_read_text(path, chip, sizeof(chip)) <= 0)
+			continue;
+		seen = true;
+		remapped = !strncmp(chip, "IR-", 3);
+	}
+	plx_sys->closedir(dir);
+	return seen && !remapped;
+}
+
+bool plx_irqs_trusted(bool iommufd)
+{
+	char text[8];
+	int len;
+
+	if (!iommufd) {
+		len = plx_sys_read_text(
+			"/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts", text,
+			sizeof(text));
+		if (len >= 0)
+			return len && text[0] == 'Y';
+	}
+	/* Without type 1, its container is iommufd's. */
+	return plx_sys_read_text("/sys/module/iommufd/parameters/allow_unsafe_interrupts", text,
+				 sizeof(text)) > 0 &&
+	       text[0] == 'Y';
+}
+
 bool plx_iommu_reserves(const struct plx_facts *facts, unsigned long long first,
 			unsigned long long last)
 {

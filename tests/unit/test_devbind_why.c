@@ -8,9 +8,10 @@
 
 #include "devbind_machine.h"
 
-#define SWITCH	  "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
-#define CONTAINER "/dev/vfio/vfio"
-#define IOMMUFD	  "/dev/iommu"
+#define SWITCH	       "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
+#define UNSAFE(module) "/sys/module/" module "/parameters/allow_unsafe_interrupts"
+#define CONTAINER      "/dev/vfio/vfio"
+#define IOMMUFD	       "/dev/iommu"
 
 /* A kernel with everything. */
 static void boot(void)
@@ -232,7 +233,43 @@ static void without_remapping(void **state)
 	pci_sysfs_file("/sys/class/iommu/dmar0/intel-iommu/ecap", "f00f52\n");
 	machine_report(EXIT_FAILED, "doctor", NULL);
 	machine_reports("the IOMMU does not remap interrupts");
-	machine_reports("allow_unsafe_interrupts=1");
+	machine_reports("-> boot with iommufd.allow_unsafe_interrupts=1");
+	machine_reports("-> boot with vfio_iommu_type1.allow_unsafe_interrupts=1");
+	/* The IOMMU can, and isn't used so. */
+	pci_sysfs_file("/sys/class/iommu/dmar0/intel-iommu/ecap", "f00f5a\n");
+	machine_report(EXIT_DONE, "doctor", NULL);
+	pci_sysfs_file("/sys/kernel/irq/24/chip_name", "PCI-MSIX-0000:00:01.0\n");
+	machine_report(EXIT_FAILED, "doctor", NULL);
+	/* Put up with: by one, then by both. */
+	pci_sysfs_file(UNSAFE("vfio_iommu_type1"), "Y\n");
+	pci_sysfs_file(UNSAFE("iommufd"), "N\n");
+	machine_report(EXIT_DONE, "doctor", NULL);
+	machine_reports("type1v2: has all it needs");
+	machine_reports_no("cdev: has all it needs");
+	machine_reports_no("boot with vfio_iommu_type1");
+	pci_sysfs_file(UNSAFE("iommufd"), "Y\n");
+	machine_report(EXIT_DONE, "doctor", NULL);
+	machine_reports("cdev: has all it needs");
+	pci_sysfs_file(UNSAFE("iommufd"), "N\n");
+	pci_sysfs_file("/sys/kernel/irq/25/chip_name", "IR-PCI-MSIX-0000:00:02.0\n");
+	machine_report(EXIT_DONE, "doctor", NULL);
+	machine_reports("cdev: has all it needs");
+}
+
+/* It goes by its function's address. */
+static void virtio_iommu(void **state)
+{
+	(void)state;
+	boot();
+	pci_sysfs_remove("/sys/class/iommu/dmar0/intel-iommu/ecap");
+	machine_add("0000:00:01.0", "0x080600\n", "virtio-pci", -1);
+	pci_sysfs_set("0000:00:01.0", "vendor", "0x1af4\n");
+	pci_sysfs_set("0000:00:01.0", "device", "0x1057\n");
+	pci_sysfs_file("/sys/class/iommu/0000:00:01.0/devices/" NIC0, "");
+	pci_sysfs_file("/sys/bus/virtio/drivers/virtio_iommu/bind", "");
+	machine_report(EXIT_DONE, "doctor", NULL);
+	machine_reports("virtio_iommu (built in)");
+	machine_reports_no("of a kind not known here");
 }
 
 static void without_modules(void **state)
@@ -280,13 +317,14 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, machine_setup, machine_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(the_best_is_taken), TEST(a_node_is_missing),
-		TEST(permission),	 TEST(not_viable),
-		TEST(not_bound),	 TEST(memory),
-		TEST(why_as_json),	 TEST(a_machine_with_everything),
-		TEST(without_memory),	 TEST(without_iommu),
-		TEST(without_remapping), TEST(without_modules),
-		TEST(an_empty_machine),	 TEST(every_call_failing),
+		TEST(the_best_is_taken),  TEST(a_node_is_missing),
+		TEST(permission),	  TEST(not_viable),
+		TEST(not_bound),	  TEST(memory),
+		TEST(why_as_json),	  TEST(a_machine_with_everything),
+		TEST(without_memory),	  TEST(without_iommu),
+		TEST(without_remapping),  TEST(without_modules),
+		TEST(virtio_iommu),	  TEST(an_empty_machine),
+		TEST(every_call_failing),
 	};
 
 	return cmocka_run_group_tests_name("devbind_why", tests, NULL, NULL);

@@ -175,6 +175,9 @@ static void a_sibling_with_a_kernel_driver_is_named(void **state)
 	}
 }
 
+#define TYPE1_UNSAFE   "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts"
+#define IOMMUFD_UNSAFE "/sys/module/iommufd/parameters/allow_unsafe_interrupts"
+
 static void missing_isolation_is_explained(void **state)
 {
 	static const enum plx_vfio_mode modes[] = { PLX_VFIO_CDEV, PLX_VFIO_TYPE1V2, PLX_VFIO_TYPE1,
@@ -190,7 +193,16 @@ static void missing_isolation_is_explained(void **state)
 		rig.opts.modes = 1u << modes[i];
 		rig_refuses(&rig, -EPERM, modes[i], PLX_REFUSED_ISOLATION,
 			    "allow_unsafe_interrupts");
+		/* The names of interrupt chips tell beforehand. */
+		fake_path_file("/sys/kernel/irq/9/chip_name", "IO-APIC\n");
+		fake_path_file("/sys/kernel/irq/24/chip_name", "PCI-MSIX-0000:00:01.0\n");
+		rig_refuses_and_foresees(&rig, -EPERM, modes[i], PLX_REFUSED_ISOLATION,
+					 "allow_unsafe_interrupts");
 		fake.unsafe_interrupts = true;
+		fake_path_file(modes[i] == PLX_VFIO_CDEV || modes[i] == PLX_VFIO_COMPAT
+				       ? IOMMUFD_UNSAFE
+				       : TYPE1_UNSAFE,
+			       "Y\n");
 		rig_takes(&rig, modes[i]);
 		rig_stop(&rig);
 	}
