@@ -63,6 +63,14 @@ bool driver_is_ready(const char *name);
 int device_attr(const char *bdf, const char *attr, char *buf, size_t len);
 
 /*
+ * What can't be read may speak against taking a device, so that is said among its uses. what:
+ * "eth0" or the like; err: -errno of reading, of which those that mean "nothing there" say nothing.
+ * 0 or -ENOMEM. inventory_blind() is about all endpoints.
+ */
+int device_blind(struct device *dev, const char *what, int err);
+int inventory_blind(struct inventory *inv, const char *what, int err);
+
+/*
  * Calls fn for every member of /sys/class/CLASS that sits on a PCI function of the inventory. Stops
  * at an error of fn's.
  */
@@ -76,9 +84,10 @@ int inventory_processes(struct inventory *inv);
 
 /*
  * Whether the kernel, or a program, has one of its disks to itself; name: which. O_EXCL on a block
- * device, open(2), tells of mounts that this mount namespace doesn't show. Takes root.
+ * device, open(2), tells of mounts that this mount namespace doesn't show. Takes root. 0; -EBUSY:
+ * it has; other -errno: that can't be told.
  */
-bool device_claimed(const struct device *dev, char name[NAME_TEXT_LEN]);
+int device_claimed(const struct device *dev, char name[NAME_TEXT_LEN]);
 
 /* names.c: fills in the names; needs no root, and no list of names either. */
 struct names;

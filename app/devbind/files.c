@@ -37,6 +37,17 @@ char *file_read(const char *path, size_t *len)
 	return text;
 }
 
+struct dirent *file_next(DIR *dir, int *err)
+{
+	struct dirent *entry;
+
+	errno = 0;
+	entry = plx_sys->readdir(dir);
+	if (!entry && errno)
+		*err = -errno;
+	return entry;
+}
+
 int file_make_folders(const char *path)
 {
 	char folder[PATH_LEN];

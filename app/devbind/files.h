@@ -3,6 +3,7 @@
 #ifndef DEVBIND_FILES_H
 #define DEVBIND_FILES_H
 
+#include <dirent.h>
 #include <stddef.h>
 
 #define FILE_MAX (1 << 20) /* what is longer is cut off */
@@ -18,6 +19,9 @@ char *file_read(const char *path, size_t *len);
  * there is there, or all of this. 0 or -errno with a line logged.
  */
 int file_make(const char *path, const char *text);
+
+/* The next entry of a folder. NULL: the end, or *err is -errno; *err is left alone otherwise. */
+struct dirent *file_next(DIR *dir, int *err);
 
 /* The folders above a path. 0 or -errno. */
 int file_make_folders(const char *path);

@@ -8,6 +8,7 @@
 #include <pollux/log.h>
 
 #include "device.h"
+#include "files.h"
 #include "sys.h"
 
 /* Drivers of other functions would do too, but one has to know them: these are for everybody. */
@@ -79,14 +80,18 @@ static int read_drivers(struct device *dev, struct modules *modules)
 
 static int read_sriov(struct device *dev)
 {
-	char path[160];
+	char path[160], text[16];
+	int len;
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/physfn", dev->bdf);
 	if (plx_sys_link_name(path, dev->physfn, sizeof(dev->physfn)) ||
 	    !plx_bdf_valid(dev->physfn))
 		dev->physfn[0] = '\0';
 	dev->total_vfs = attr_count(dev->bdf, "sriov_totalvfs");
-	dev->num_vfs = attr_count(dev->bdf, "sriov_numvfs");
+	len = device_attr(dev->bdf, "sriov_numvfs", text, sizeof(text));
+	if (len < 0)
+		return device_blind(dev, "the number of its VFs", len);
+	dev->num_vfs = strtoul(text, NULL, 10);
 	if (!dev->num_vfs)
 		return 0;
 	return texts_add(&dev->uses, "%u VFs of it are on: they go away with its driver",
@@ -207,24 +212,48 @@ static struct device *owner_of(const struct inventory *inv, char *path)
 	return owner;
 }
 
+int device_blind(struct device *dev, const char *what, int err)
+{
+	char text[200];
+
+	if (!err || err == -ENOENT || err == -ENODEV)
+		return 0;
+	snprintf(text, sizeof(text), "it may be: %s can't be read (%s)", what, strerror(-err));
+	return texts_have(&dev->uses, text) ? 0 : texts_add(&dev->uses, "%s", text);
+}
+
+int inventory_blind(struct inventory *inv, const char *what, int err)
+{
+	unsigned i;
+	int ret = 0;
+
+	for (i = 0; i < inv->count && !ret; i++)
+		if (device_is_endpoint(&inv->dev[i]))
+			ret = device_blind(&inv->dev[i], what, err);
+	return ret;
+}
+
 int inventory_each(struct inventory *inv, const char *class,
 		   int (*fn)(void *ctx, struct device *dev, const char *name), void *ctx)
 {
-	char path[400], target[1024];
+	char folder[80], path[400], target[1024];
 	struct dirent *entry;
-	int err = 0;
+	int err = 0, blind = 0;
 	DIR *dir;
 
-	snprintf(path, sizeof(path), "/sys/class/%s", class);
-	dir = plx_sys->opendir(path);
+	snprintf(folder, sizeof(folder), "/sys/class/%s", class);
+	dir = plx_sys->opendir(folder);
 	if (!dir)
-		return 0;
-	while (!err && (entry = plx_sys->readdir(dir))) {
+		return inventory_blind(inv, folder, -errno);
+	while (!err && (entry = file_next(dir, &blind))) {
 		struct device *dev;
 		ssize_t len;
 
 		snprintf(path, sizeof(path), "/sys/class/%s/%s", class, entry->d_name);
 		len = plx_sys->readlink(path, target, sizeof(target) - 1);
+		/* Files that are no links are no members. */
+		if (len < 0 && errno != EINVAL)
+			err = inventory_blind(inv, folder, -errno);
 		if (len <= 0)
 			continue;
 		target[len] = '\0';
@@ -233,5 +262,5 @@ int inventory_each(struct inventory *inv, const char *class,
 			err = fn(ctx, dev, entry->d_name);
 	}
 	plx_sys->closedir(dir);
-	return err;
+	return err ? err : inventory_blind(inv, folder, blind);
 }

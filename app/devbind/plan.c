@@ -62,14 +62,19 @@ static unsigned tell_uses(const struct device *dev, bool force)
 	enum plx_log_level level = force ? PLX_LOG_WARN : PLX_LOG_ERR;
 	char name[NAME_TEXT_LEN];
 	unsigned i;
+	int err;
 
 	for (i = 0; i < dev->uses.count; i++)
 		plx_log(level, "%s is in use: %s", dev->bdf, dev->uses.at[i]);
-	if (i || !device_claimed(dev, name))
-		return i;
-	plx_log(level, "%s is in use: %s is mounted in another mount namespace, or held otherwise",
-		dev->bdf, name);
-	return 1;
+	err = i ? 0 : device_claimed(dev, name);
+	if (err == -EBUSY)
+		plx_log(level,
+			"%s is in use: %s is mounted in another mount namespace, or held otherwise",
+			dev->bdf, name);
+	else if (err)
+		plx_log(level, "%s is in use: it may be: %s can't be opened (%s)", dev->bdf, name,
+			strerror(-err));
+	return i + (err != 0);
 }
 
 static bool refused(const struct plan *plan)

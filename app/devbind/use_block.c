@@ -89,8 +89,14 @@ static int add_swap(const struct block *block, struct device *dev, const char *n
 		if (sscanf(line, "%299s %31s", path, type) != 2 || strcmp(type, "partition"))
 			continue;
 		num[0] = '\0';
-		if (!plx_sys->stat(path, &st))
+		if (!plx_sys->stat(path, &st)) {
 			snprintf(num, sizeof(num), "%u:%u", major(st.st_rdev), minor(st.st_rdev));
+		} else {
+			int err = device_blind(dev, path, -errno);
+
+			if (err)
+				return err;
+		}
 		if (!strcmp(path, node) || !strcmp(num, number))
 			return texts_add(&dev->uses, "%s is swap", name);
 	}
@@ -128,14 +134,14 @@ static int add_holders(const struct block *block, struct device *dev, const char
 {
 	char path[400], what[360];
 	struct dirent *entry;
-	int err = 0;
+	int err = 0, blind = 0;
 	DIR *dir;
 
 	snprintf(path, sizeof(path), "/sys/class/block/%s/holders", name);
 	dir = plx_sys->opendir(path);
 	if (!dir)
-		return 0;
-	while (!err && (entry = plx_sys->readdir(dir))) {
+		return device_blind(dev, path, -errno);
+	while (!err && (entry = file_next(dir, &blind))) {
 		if (entry->d_name[0] == '.')
 			continue;
 		describe(entry->d_name, what, sizeof(what));
@@ -143,7 +149,7 @@ static int add_holders(const struct block *block, struct device *dev, const char
 		err = err ? err : add_block(block, dev, entry->d_name, depth + 1);
 	}
 	plx_sys->closedir(dir);
-	return err;
+	return err ? err : device_blind(dev, path, blind);
 }
 
 /* A disk, a partition or a holder. Holders form no cycles, but what sysfs says is input. */
@@ -151,14 +157,16 @@ static int add_block(const struct block *block, struct device *dev, const char *
 		     unsigned depth)
 {
 	char path[400], number[32];
-	int err;
+	int err, len;
 
 	if (depth > 8)
 		return 0;
 	snprintf(path, sizeof(path), "/sys/class/block/%s/dev", name);
-	if (plx_sys_read_text(path, number, sizeof(number)) < 0)
+	len = plx_sys_read_text(path, number, sizeof(number));
+	if (len < 0)
 		number[0] = '\0';
-	err = texts_add(&dev->blocks, "%s", name);
+	err = len < 0 ? device_blind(dev, path, len) : 0;
+	err = err ? err : texts_add(&dev->blocks, "%s", name);
 	if (!err && block->blind)
 		err = texts_add(&dev->uses, "%s may be: what is mounted, or swap, can't be read",
 				name);
@@ -173,7 +181,7 @@ static bool is_partition(const char *name)
 	char path[400];
 
 	snprintf(path, sizeof(path), "/sys/class/block/%s/partition", name);
-	return !plx_sys->access(path, F_OK);
+	return !plx_sys->access(path, F_OK) || errno != ENOENT;
 }
 
 static int add_named(const struct block *block, struct device *dev, const char *name)
@@ -188,18 +196,18 @@ static int add_partitions(const struct block *block, struct device *dev, const c
 {
 	char path[400];
 	struct dirent *entry;
-	int err = 0;
+	int err = 0, blind = 0;
 	DIR *dir;
 
 	snprintf(path, sizeof(path), "/sys/class/block/%s", disk);
 	dir = plx_sys->opendir(path);
 	if (!dir)
-		return 0;
-	while (!err && (entry = plx_sys->readdir(dir)))
+		return device_blind(dev, path, -errno);
+	while (!err && (entry = file_next(dir, &blind)))
 		if (!strncmp(entry->d_name, disk, strlen(disk)) && is_partition(entry->d_name))
 			err = add_named(block, dev, entry->d_name);
 	plx_sys->closedir(dir);
-	return err;
+	return err ? err : device_blind(dev, path, blind);
 }
 
 static int add_found(void *ctx, struct device *dev, const char *name)
@@ -224,30 +232,32 @@ int inventory_block(struct inventory *inv)
 	block.mounts = file_read("/proc/self/mountinfo", NULL);
 	block.swaps = file_read("/proc/swaps", NULL);
 	/* A kernel may be without swap. */
-	block.blind = !block.mounts || (!block.swaps && !plx_sys->access("/proc/swaps", F_OK));
+	block.blind = !block.mounts ||
+		      (!block.swaps && (!plx_sys->access("/proc/swaps", F_OK) || errno != ENOENT));
 	err = inventory_each(inv, "block", add_found, &block);
 	plx_sys->free(block.mounts);
 	plx_sys->free(block.swaps);
 	return err;
 }
 
-bool device_claimed(const struct device *dev, char name[NAME_TEXT_LEN])
+int device_claimed(const struct device *dev, char name[NAME_TEXT_LEN])
 {
 	char path[NAME_TEXT_LEN + 8], *slash;
-	bool busy = false;
+	int fd, err = 0;
 	unsigned i;
-	int fd;
 
-	for (i = 0; i < dev->blocks.count && !busy; i++) {
+	for (i = 0; i < dev->blocks.count && !err; i++) {
 		snprintf(name, NAME_TEXT_LEN, "%s", dev->blocks.at[i]);
 		snprintf(path, sizeof(path), "/dev/%s", name);
 		/* sysfs has no "/" in names. */
 		while ((slash = strchr(path, '!')))
 			*slash = '/';
 		fd = plx_sys->open(path, O_RDONLY | O_EXCL | O_NONBLOCK);
-		busy = fd < 0 && errno == EBUSY;
 		if (fd >= 0)
 			plx_sys->close(fd);
+		/* No node, nothing behind it, or a drive that is empty: nobody can have it. */
+		else if (errno != ENOENT && errno != ENXIO && errno != ENODEV && errno != ENOMEDIUM)
+			err = -errno;
 	}
-	return busy;
+	return err;
 }

@@ -16,6 +16,7 @@
 #include <net/if.h>
 
 #include "device.h"
+#include "files.h"
 #include "sys.h"
 
 #define MESSAGE_MAX 32768 /* the kernel fills dumps in pieces of up to 32 KiB */
@@ -39,18 +40,18 @@ static int add_uppers(struct device *dev, const char *name)
 {
 	char path[64];
 	struct dirent *entry;
-	int err = 0;
+	int err = 0, blind = 0;
 	DIR *dir;
 
 	snprintf(path, sizeof(path), "/sys/class/net/%s", name);
 	dir = plx_sys->opendir(path);
 	if (!dir)
-		return 0;
-	while (!err && (entry = plx_sys->readdir(dir)))
+		return device_blind(dev, path, -errno);
+	while (!err && (entry = file_next(dir, &blind)))
 		if (!strncmp(entry->d_name, "upper_", 6))
 			err = texts_add(&dev->uses, "%s is part of %s", name, entry->d_name + 6);
 	plx_sys->closedir(dir);
-	return err;
+	return err ? err : device_blind(dev, path, blind);
 }
 
 static int add_interface(void *ctx, struct device *dev, const char *name)
@@ -64,8 +65,9 @@ static int add_interface(void *ctx, struct device *dev, const char *name)
 	if (strlen(name) >= sizeof(interface->name))
 		return 0;
 	snprintf(path, sizeof(path), "/sys/class/net/%s/ifindex", name);
-	if (plx_sys_read_u64(path, &index))
-		return 0;
+	err = plx_sys_read_u64(path, &index);
+	if (err)
+		return device_blind(dev, path, err);
 	interface = plx_sys->alloc(sizeof(*interface));
 	if (!interface)
 		return -ENOMEM;
@@ -273,32 +275,38 @@ static int ask_kernel(struct net *net)
 	return err ? err : tell_routes(net);
 }
 
+static bool may_be_there(const char *path)
+{
+	return !plx_sys->access(path, F_OK) || errno != ENOENT;
+}
+
 /*
  * The folder of a function's interfaces is there in all network namespaces, the interfaces only
  * in their own. It is the function's, or a child's (virtio0/net); links lead to other functions.
  */
-static bool has_net_folder(const struct device *dev)
+static bool may_have_net_folder(const struct device *dev)
 {
 	char path[400];
 	struct dirent *entry;
+	int err = 0;
 	bool found;
 	DIR *dir;
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/net", dev->bdf);
-	found = !plx_sys->access(path, F_OK);
+	found = may_be_there(path);
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", dev->bdf);
 	dir = found ? NULL : plx_sys->opendir(path);
 	if (!dir)
-		return found;
-	while (!found && (entry = plx_sys->readdir(dir))) {
+		return found || errno != ENOENT;
+	while (!found && (entry = file_next(dir, &err))) {
 		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
 			continue;
 		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s/net", dev->bdf,
 			 entry->d_name);
-		found = !plx_sys->access(path, F_OK);
+		found = may_be_there(path);
 	}
 	plx_sys->closedir(dir);
-	return found;
+	return found || err;
 }
 
 static int tell_hidden(struct inventory *inv)
@@ -309,7 +317,7 @@ static int tell_hidden(struct inventory *inv)
 	for (i = 0; i < inv->count && !err; i++) {
 		struct device *dev = &inv->dev[i];
 
-		if (device_is_endpoint(dev) && !dev->interfaces.count && has_net_folder(dev))
+		if (device_is_endpoint(dev) && !dev->interfaces.count && may_have_net_folder(dev))
 			err = texts_add(&dev->uses,
 					"its interface may be in another network namespace");
 	}

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "device.h"
+#include "files.h"
 #include "sys.h"
 
 static bool is_number(const char *text)
@@ -59,42 +60,56 @@ static int add_holder(struct inventory *inv, const char *pid, const char *node)
 	return err;
 }
 
+/*
+ * A process that has ended has nothing open; one that isn't ours to see is left out. What else
+ * keeps us from looking says nothing of what is there.
+ */
+static int tell_blind(struct inventory *inv, int err)
+{
+	return err == -ESRCH || err == -EACCES || err == -EPERM
+		       ? 0
+		       : inventory_blind(inv, "what processes have open", err);
+}
+
 static int look_into(struct inventory *inv, const char *pid)
 {
 	char path[600], node[160];
 	struct dirent *entry;
-	int err = 0;
+	int err = 0, blind = 0;
 	DIR *dir;
 
 	snprintf(path, sizeof(path), "/proc/%s/fd", pid);
 	dir = plx_sys->opendir(path);
 	if (!dir)
-		return 0;
-	while (!err && (entry = plx_sys->readdir(dir))) {
+		return tell_blind(inv, -errno);
+	while (!err && (entry = file_next(dir, &blind))) {
 		ssize_t len;
 
 		snprintf(path, sizeof(path), "/proc/%s/fd/%s", pid, entry->d_name);
 		len = plx_sys->readlink(path, node, sizeof(node) - 1);
+		/* "." and ".." are no links. */
+		if (len < 0 && errno != EINVAL)
+			err = tell_blind(inv, -errno);
 		if (len <= 0)
 			continue;
 		node[len] = '\0';
 		err = add_holder(inv, pid, node);
 	}
 	plx_sys->closedir(dir);
-	return err;
+	return err ? err : tell_blind(inv, blind);
 }
 
 int inventory_processes(struct inventory *inv)
 {
 	struct dirent *entry;
-	int err = 0;
+	int err = 0, blind = 0;
 	DIR *dir = plx_sys->opendir("/proc");
 
 	if (!dir)
-		return 0;
-	while (!err && (entry = plx_sys->readdir(dir)))
+		return tell_blind(inv, -errno);
+	while (!err && (entry = file_next(dir, &blind)))
 		if (is_number(entry->d_name))
 			err = look_into(inv, entry->d_name);
 	plx_sys->closedir(dir);
-	return err;
+	return err ? err : tell_blind(inv, blind);
 }

@@ -30,7 +30,10 @@ struct plx_facts {
 /* Whether bdf is "dddd:bb:dd.f" (or has a longer domain): only such names become part of a path. */
 bool plx_bdf_valid(const char *bdf);
 
-/* -EINVAL: bdf is no address. A function that doesn't exist is no error here, see present. */
+/*
+ * 0; -EINVAL: bdf is no address; other -errno: what is there can't be told. A function that doesn't
+ * exist is no error here, see present.
+ */
 int plx_facts_read(const char *bdf, struct plx_facts *facts);
 
 /* Whether the function is VFIO's. */

@@ -39,23 +39,32 @@ static void device_path(char *path, const char *bdf, const char *file)
 	snprintf(path, PATH_LEN, "/sys/bus/pci/devices/%.16s/%s", bdf, file);
 }
 
-static void read_group(struct plx_facts *facts)
+/* Nothing there is an answer, and so is a name that is too long to be known; the rest is none. */
+static int unless_absent(int err)
+{
+	return err == -ENOENT || err == -E2BIG ? 0 : err;
+}
+
+static int read_group(struct plx_facts *facts)
 {
 	char path[PATH_LEN], text[PLX_NAME_LEN], *end;
 	unsigned long number;
+	int err;
 
 	facts->group = -1;
 	device_path(path, facts->bdf, "iommu_group");
-	if (plx_sys_link_name(path, text, sizeof(text)))
-		return;
+	err = plx_sys_link_name(path, text, sizeof(text));
+	if (err)
+		return unless_absent(err);
 	errno = 0;
 	number = strtoul(text, &end, 10);
 	if (errno || *end || end == text || number > INT_MAX)
-		return;
+		return 0;
 	facts->group = number;
 	device_path(path, facts->bdf, "iommu_group/name");
 	facts->noiommu_group =
 		plx_sys_read_text(path, text, sizeof(text)) > 0 && !strcmp(text, "vfio-noiommu");
+	return 0;
 }
 
 /* "vfioN" or "noiommu-vfioN", nothing else: the name becomes part of a path. */
@@ -72,29 +81,33 @@ static bool cdev_name(const char *name)
 	return digits > name + 4 && !*digits;
 }
 
-static void read_cdev(struct plx_facts *facts)
+static int read_cdev(struct plx_facts *facts)
 {
 	char path[PATH_LEN];
 	struct dirent *entry;
 	DIR *dir;
+	int err;
 
 	device_path(path, facts->bdf, "vfio-dev");
 	dir = plx_sys->opendir(path);
 	if (!dir)
-		return;
-	while ((entry = plx_sys->readdir(dir))) {
+		return unless_absent(-errno);
+	while (errno = 0, (entry = plx_sys->readdir(dir))) {
 		if (!cdev_name(entry->d_name) || strlen(entry->d_name) >= sizeof(facts->cdev))
 			continue;
 		strcpy(facts->cdev, entry->d_name);
 		facts->noiommu_cdev = facts->cdev[0] == 'n';
 		break;
 	}
+	err = entry ? 0 : -errno;
 	plx_sys->closedir(dir);
+	return err;
 }
 
 int plx_facts_read(const char *bdf, struct plx_facts *facts)
 {
 	char path[PATH_LEN];
+	int err;
 
 	*facts = (struct plx_facts){ .group = -1 };
 	if (!plx_bdf_valid(bdf))
@@ -105,11 +118,12 @@ int plx_facts_read(const char *bdf, struct plx_facts *facts)
 	if (!facts->present)
 		return 0;
 	device_path(path, bdf, "driver");
-	if (plx_sys_link_name(path, facts->driver, sizeof(facts->driver)))
+	err = plx_sys_link_name(path, facts->driver, sizeof(facts->driver));
+	if (err)
 		facts->driver[0] = '\0';
-	read_group(facts);
-	read_cdev(facts);
-	return 0;
+	err = unless_absent(err);
+	err = err ? err : read_group(facts);
+	return err ? err : read_cdev(facts);
 }
 
 static bool vfio_driver(const char *driver)

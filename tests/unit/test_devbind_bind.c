@@ -452,6 +452,55 @@ static void every_call_failing(void **state)
 	assert_true(failed > 10);
 }
 
+/* Whichever call fails: who uses a device keeps it. Rights to see processes are left out. */
+static void assert_kept(const char *bdf, const char *driver, const char *to)
+{
+	static const int errs[] = { EIO, EMFILE, ENOMEM };
+	unsigned nth, calls = 1, refused = 0;
+
+	for (nth = 0; nth <= calls; nth++) {
+		enum exit_code code;
+
+		pci_sysfs_fail(nth, errs[nth % 3]);
+		code = machine_run("bind", to, bdf, NULL);
+		calls = nth ? calls : pci_sysfs_calls();
+		pci_sysfs_fail(0, 0);
+		if (code == EXIT_DONE || strcmp(machine_driver(bdf), driver)) {
+			machine_said("(nothing)");
+			fail_msg("call %u: exit code %d, %s has the driver '%s'", nth, code, bdf,
+				 machine_driver(bdf));
+		}
+		refused += code == EXIT_REFUSED;
+	}
+	print_message("# %s: %u calls, %u runs refused\n", bdf, calls, refused);
+	assert_true(refused > 10);
+}
+
+static void in_use_blindly(void **state)
+{
+	(void)state;
+	machine_interface(NIC0, "eth0", 3);
+	machine_address(3, "192.0.2.7", 24);
+	assert_kept(NIC0, "e1000e", "vfio-pci");
+	/* By its number alone, as file systems are mounted that have no node of a disk's name. */
+	machine_disk(NVME0, "nvme0n1", NULL, "259:0\n");
+	machine_disk(NVME0, "nvme0n1p1", "nvme0n1", "259:1\n");
+	pci_sysfs_file("/proc/self/mountinfo", "22 1 259:1 / /srv rw - ext4 /dev/root rw\n");
+	assert_kept(NVME0, "nvme", "vfio-pci");
+	pci_sysfs_file("/proc/self/mountinfo", "");
+	machine_claim("/dev/nvme0n1p1");
+	assert_kept(NVME0, "nvme", "vfio-pci");
+	machine_claim(NULL);
+	pci_sysfs_link("/proc/812/fd/7", "/dev/nvme0n1");
+	assert_kept(NVME0, "nvme", "vfio-pci");
+	machine_give_to_vfio(NIC1, "vfio0");
+	pci_sysfs_link("/proc/812/fd/8", "/dev/vfio/11");
+	assert_kept(NIC1, "vfio-pci", "e1000e");
+	pci_sysfs_remove("/proc/812/fd/8");
+	pci_sysfs_link("/proc/812/fd/8", "/dev/vfio/devices/vfio0");
+	assert_kept(NIC1, "vfio-pci", "e1000e");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, machine_setup, machine_teardown)
@@ -481,6 +530,7 @@ int main(void)
 		TEST(another_at_work),
 		TEST(ended_between_steps),
 		TEST(every_call_failing),
+		TEST(in_use_blindly),
 	};
 
 	return cmocka_run_group_tests_name("devbind_bind", tests, NULL, NULL);
