@@ -10,8 +10,23 @@
 #include "record.h"
 #include "sys.h"
 
+/* What -U and -G add to a bind. */
+struct grant {
+	struct selection *selection;
+	struct grantee grantee;
+};
+
+static enum exit_code give(const struct plan *plan, const void *ctx)
+{
+	const struct grant *grant = ctx;
+
+	return grant_give(plan->options, grant->selection, &grant->grantee);
+}
+
+/* grant: NULL: nobody gets anything. */
 static enum exit_code run_selection(const struct options *options, const struct inventory *inv,
-				    struct selection *selection, const char *driver)
+				    struct selection *selection, const char *driver,
+				    const struct grant *grant)
 {
 	enum exit_code code = EXIT_FAILED;
 	struct plan plan;
@@ -19,10 +34,18 @@ static enum exit_code run_selection(const struct options *options, const struct 
 
 	if (options->whole_group)
 		selection_add_groups(selection, inv);
+	if (grant) {
+		code = grant_check(options, selection, &grant->grantee);
+		if (code != EXIT_DONE)
+			return code;
+		code = EXIT_FAILED;
+	}
 	if (!plan_init(&plan, options, selection->count)) {
 		for (i = 0; i < selection->count; i++)
 			plan_add(&plan, selection->dev[i], driver,
 				 options->persist ? driver : selection->dev[i]->override);
+		plan.then = grant ? give : NULL;
+		plan.ctx = grant;
 		code = plan_run(&plan);
 	}
 	plan_free(&plan);
@@ -31,8 +54,9 @@ static enum exit_code run_selection(const struct options *options, const struct 
 
 enum exit_code bind_run(const struct options *options, const struct inventory *inv)
 {
+	bool granting = options->user || options->group;
 	struct selection selection;
-	struct grantee grantee;
+	struct grant grant = { .selection = &selection };
 	enum exit_code code;
 
 	if (!driver_name_valid(options->driver)) {
@@ -43,14 +67,17 @@ enum exit_code bind_run(const struct options *options, const struct inventory *i
 		plx_err("'%s' is a device: name the driver before the devices", options->driver);
 		return EXIT_USAGE;
 	}
-	if (grant_find(options, &grantee))
+	if (granting && !strstr(options->driver, "vfio")) {
+		plx_err("--uid and --gid go with a driver of VFIO's, which %s is not",
+			options->driver);
+		return EXIT_USAGE;
+	}
+	if (grant_find(options, &grant.grantee))
 		return EXIT_USAGE;
 	code = selection_make(&selection, inv, options->words, options->count);
 	if (code != EXIT_DONE)
 		return code;
-	code = run_selection(options, inv, &selection, options->driver);
-	if (code == EXIT_DONE && (options->user || options->group))
-		code = grant_give(options, &selection, &grantee);
+	code = run_selection(options, inv, &selection, options->driver, granting ? &grant : NULL);
 	selection_free(&selection);
 	return code;
 }
@@ -73,7 +100,7 @@ enum exit_code unbind_run(const struct options *options, const struct inventory 
 	for (i = 0; i < inv->count && all_ready; i++)
 		if (device_is_ready(&inv->dev[i]))
 			selection_add(&selection, &inv->dev[i]);
-	code = run_selection(options, inv, &selection, "");
+	code = run_selection(options, inv, &selection, "", NULL);
 	selection_free(&selection);
 	return code;
 }

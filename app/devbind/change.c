@@ -93,6 +93,9 @@ static int apply(struct change *change)
 	bool same = !strcmp(from, change->driver);
 	int err = 0;
 
+	if (same && !strcmp(dev->override, change->override))
+		return 0;
+
 	/* The first step: where sysfs can't be written, the device still has its driver. */
 	if (change->driver[0])
 		err = step(change, OVERRIDDEN, set_override(dev->bdf, change->driver));
@@ -133,20 +136,26 @@ static int take_back(const struct change *change)
 	return err ? err : later;
 }
 
+void changes_take_back(struct change *changes, unsigned count)
+{
+	unsigned lost = 0;
+
+	while (count--) {
+		changes[count].lost = take_back(&changes[count]) != 0;
+		lost += changes[count].lost;
+	}
+	if (!lost)
+		plx_err("nothing was changed: every device has the driver it had");
+}
+
 int changes_apply(struct change *changes, unsigned count)
 {
-	unsigned done = 0, lost = 0;
+	unsigned done = 0;
 	int err = 0;
 
 	while (!err && done < count)
 		err = apply(&changes[done++]);
-	if (!err)
-		return 0;
-	while (done--) {
-		changes[done].lost = take_back(&changes[done]) != 0;
-		lost += changes[done].lost;
-	}
-	if (!lost)
-		plx_err("nothing was changed: every device has the driver it had");
+	if (err)
+		changes_take_back(changes, done);
 	return err;
 }

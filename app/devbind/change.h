@@ -21,6 +21,12 @@ struct change {
  */
 int changes_apply(struct change *changes, unsigned count);
 
+/*
+ * Takes back what changes_apply() did, the last change first; the driver of one that is lost isn't
+ * what it was. A line says so if all went back.
+ */
+void changes_take_back(struct change *changes, unsigned count);
+
 /* Whether name may be part of a path below /sys/bus/pci/drivers. */
 bool driver_name_valid(const char *name);
 

@@ -96,20 +96,25 @@ static int add_node(struct nodes *nodes, const char *path)
 	}
 	snprintf(node->path, sizeof(node->path), "%s", path);
 	/* Not every kernel has every node; what a device can't do without is looked at before. */
-	if (plx_sys->stat(path, &node->before))
-		return 0;
+	if (plx_sys->stat(path, &node->before)) {
+		int err = errno == ENOENT ? 0 : -errno;
+
+		if (err)
+			plx_err("%s can't be looked at: %s", path, strerror(-err));
+		return err;
+	}
 	node->folder = S_ISDIR(node->before.st_mode);
 	nodes->count++;
 	return 0;
 }
 
-static int add_device(struct nodes *nodes, const char *bdf)
+static int add_device(struct nodes *nodes, const char *bdf, bool bound)
 {
 	char path[PATH_LEN];
 	struct plx_facts facts;
 	int err = plx_facts_read(bdf, &facts);
 
-	if (err || !plx_facts_bound(&facts)) {
+	if (err || (bound && !plx_facts_bound(&facts))) {
 		plx_err("%s is not VFIO's: bind it to vfio-pci first", bdf);
 		return err ? err : -ENODEV;
 	}
@@ -131,14 +136,15 @@ static int add_huge_mount(void *ctx, const char *where, const char *size)
 	return add_node(ctx, where);
 }
 
-static int find_nodes(struct nodes *nodes, const struct selection *selection)
+/* bound: the devices have to be VFIO's. */
+static int find_nodes(struct nodes *nodes, const struct selection *selection, bool bound)
 {
 	unsigned i;
 	int err = 0;
 
 	nodes->count = 0;
 	for (i = 0; i < selection->count && !err; i++)
-		err = add_device(nodes, selection->dev[i]->bdf);
+		err = add_device(nodes, selection->dev[i]->bdf, bound);
 	err = err ? err : add_node(nodes, "/dev/vfio/vfio");
 	err = err ? err : add_node(nodes, "/dev/iommu");
 	return err ? err : each_hugetlbfs(add_huge_mount, nodes);
@@ -269,13 +275,23 @@ static int write_rules(const struct selection *selection, const struct grantee *
 	return err;
 }
 
+enum exit_code grant_check(const struct options *options, const struct selection *selection,
+			   const struct grantee *grantee)
+{
+	struct nodes nodes;
+
+	if (find_nodes(&nodes, selection, false))
+		return EXIT_FAILED;
+	return refused(options, &nodes, grantee) ? EXIT_REFUSED : EXIT_DONE;
+}
+
 enum exit_code grant_give(const struct options *options, const struct selection *selection,
 			  const struct grantee *grantee)
 {
 	struct nodes nodes;
 	unsigned i;
 
-	if (find_nodes(&nodes, selection))
+	if (find_nodes(&nodes, selection, true))
 		return EXIT_FAILED;
 	if (refused(options, &nodes, grantee))
 		return EXIT_REFUSED;

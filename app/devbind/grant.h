@@ -27,6 +27,12 @@ int grant_find_user(const char *name, unsigned *uid);
 /* That of -U and -G. 0 or -ENOENT with a line logged. */
 int grant_find(const struct options *options, struct grantee *grantee);
 
+/*
+ * What can be told before the devices are VFIO's: whether a node that is there already would be
+ * taken from somebody.
+ */
+enum exit_code grant_check(const struct options *options, const struct selection *selection,
+			   const struct grantee *grantee);
 enum exit_code grant_give(const struct options *options, const struct selection *selection,
 			  const struct grantee *grantee);
 

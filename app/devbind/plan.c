@@ -37,7 +37,8 @@ void plan_add(struct plan *plan, const struct device *dev, const char *driver, c
 	struct change *change = &plan->change[plan->count];
 	struct record *record = &plan->record[plan->count];
 
-	if (!plan->restoring && !strcmp(dev->facts.driver, driver) &&
+	/* What is to stay has a rule to be written even where it is so already. */
+	if (!plan->restoring && !plan->options->persist && !strcmp(dev->facts.driver, driver) &&
 	    !strcmp(dev->override, override)) {
 		plx_notice("%s %s%s already", dev->bdf, *driver ? "is bound to " : "has no driver",
 			   driver);
@@ -196,11 +197,19 @@ static int change_drivers(const struct plan *plan)
 static enum exit_code carry_out(struct plan *plan)
 {
 	int err = plan->restoring ? 0 : remember(plan);
+	enum exit_code code = EXIT_DONE;
 
 	err = err ? err : change_drivers(plan);
-	if (err && !plan->restoring)
+	if (!err && plan->then)
+		code = plan->then(plan, plan->ctx);
+	if (code != EXIT_DONE && !plan->restoring) {
+		changes_take_back(plan->change, plan->count);
+		if (plan->switched)
+			noiommu_turn_off();
+	}
+	if ((err || code != EXIT_DONE) && !plan->restoring)
 		forget(plan);
-	return err ? EXIT_FAILED : EXIT_DONE;
+	return err ? EXIT_FAILED : code;
 }
 
 /* Whole or not at all, so whoever ends this run waits until then. */
@@ -230,14 +239,20 @@ static void settle(const struct change *change)
 		record_remove(change->dev->bdf, false);
 }
 
-static void report(const struct change *change)
+static void report(const struct plan *plan, const struct change *change)
 {
 	const struct device *dev = change->dev;
+	const char *from = dev->facts.driver[0] ? dev->facts.driver : "no driver";
 	char bdf[PLX_BDF_LEN], driver[PLX_NAME_LEN];
 	struct plx_facts facts;
 
-	plx_notice("%s: %s -> %s", dev->bdf, dev->facts.driver[0] ? dev->facts.driver : "no driver",
-		   change->driver[0] ? change->driver : "no driver");
+	if (strcmp(dev->facts.driver, change->driver))
+		plx_notice("%s: %s -> %s", dev->bdf, from,
+			   change->driver[0] ? change->driver : "no driver");
+	else if (plan->options->persist)
+		plx_notice("%s is bound to %s already, and is to stay so", dev->bdf, from);
+	else
+		plx_notice("%s: %s, as it was", dev->bdf, from);
 	if (strstr(change->driver, "vfio") && !plx_facts_read(dev->bdf, &facts) &&
 	    !facts.noiommu_group &&
 	    plx_group_intruder(&facts, bdf, sizeof(bdf), driver, sizeof(driver)))
@@ -251,8 +266,6 @@ enum exit_code plan_run(struct plan *plan)
 	enum exit_code code;
 	unsigned i;
 
-	if (!plan->count)
-		return EXIT_DONE;
 	if (refused(plan))
 		return EXIT_REFUSED;
 	for (i = 0; i < plan->count; i++)
@@ -264,7 +277,7 @@ enum exit_code plan_run(struct plan *plan)
 	code = carry_out_undisturbed(plan);
 	for (i = 0; i < plan->count && code == EXIT_DONE; i++) {
 		settle(&plan->change[i]);
-		report(&plan->change[i]);
+		report(plan, &plan->change[i]);
 	}
 	return code;
 }

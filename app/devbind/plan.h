@@ -26,6 +26,13 @@ struct plan {
 	unsigned count;
 	bool restoring; /* records are used up rather than made */
 	bool switched;	/* the no-IOMMU mode is to be turned on */
+
+	/*
+	 * NULL, or what belongs to the change and comes after the drivers: undisturbed as they are,
+	 * and unless restoring they are taken back if it fails.
+	 */
+	enum exit_code (*then)(const struct plan *plan, const void *ctx);
+	const void *ctx;
 };
 
 /* Room for count devices. 0 or -ENOMEM with a line logged. plan_free() in either case. */

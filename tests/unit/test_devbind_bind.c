@@ -271,6 +271,23 @@ static void persistent(void **state)
 	assert_false(pci_sysfs_exists("/var/lib/pollux/devbind/" NIC0));
 }
 
+/* Bound already, for this boot alone or by somebody else: it is to stay so. */
+static void persistent_already(void **state)
+{
+	(void)state;
+	assert_int_equal(machine_run("bind", "--persist", "e1000e", NIC0, NULL), EXIT_DONE);
+	machine_give_to_vfio(NIC1, NULL);
+	pci_sysfs_set(NIC1, "driver_override", "vfio-pci\n");
+	assert_int_equal(machine_run("bind", "--persist", "vfio-pci", NIC1, NULL), EXIT_DONE);
+	assert_true(machine_said("is bound to vfio-pci already, and is to stay so"));
+	assert_non_null(strstr(pci_sysfs_text("/etc/udev/rules.d/10-plx-devbind-" NIC1 ".rules"),
+			       "ATTR{driver_override}=\"vfio-pci\""));
+	assert_true(pci_sysfs_exists("/var/lib/pollux/devbind/" NIC1));
+	assert_int_equal(machine_run("restore", NULL), EXIT_DONE);
+	assert_false(pci_sysfs_exists("/etc/udev/rules.d/10-plx-devbind-" NIC1 ".rules"));
+	assert_false(pci_sysfs_exists("/var/lib/pollux/devbind/" NIC1));
+}
+
 static void persistent_by_driverctl(void **state)
 {
 	(void)state;
@@ -521,6 +538,7 @@ int main(void)
 		TEST(drivers_and_modules),
 		TEST(without_iommu),
 		TEST(persistent),
+		TEST(persistent_already),
 		TEST(persistent_by_driverctl),
 		TEST(persistent_by_driverctl_later),
 		TEST(persistent_failing),

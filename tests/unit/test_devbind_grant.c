@@ -79,6 +79,53 @@ static void with_a_bind(void **state)
 	assert_node("/dev/vfio/12", 1234, 4321, 0660);
 }
 
+/* The driver and the nodes: both, or neither. */
+static void all_or_nothing_with_a_bind(void **state)
+{
+	(void)state;
+	machine_report(EXIT_USAGE, "-b", "e1000e", "-U", "1234", NVME0, NULL);
+	assert_string_equal(machine_driver(NVME0), "nvme");
+	if (not_root())
+		skip();
+	machine_node("/dev/vfio/12");
+	machine_report(EXIT_DONE, "grant", "1234", NIC0, NULL);
+	machine_report(EXIT_REFUSED, "-b", "vfio-pci", "-U", "1235", NVME0, NULL);
+	assert_true(machine_said("/dev/iommu is owned by 1234:0, who would lose it"));
+	assert_string_equal(machine_driver(NVME0), "nvme");
+	assert_false(pci_sysfs_exists("/run/pollux/devbind/" NVME0));
+}
+
+/* Whichever call fails, what is there in the end is what the exit code says. */
+static void bind_failing(void **state)
+{
+	unsigned nth, calls = 1;
+	struct stat st;
+
+	(void)state;
+	if (not_root())
+		skip();
+	machine_node("/dev/vfio/12");
+	for (nth = 0; nth <= calls; nth++) {
+		enum exit_code code;
+
+		pci_sysfs_fail(nth, EIO);
+		code = machine_run("-b", "vfio-pci", "-U", "1234", NVME0, NULL);
+		calls = nth ? calls : pci_sysfs_calls();
+		pci_sysfs_fail(0, 0);
+		pci_sysfs_stat("/dev/vfio/12", &st);
+		if (strcmp(machine_driver(NVME0), code ? "nvme" : "vfio-pci") ||
+		    st.st_uid != (code ? 0 : 1234)) {
+			machine_said("(nothing)");
+			fail_msg("call %u: exit code %d, the driver '%s', owner %u", nth, code,
+				 machine_driver(NVME0), st.st_uid);
+		}
+		if (code == EXIT_DONE) {
+			machine_report(EXIT_DONE, "grant", "--force", "0", NVME0, NULL);
+			machine_report(EXIT_DONE, "restore", NULL);
+		}
+	}
+}
+
 static void somebody_elses(void **state)
 {
 	(void)state;
@@ -153,8 +200,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, machine_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(to_a_user), TEST(to_a_group), TEST(with_a_bind),	     TEST(somebody_elses),
-		TEST(not_ready), TEST(persistent), TEST(every_call_failing),
+		TEST(to_a_user),	  TEST(to_a_group),
+		TEST(with_a_bind),	  TEST(all_or_nothing_with_a_bind),
+		TEST(bind_failing),	  TEST(somebody_elses),
+		TEST(not_ready),	  TEST(persistent),
+		TEST(every_call_failing),
 	};
 
 	return cmocka_run_group_tests_name("devbind_grant", tests, NULL, NULL);
