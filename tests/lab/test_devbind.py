@@ -350,7 +350,7 @@ def with_iommu(devbind):
 
     def by_udev():
         device = f"/sys/bus/pci/devices/{nic}"
-        with own(RULES), own("/var/lib"), udevd():
+        with own(RULES), own("/var/lib"):
             devbind.run(DONE, "bind", "--persist", "vfio-pci", nic)
             devbind.run(DONE, "grant", "--persist", str(USER), nic)
             tap.check_equal(len(os.listdir(RULES)), 2, "rules")
@@ -360,19 +360,21 @@ def with_iommu(devbind):
             os.chown("/dev/iommu", 0, 0)
             write("/sys/bus/pci/drivers/e1000e/bind", nic)
             write("/sys/bus/pci/drivers/e1000e/unbind", nic)
-            write(f"{device}/uevent", "add")
-            wait_for(lambda: driver(nic) == "vfio-pci", "the rule of bind")
-            group = os.path.basename(os.readlink(f"{device}/iommu_group"))
-            cdev, = os.listdir(f"{device}/vfio-dev")
-            write("/sys/class/misc/iommu/uevent", "add")
-            for node in f"/dev/vfio/{group}", f"/dev/vfio/devices/{cdev}", "/dev/iommu":
-                wait_for(lambda node=node: owner(node) == USER, f"the owner of {node}")
-            devbind.says(DONE, ("why", nic), "cdev          taken", user=True)
-            # Nobody else's: another device of VFIO's comes while the rules are there.
-            with devbind.bound(vmx):
-                group = os.path.basename(os.readlink(f"/sys/bus/pci/devices/{vmx}/iommu_group"))
-                time.sleep(1)
-                tap.check_equal(owner(f"/dev/vfio/{group}"), 0, "owner of another device")
+            # Started now: it looks for new rules every three seconds only
+            with udevd():
+                write(f"{device}/uevent", "add")
+                wait_for(lambda: driver(nic) == "vfio-pci", "the rule of bind")
+                group = os.path.basename(os.readlink(f"{device}/iommu_group"))
+                cdev, = os.listdir(f"{device}/vfio-dev")
+                write("/sys/class/misc/iommu/uevent", "add")
+                for node in f"/dev/vfio/{group}", f"/dev/vfio/devices/{cdev}", "/dev/iommu":
+                    wait_for(lambda node=node: owner(node) == USER, f"the owner of {node}")
+                devbind.says(DONE, ("why", nic), "cdev          taken", user=True)
+                # Nobody else's: another device of VFIO's comes while the rules are there.
+                with devbind.bound(vmx):
+                    group = os.path.basename(os.readlink(f"/sys/bus/pci/devices/{vmx}/iommu_group"))
+                    time.sleep(1)
+                    tap.check_equal(owner(f"/dev/vfio/{group}"), 0, "owner of another device")
             devbind.run(DONE, "restore")
             tap.check_equal(os.listdir(RULES), [], "rules after restore")
             tap.check(not os.path.exists(f"/var/lib/pollux/devbind/{nic}"), "still remembered")
