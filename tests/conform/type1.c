@@ -184,18 +184,18 @@ static int dirty(int fd, uint32_t flags)
 static int get_dirty(int fd, uint64_t iova, uint64_t size, uint64_t page, uint64_t bytes,
 		     uint64_t *bits)
 {
-	struct {
-		struct vfio_iommu_type1_dirty_bitmap head;
-		struct vfio_iommu_type1_dirty_bitmap_get get;
-	} arg = {
-		.head.argsz = sizeof(arg),
-		.head.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
-		.get.iova = iova,
-		.get.size = size,
-		.get.bitmap = { .pgsize = page, .size = bytes, .data = (void *)bits },
+	struct vfio_iommu_type1_dirty_bitmap_get get = {
+		.iova = iova,
+		.size = size,
+		.bitmap = { .pgsize = page, .size = bytes, .data = (void *)bits },
 	};
+	uint64_t room[(sizeof(struct vfio_iommu_type1_dirty_bitmap) + sizeof(get)) / 8];
+	struct vfio_iommu_type1_dirty_bitmap *arg = (void *)room;
 
-	return call(fd, VFIO_IOMMU_DIRTY_PAGES, &arg);
+	arg->argsz = sizeof(room);
+	arg->flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP;
+	memcpy(arg->data, &get, sizeof(get));
+	return call(fd, VFIO_IOMMU_DIRTY_PAGES, arg);
 }
 
 static void dirt(int fd, char *mem)
