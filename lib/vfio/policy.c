@@ -125,8 +125,7 @@ int plx_vfio_policy(const struct plx_vfio_candidate *devs, size_t count, struct 
 
 	for (i = 0; i < count; i++)
 		users += is_user(&devs[i]);
-	policy->addr = PLX_ADDR_VA;
-	policy->any_pages = count && users == count;
+	*policy = (struct plx_policy){ .addr = PLX_ADDR_VA, .any_pages = count && users == count };
 	snprintf(policy->reason, sizeof(policy->reason), "%s",
 		 !count		  ? "there is no device to say otherwise"
 		 : users == count ? "every device is a process's, which takes any address"
