@@ -330,6 +330,7 @@ static void attached(const struct conform *c, int fd, int dev)
 	struct fk_attach_pt wrong = { .argsz = sizeof(wrong) - 1 };
 	struct fk_detach_pt off = { .argsz = sizeof(off) - 1 };
 	uint32_t ioas = ioas_new(fd), other = ioas_new(fd), pt = NONE;
+	int ret;
 
 	ranges("ranges before a device", fd, ioas, 8);
 	ranges("ranges of nothing", fd, NONE, 8);
@@ -342,7 +343,8 @@ static void attached(const struct conform *c, int fd, int dev)
 	check("attach to 0", attach(dev, &pt));
 	check("detach before", detach(dev));
 	pt = ioas;
-	tell("attach", attach(dev, &pt), "another id: %d", pt != ioas);
+	ret = attach(dev, &pt); /* before pt is looked at: arguments have no order */
+	tell("attach", ret, "another id: %d", pt != ioas);
 	tell("attach to the page table", attach(dev, &pt), "another id: %d", pt != ioas);
 	pt = ioas;
 	check("attach again", attach(dev, &pt));
