@@ -69,8 +69,8 @@ static void by_group(const struct conform *c, const char *path)
 	group = must("the group", group_open(&c->dev[0]));
 	fd = must("a container", node_open(path));
 	check("a second open of the group", closed(group_open(&c->dev[0])));
-	tell("VFIO_GROUP_GET_STATUS", call(group, VFIO_GROUP_GET_STATUS, &status), "%u",
-	     status.flags);
+	const int got = call(group, VFIO_GROUP_GET_STATUS, &status);
+	tell("VFIO_GROUP_GET_STATUS", got, "%u", status.flags);
 	extensions("VFIO_CHECK_EXTENSION", fd);
 	c->env->rawio(false);
 	check("VFIO_GROUP_SET_CONTAINER without CAP_SYS_RAWIO",

@@ -367,8 +367,10 @@ static int cmd_get_pa(struct fake_file *file, struct fk_get_pa *cmd)
 	if (!ioas)
 		return -ENOENT;
 	at = fake_maps_find(&ioas->maps, cmd->iova);
+	if (at == ioas->maps.count)
+		return -ENOENT;
 	map = &ioas->maps.map[at];
-	if (at == ioas->maps.count || map->iova > cmd->iova)
+	if (map->iova > cmd->iova)
 		return -ENOENT;
 	if (!ioas->noiommu)
 		return -EOPNOTSUPP;
