@@ -156,7 +156,8 @@ static void addresses(const struct conform *c, int fd, int dev, uint32_t ioas)
 
 	check("map", map(fd, ioas, IOVA, c->mem, CONFORM_MEM));
 	get_pa("address before a device is attached", c, fd, ioas, IOVA, 4096, 0);
-	tell("attach", call(dev, FK_ATTACH_PT, &attach), "another id: %d", attach.pt_id != ioas);
+	ret = call(dev, FK_ATTACH_PT, &attach);
+	tell("attach", ret, "another id: %d", attach.pt_id != ioas);
 	ret = call(fd, FK_IOVA_RANGES, &ranges);
 	tell("ranges", ret, "%u: %llx-%llx, aligned to %llu", ranges.num_iovas,
 	     (unsigned long long)range[0].start, (unsigned long long)range[0].last,
