@@ -2,15 +2,13 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <pollux/log.h>
 
 #include "nic_options.h"
-
-#define IDLE_US_DEFAULT 10000
+#include "options.h"
 
 enum {
 	OPT_SOCKET = 256,
@@ -88,27 +86,6 @@ void nic_usage(FILE *out)
 	      out);
 }
 
-static int wrong(const char *option, const char *value, const char *wanted)
-{
-	plx_err("--%s %s: %s is wanted", option, value, wanted);
-	return -EINVAL;
-}
-
-static int parse_number(const char *option, unsigned max, unsigned *value)
-{
-	unsigned long long n;
-	char *end;
-
-	errno = 0;
-	n = strtoull(optarg, &end, 10);
-	if (*optarg < '0' || *optarg > '9' || errno || *end || n > max) {
-		plx_err("--%s %s: a number from 0 to %u is wanted", option, optarg, max);
-		return -EINVAL;
-	}
-	*value = (unsigned)n;
-	return 0;
-}
-
 static int parse_mac(uint8_t mac[6])
 {
 	const char *wanted = "the address of one station, such as 02:00:00:00:00:01,";
@@ -118,13 +95,13 @@ static int parse_mac(uint8_t mac[6])
 		char *end;
 
 		if (!strchr("0123456789abcdefABCDEF", at[0]) || !at[0])
-			return wrong("mac", optarg, wanted);
+			return option_wrong("mac", optarg, wanted);
 		mac[i] = (uint8_t)strtoul(at, &end, 16);
 		if (end != at + 2 || *end != (i < 5 ? ':' : '\0'))
-			return wrong("mac", optarg, wanted);
+			return option_wrong("mac", optarg, wanted);
 	}
 	if (mac[0] & 1 || !(mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]))
-		return wrong("mac", optarg, wanted);
+		return option_wrong("mac", optarg, wanted);
 	return 0;
 }
 
@@ -143,27 +120,21 @@ static void make_mac(const char *path, uint8_t mac[6])
 
 static int parse_option(int opt, struct nic_options *opts)
 {
-	unsigned n = 0;
-	int err;
-
 	switch (opt) {
 	case OPT_SOCKET:
 		if (opts->sockets == MAX_SERVED || !*optarg)
-			return wrong("socket", optarg, "one path, or two with --wire,");
+			return option_wrong("socket", optarg, "one path, or two with --wire,");
 		opts->socket[opts->sockets++] = optarg;
 		return 0;
 	case OPT_WIRE: opts->wire = true; return 0;
 	case OPT_TAP: opts->tap = optarg; return 0;
 	case OPT_PCAP_IN: opts->pcap_in = optarg; return 0;
 	case OPT_PCAP_OUT: opts->pcap_out = optarg; return 0;
-	case OPT_LOOP: return parse_number("loop", UINT_MAX, &opts->loops);
+	case OPT_LOOP: return option_number("loop", 0, UINT_MAX, &opts->loops);
 	case OPT_MAC: opts->mac_given = true; return parse_mac(opts->mac[0]);
 	case OPT_DROP: opts->drop = true; return 0;
-	case OPT_CPU:
-		err = parse_number("cpu", CPU_SETSIZE - 1, &n);
-		opts->cpu = (int)n;
-		return err;
-	case OPT_IDLE_US: return parse_number("idle-us", UINT_MAX, &opts->idle_us);
+	case OPT_CPU: return option_cpu(&opts->cpu);
+	case OPT_IDLE_US: return option_number("idle-us", 0, UINT_MAX, &opts->idle_us);
 	case OPT_JSON: opts->json = true; return 0;
 	case OPT_HELP: opts->help = true; return 0;
 	default: return -EINVAL; /* getopt has said what is wrong */

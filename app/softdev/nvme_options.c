@@ -2,15 +2,14 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <pollux/log.h>
 
 #include "nvme_options.h"
+#include "options.h"
 
-#define IDLE_US_DEFAULT	 10000
 #define QUEUES_DEFAULT	 64
 #define ENTRIES_DEFAULT	 4096
 #define TRANSFER_DEFAULT (1u << 20)
@@ -111,27 +110,6 @@ void nvme_usage(FILE *out)
 	      out);
 }
 
-static int wrong(const char *option, const char *value, const char *wanted)
-{
-	plx_err("--%s %s: %s is wanted", option, value, wanted);
-	return -EINVAL;
-}
-
-static int parse_number(const char *option, unsigned min, unsigned max, unsigned *value)
-{
-	unsigned long long n;
-	char *end;
-
-	errno = 0;
-	n = strtoull(optarg, &end, 10);
-	if (*optarg < '0' || *optarg > '9' || errno || *end || n < min || n > max) {
-		plx_err("--%s %s: a number from %u to %u is wanted", option, optarg, min, max);
-		return -EINVAL;
-	}
-	*value = (unsigned)n;
-	return 0;
-}
-
 /* Bytes, such as 4096, 64K or 1G, in len characters. */
 static int parse_size(const char *text, size_t len, uint64_t max, uint64_t *size)
 {
@@ -209,16 +187,16 @@ static int parse_ns(struct nvme_options *opts)
 	size_t len = strcspn(at, ",");
 
 	if (opts->conf.namespaces == SOFT_NVME_NAMESPACES)
-		return wrong("ns", optarg, "no more than 32 of them");
+		return option_wrong("ns", optarg, "no more than 32 of them");
 	*ns = (struct soft_ns_conf){ .block = 512 };
 	opts->ns_text[opts->conf.namespaces++] = optarg;
 	if (parse_ns_what(at, len, ns))
-		return wrong("ns", optarg, wanted);
+		return option_wrong("ns", optarg, wanted);
 	while (at[len]) {
 		at += len + 1;
 		len = strcspn(at, ",");
 		if (parse_ns_key(at, len, ns))
-			return wrong("ns", optarg, wanted);
+			return option_wrong("ns", optarg, wanted);
 	}
 	return 0;
 }
@@ -229,7 +207,7 @@ static int parse_transfer(struct soft_nvme_conf *conf)
 
 	if (parse_size(optarg, strlen(optarg), SOFT_NVME_TRANSFER_MAX, &n) ||
 	    n < SOFT_NVME_TRANSFER_MIN || n & (n - 1))
-		return wrong("transfer", optarg, "a power of two from 8K to 32M");
+		return option_wrong("transfer", optarg, "a power of two from 8K to 32M");
 	conf->transfer = (uint32_t)n;
 	return 0;
 }
@@ -238,40 +216,34 @@ static int parse_cmb(struct soft_nvme_conf *conf)
 {
 	if (parse_size(optarg, strlen(optarg), CMB_MAX, &conf->cmb) || !conf->cmb ||
 	    conf->cmb % 4096)
-		return wrong("cmb", optarg, "a multiple of 4K up to 64M");
+		return option_wrong("cmb", optarg, "a multiple of 4K up to 64M");
 	return 0;
 }
 
 static int parse_option(int opt, struct nvme_options *opts)
 {
 	struct soft_nvme_conf *conf = &opts->conf;
-	unsigned n = 0;
-	int err;
-
 	switch (opt) {
 	case OPT_SOCKET:
 		if (conf->path || !*optarg)
-			return wrong("socket", optarg, "one path");
+			return option_wrong("socket", optarg, "one path");
 		conf->path = optarg;
 		return 0;
 	case OPT_NS: return parse_ns(opts);
-	case OPT_QUEUES: return parse_number("queues", 1, SOFT_NVME_QUEUES, &conf->queues);
-	case OPT_ENTRIES: return parse_number("entries", 2, SOFT_NVME_ENTRIES, &conf->entries);
+	case OPT_QUEUES: return option_number("queues", 1, SOFT_NVME_QUEUES, &conf->queues);
+	case OPT_ENTRIES: return option_number("entries", 2, SOFT_NVME_ENTRIES, &conf->entries);
 	case OPT_TRANSFER: return parse_transfer(conf);
 	case OPT_STRIDE:
-		return parse_number("doorbell-stride", 0, SOFT_NVME_STRIDE_MAX, &conf->stride);
+		return option_number("doorbell-stride", 0, SOFT_NVME_STRIDE_MAX, &conf->stride);
 	case OPT_CMB: return parse_cmb(conf);
 	case OPT_INJECT:
 		if (soft_inject_parse(optarg, &conf->inject))
-			return wrong("inject", optarg,
-				     "status=SC[:SCT][,rate=1/N][,opcode=OP][,dnr], drop=N, "
-				     "stuck=N, bad-cid=N or fatal=N");
+			return option_wrong("inject", optarg,
+					    "status=SC[:SCT][,rate=1/N][,opcode=OP][,dnr], drop=N, "
+					    "stuck=N, bad-cid=N or fatal=N");
 		return 0;
-	case OPT_CPU:
-		err = parse_number("cpu", 0, CPU_SETSIZE - 1, &n);
-		opts->cpu = (int)n;
-		return err;
-	case OPT_IDLE_US: return parse_number("idle-us", 0, UINT_MAX, &opts->idle_us);
+	case OPT_CPU: return option_cpu(&opts->cpu);
+	case OPT_IDLE_US: return option_number("idle-us", 0, UINT_MAX, &opts->idle_us);
 	case OPT_JSON: opts->json = true; return 0;
 	case OPT_HELP: opts->help = true; return 0;
 	default: return -EINVAL; /* getopt has said what is wrong */

@@ -6,6 +6,7 @@
  *   nic.c          network cards: what to make, the summary
  *   nic_options.c  their command line
  *   nvme.c         an NVMe controller; nvme_options.c
+ *   options.c      what command lines have in common
  *   loop.c         the polling loop, for every kind
  */
 #ifndef SOFTDEV_H
