@@ -21,6 +21,7 @@
 #include <pollux/ioas.h>
 #include <pollux/log.h>
 
+#include "input.h"
 #include "must.h"
 #include "soft_nvme_rig.h"
 
@@ -32,30 +33,6 @@ enum { COMMAND, REGISTER, DOORBELL, FILL, TURN, SERVE, TAKE, START, UNMAP, OPS }
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static uint64_t clock_ns;
-
-struct input {
-	const uint8_t *data;
-	size_t left;
-};
-
-/* The next len bytes; zeroes behind the end. */
-static void take(struct input *in, void *to, size_t len)
-{
-	size_t n = len < in->left ? len : in->left;
-
-	memset(to, 0, len);
-	memcpy(to, in->data, n);
-	in->data += n;
-	in->left -= n;
-}
-
-static uint8_t byte(struct input *in)
-{
-	uint8_t value;
-
-	take(in, &value, 1);
-	return value;
-}
 
 static uint32_t word(struct input *in)
 {

@@ -30,6 +30,7 @@
 #include <pollux/log.h>
 #include <pollux/vfu.h>
 
+#include "input.h"
 #include "must.h"
 #include "sock.h"
 #include "sys.h"
@@ -47,30 +48,6 @@ static struct plx_vfu *vfu;
 static char path[64];
 static int file, kinds[KINDS];
 static uint8_t registers[2 * PAGE];
-
-struct input {
-	const uint8_t *data;
-	size_t left;
-};
-
-/* The next len bytes; zeroes behind the end. */
-static void take(struct input *in, void *to, size_t len)
-{
-	size_t n = len < in->left ? len : in->left;
-
-	memset(to, 0, len);
-	memcpy(to, in->data, n);
-	in->data += n;
-	in->left -= n;
-}
-
-static uint8_t byte(struct input *in)
-{
-	uint8_t value;
-
-	take(in, &value, 1);
-	return value;
-}
 
 /*
  * The model: registers of two pages, and four of them start something.
