@@ -345,7 +345,8 @@ static void attached(const struct conform *c, int fd, int dev)
 	pt = ioas;
 	ret = attach(dev, &pt); /* before pt is looked at: arguments have no order */
 	tell("attach", ret, "another id: %d", pt != ioas);
-	tell("attach to the page table", attach(dev, &pt), "another id: %d", pt != ioas);
+	ret = attach(dev, &pt);
+	tell("attach to the page table", ret, "another id: %d", pt != ioas);
 	pt = ioas;
 	check("attach again", attach(dev, &pt));
 	ranges("ranges", fd, ioas, 8);

@@ -60,7 +60,7 @@ static void memory(const struct conform *c, int fd)
 static void by_group(const struct conform *c, const char *path)
 {
 	struct vfio_group_status status = { .argsz = sizeof(status) };
-	int group, fd, dev;
+	int group, fd, dev, ret;
 
 	scene("no-IOMMU, %s", path);
 	c->env->rawio(false);
@@ -69,8 +69,8 @@ static void by_group(const struct conform *c, const char *path)
 	group = must("the group", group_open(&c->dev[0]));
 	fd = must("a container", node_open(path));
 	check("a second open of the group", closed(group_open(&c->dev[0])));
-	const int got = call(group, VFIO_GROUP_GET_STATUS, &status);
-	tell("VFIO_GROUP_GET_STATUS", got, "%u", status.flags);
+	ret = call(group, VFIO_GROUP_GET_STATUS, &status);
+	tell("VFIO_GROUP_GET_STATUS", ret, "%u", status.flags);
 	extensions("VFIO_CHECK_EXTENSION", fd);
 	c->env->rawio(false);
 	check("VFIO_GROUP_SET_CONTAINER without CAP_SYS_RAWIO",
