@@ -59,8 +59,8 @@ static struct plx_neighbours around_va(struct plx_ioas *ioas, uint64_t va)
 struct plx_neighbours plx_neighbours_of(struct plx_mapping *m)
 {
 	return (struct plx_neighbours){
-		.prev = RB_PREV(plx_mappings, &ioas->mappings, m),
-		.next = RB_NEXT(plx_mappings, &ioas->mappings, m),
+		.prev = RB_PREV(plx_mappings, NULL, m), /* an entry knows its tree */
+		.next = RB_NEXT(plx_mappings, NULL, m),
 	};
 }
 
@@ -260,14 +260,14 @@ int plx_ioas_unmap_all(struct plx_ioas *ioas)
 
 	pthread_mutex_lock(&ioas->lock);
 	RB_FOREACH(m, plx_mappings, &ioas->mappings)
-	plx_place_withdraw(ioas, m, &alone);
+		plx_place_withdraw(ioas, m, &alone);
 	for (iommu = ioas->contexts; iommu; iommu = iommu->next) {
 		err = plx_mapping_revoke_everything(ioas, iommu);
 		if (err && !first_err)
 			first_err = err;
 	}
 	RB_FOREACH_SAFE(m, plx_mappings, &ioas->mappings, next)
-	forget(ioas, m);
+		forget(ioas, m);
 	pthread_mutex_unlock(&ioas->lock);
 	return first_err;
 }
@@ -300,7 +300,7 @@ static uint64_t bytes_of_bars(struct plx_ioas *ioas)
 	uint64_t bytes = 0;
 
 	RB_FOREACH(m, plx_mappings, &ioas->mappings)
-	bytes += m->bar ? m->len : 0;
+		bytes += m->bar ? m->len : 0;
 	return bytes;
 }
 

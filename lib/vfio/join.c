@@ -135,12 +135,11 @@ static int replay(struct plx_ioas *ioas, struct plx_iommu *iommu, struct plx_ref
 
 	/* Known before anything is pinned. */
 	RB_FOREACH(m, plx_mappings, &ioas->mappings)
-	maps += plx_mapping_count(iommu, m);
+		maps += plx_mapping_count(iommu, m);
 	err = plx_iommu_has_room(iommu, maps, why);
 	if (err)
 		return err;
-	RB_FOREACH(m, plx_mappings, &ioas->mappings)
-	{
+	RB_FOREACH(m, plx_mappings, &ioas->mappings) {
 		err = replay_one(ioas, iommu, m, why);
 		if (err) {
 			take_back(ioas, iommu, m);
@@ -158,8 +157,7 @@ static int check_all(struct plx_ioas *ioas, const struct plx_iommu *iommu, struc
 
 	if (!iommu->ops->translates)
 		return 0;
-	RB_FOREACH(m, plx_mappings, &ioas->mappings)
-	{
+	RB_FOREACH(m, plx_mappings, &ioas->mappings) {
 		err = plx_place_check(ioas, m, &iommu->ranges, why);
 		if (err)
 			return err;

@@ -175,8 +175,7 @@ int plx_mapping_revoke_everything(struct plx_ioas *ioas, struct plx_iommu *iommu
 			iommu->ops->name, mapped, len);
 		return -EIO;
 	}
-	RB_FOREACH(m, plx_mappings, &ioas->mappings)
-	{
+	RB_FOREACH(m, plx_mappings, &ioas->mappings) {
 		err = plx_mapping_revoke(iommu, m);
 		if (err && !first_err)
 			first_err = err;
