@@ -142,6 +142,15 @@ void fake_release(uint16_t status);
 /* An asynchronous event, if a request for it waits. */
 bool fake_event(uint32_t result);
 
+/*
+ * Between the fake's files: where a device address leads, for len bytes in one piece; the page size
+ * of PRPs; and commands, carried out and answered (nvme_fake_cmds.c).
+ */
+void *fake_reach(uint64_t dma, size_t len);
+size_t fake_page_size(void);
+void fake_io(uint16_t qid, const struct plx_nvme_cmd *cmd);
+void fake_admin(const struct plx_nvme_cmd *cmd);
+
 /* Memory that devices may reach, in whole 2 MiB frames; all of it goes with fake_unplug(). */
 void *fake_buffer(size_t len);
 
