@@ -200,7 +200,8 @@ static int check_interrupt(const struct nic *nic, uint16_t queue, struct frame *
 		EXPECT(got.queue == queue, "wrong queue: %u, wanted %u", got.queue, queue);
 	}
 	EXPECT(!plx_eth_dev_rx_intr_disable(nic->rx, queue), "interrupts stay on");
-	while (fires(fd, 0) == 1)
+	/* One that was sent before may still be on its way. */
+	for (int late = 0; late < 2 && fires(fd, QUIET) == 1; late++)
 		;
 	if (nic_send(nic, 0, f, 0, 0) || nic_receive(nic, QUEUES, &got))
 		return -1;
