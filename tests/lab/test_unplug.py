@@ -169,8 +169,8 @@ def warnings():
         os.close(handle)
 
 
-def session(program, mode):
-    """All ways to take a card away, in one run."""
+def under_traffic(program, mode, take_away, removals):
+    """All three cards forward while some of them go and come back; returns testpmd's report."""
     cards = os.environ["LAB_PCI"].split()
     for card in cards:
         bind_to_vfio(card)
@@ -180,36 +180,36 @@ def session(program, mode):
             "--stats-period=1"]) as run:
         macs = re.findall(r"^Port \d: \S+  (\S+)", run.said(), re.M)
         run.go_on((0, SENT), (1, RECEIVED), (2, SENT))
+        take_away(run, cards)
+        report = run.end().report
+    tap.check_equal([port["removals"] for port in report["ports"]], removals, "removals")
+    tap.check_equal([port["present"] for port in report["ports"]], [True] * 3, "ports present")
+    tap.check_equal([port["access_mode"] for port in report["ports"]], [mode] * 3, "access modes")
+    tap.check_equal([port["mac"] for port in report["ports"]], macs, "addresses")
+    tap.check_equal(warnings()[len(complaints):], [], "what the kernel complains about")
+    return report
+
+
+def session(program, mode):
+    """All ways to take a card away, in one run."""
+    def take_away(run, cards):
         unplug(run, cards[2], 2, unbound, lambda address: None,
                ((0, SENT), (1, RECEIVED), (2, DROPPED)))
         unplug(run, cards[1], 1, removed, rescanned, ((0, SENT),))
         unplug(run, cards[1], 1, pulled, functools.partial(plugged, index=1), ((0, SENT),))
-        report = run.end().report
-    tap.check_equal([port["removals"] for port in report["ports"]], [0, 2, 1], "removals")
-    tap.check_equal([port["present"] for port in report["ports"]], [True] * 3, "ports present")
-    tap.check_equal([port["access_mode"] for port in report["ports"]], [mode] * 3, "access modes")
-    tap.check_equal([port["mac"] for port in report["ports"]], macs, "addresses")
+
+    report = under_traffic(program, mode, take_away, [0, 2, 1])
     tap.check(report["ports"][2]["tx_dropped"] > 0, "nothing was dropped")
-    tap.check_equal(warnings()[len(complaints):], [], "what the kernel complains about")
 
 
 def surprise(program, mode):
     """A card that receives and sends vanishes under traffic, twice."""
-    cards = os.environ["LAB_PCI"].split()
-    for card in cards:
-        bind_to_vfio(card)
-    complaints = warnings()
-    with testpmd.forwarding(program, testpmd.allow(*cards, mode=mode), [
-            "--forward-mode=txonly,io,rxonly", "--port-topology=chained",
-            "--stats-period=1"]) as run:
-        run.go_on((0, SENT), (1, RECEIVED), (2, SENT))
+    def take_away(run, cards):
         unplug(run, cards[1], 1, vanished, functools.partial(plugged_later, index=1), ((0, SENT),))
         unplug(run, cards[2], 2, vanished, functools.partial(plugged_later, index=2),
                ((0, SENT), (1, RECEIVED), (2, DROPPED)))
-        report = run.end().report
-    tap.check_equal([port["removals"] for port in report["ports"]], [0, 1, 1], "removals")
-    tap.check_equal([port["present"] for port in report["ports"]], [True] * 3, "ports present")
-    tap.check_equal(warnings()[len(complaints):], [], "what the kernel complains about")
+
+    under_traffic(program, mode, take_away, [0, 1, 1])
 
 
 def ends_without(program):
