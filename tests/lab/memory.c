@@ -181,22 +181,29 @@ static int reaches_all(unsigned which, struct plx_arena *const *arena)
 	return ret;
 }
 
+/* Arenas, mapped. */
+static int make_all(struct plx_arena **arena)
+{
+	unsigned i;
+	int ret = 0;
+
+	for (i = 0; !ret && i < ARENAS; i++) {
+		ret = make_arena(&arena[i]);
+		ret = ret ? ret : map_arena(arena[i], 0);
+	}
+	return ret;
+}
+
 /* A late device sees all memory; the last one leaves and another comes. */
 static int check_late_comers(void)
 {
 	struct plx_arena *arena[ARENAS];
-	unsigned i;
 	int ret;
 
 	plx_pci_detach(dev[0]);
 	plx_pci_detach(dev[1]);
-	for (i = 0; i < ARENAS; i++) {
-		ret = make_arena(&arena[i]);
-		ret = ret ? ret : map_arena(arena[i], 0);
-		if (ret)
-			return ret;
-	}
-	ret = attach(0);
+	ret = make_all(arena);
+	ret = ret ? ret : attach(0);
 	ret = ret ? ret : reaches_all(0, arena);
 	ret = ret ? ret : attach(1);
 	ret = ret ? ret : reaches_all(1, arena);
@@ -345,16 +352,12 @@ static int check_copy(void)
 {
 	struct plx_arena *arena[ARENAS];
 	struct plx_ioas_usage usage;
-	unsigned i;
 	int ret;
 
 	plx_pci_detach(dev[1]);
-	for (i = 0; i < ARENAS; i++) {
-		ret = make_arena(&arena[i]);
-		ret = ret ? ret : map_arena(arena[i], 0);
-		if (ret)
-			return ret;
-	}
+	ret = make_all(arena);
+	if (ret)
+		return ret;
 	bent = plx_sys_kernel;
 	bent.ioctl = bent_ioctl;
 	plx_sys = &bent;
@@ -381,16 +384,12 @@ static int check_unmap_all(void)
 	struct plx_arena *arena[ARENAS];
 	struct plx_ioas_usage empty, full, after;
 	struct probe_nvme nvme = { 0 };
-	unsigned i;
 	int err, ret;
 
 	plx_ioas_usage(ioas, &empty);
-	for (i = 0; i < ARENAS; i++) {
-		ret = make_arena(&arena[i]);
-		ret = ret ? ret : map_arena(arena[i], 0);
-		if (ret)
-			return ret;
-	}
+	ret = make_all(arena);
+	if (ret)
+		return ret;
 	plx_ioas_usage(ioas, &full);
 	err = plx_ioas_unmap_all(ioas);
 	plx_ioas_usage(ioas, &after);
