@@ -90,10 +90,6 @@ enum exit_code unbind_run(const struct options *options, const struct inventory 
 	enum exit_code code;
 	unsigned i;
 
-	if (options->persist) {
-		plx_err("--persist goes with bind: that a device has no driver can't be kept");
-		return EXIT_USAGE;
-	}
 	code = selection_make(&selection, inv, options->words, all_ready ? 0 : options->count);
 	if (code != EXIT_DONE)
 		return code;

@@ -3,8 +3,10 @@
  * Two command lines in one: plx-devbind COMMAND [OPTION...] [ARGUMENT...], and dpdk-devbind.py's
  * (-s, -b DRIVER DEVICE..., -u DEVICE...), which people and scripts have in their fingers.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,25 +28,36 @@ enum {
 	OPT_SOCKET,
 };
 
-static const struct option long_options[] = {
-	{ "status", no_argument, NULL, 's' },
-	{ "status-dev", required_argument, NULL, OPT_STATUS_DEV },
-	{ "bind", required_argument, NULL, 'b' },
-	{ "unbind", no_argument, NULL, 'u' },
-	{ "uid", required_argument, NULL, 'U' },
-	{ "gid", required_argument, NULL, 'G' },
-	{ "force", no_argument, NULL, OPT_FORCE },
-	{ "noiommu-mode", no_argument, NULL, OPT_NOIOMMU_MODE },
-	{ "allow-noiommu", no_argument, NULL, OPT_ALLOW_NOIOMMU },
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "all", no_argument, NULL, OPT_ALL },
-	{ "whole-group", no_argument, NULL, OPT_WHOLE_GROUP },
-	{ "persist", no_argument, NULL, OPT_PERSIST },
-	{ "memory", required_argument, NULL, OPT_MEMORY },
-	{ "socket", required_argument, NULL, OPT_SOCKET },
-	{ "help", no_argument, NULL, 'h' },
-	{ NULL, 0, NULL, 0 },
+#define A(command)    (1u << COMMAND_##command)
+#define CHANGES	      (A(BIND) | A(UNBIND) | A(RESTORE) | A(GRANT))
+#define ANY_COMMAND   UINT_MAX
+#define SHORT_OPTIONS ":sb:uU:G:h"
+
+/* Each option, and the commands that it says something to. */
+static const struct known {
+	const char *name;
+	int has_value, option;
+	unsigned commands;
+} known[] = {
+	{ "status", no_argument, 's', A(STATUS) | A(BIND) | A(UNBIND) },
+	{ "status-dev", required_argument, OPT_STATUS_DEV, A(STATUS) | A(BIND) | A(UNBIND) },
+	{ "bind", required_argument, 'b', A(BIND) | A(UNBIND) },
+	{ "unbind", no_argument, 'u', A(UNBIND) },
+	{ "uid", required_argument, 'U', A(BIND) },
+	{ "gid", required_argument, 'G', A(BIND) },
+	{ "force", no_argument, OPT_FORCE, CHANGES },
+	{ "noiommu-mode", no_argument, OPT_NOIOMMU_MODE, A(BIND) },
+	{ "allow-noiommu", no_argument, OPT_ALLOW_NOIOMMU, A(WHY) },
+	{ "json", no_argument, OPT_JSON, A(STATUS) | A(WHY) | A(DOCTOR) },
+	{ "all", no_argument, OPT_ALL, A(STATUS) },
+	{ "whole-group", no_argument, OPT_WHOLE_GROUP, A(BIND) | A(UNBIND) },
+	{ "persist", no_argument, OPT_PERSIST, A(BIND) | A(GRANT) },
+	{ "memory", required_argument, OPT_MEMORY, A(WHY) | A(DOCTOR) },
+	{ "socket", required_argument, OPT_SOCKET, A(BROKER) },
+	{ "help", no_argument, 'h', ANY_COMMAND },
 };
+
+#define KNOWN (sizeof(known) / sizeof(known[0]))
 
 static const struct {
 	const char *name;
@@ -65,9 +78,10 @@ static int parse_memory(const char *text, uint64_t *bytes)
 
 	errno = 0;
 	*bytes = strtoull(text, &end, 10);
-	if (*end && (unit = strchr(units, *end & ~0x20)) && !end[1])
+	if (isalpha((unsigned char)*end) && (unit = strchr(units, toupper(*end))) && !end[1])
 		shift = 10 * (unsigned)(unit - units + 1);
-	if (errno || end == text || *text == '-' || (*end && !shift) ||
+	/* No blanks and no sign, which strtoull() takes. */
+	if (errno || !isdigit((unsigned char)*text) || (*end && !shift) ||
 	    *bytes > UINT64_MAX >> shift) {
 		plx_err("--memory=%s: a number of bytes, or one with K, M, G or T, is wanted",
 			text);
@@ -175,6 +189,34 @@ static int check(const struct options *options)
 		plx_err("doctor looks at the machine: '%s' is for `why`", options->words[0]);
 		return -EINVAL;
 	}
+	if (options->compat && options->all) {
+		plx_err("--all doesn't go with dpdk-devbind.py's report: use `status`");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static const char *name_of(enum command command)
+{
+	size_t i;
+
+	for (i = 0; commands[i].command != command; i++)
+		;
+	return commands[i].name;
+}
+
+/* What would be passed over in silence might have been meant to save something. given: a bit each.
+ */
+static int check_given(const struct options *options, unsigned given)
+{
+	size_t i;
+
+	for (i = 0; i < KNOWN && options->command != COMMAND_HELP; i++)
+		if (given & 1u << i && !(known[i].commands & 1u << options->command)) {
+			plx_err("--%s doesn't go with %s; see --help", known[i].name,
+				name_of(options->command));
+			return -EINVAL;
+		}
 	return 0;
 }
 
@@ -184,17 +226,21 @@ bool command_changes(enum command command)
 	       command == COMMAND_GRANT;
 }
 
-/* With a "-" before them the words stay where they are, and come back as options called 1. */
-#define SHORT_OPTIONS ":sb:uU:G:h"
-
 static int next_option(int argc, char **argv, const char *short_options)
 {
-	return getopt_long(argc, argv, short_options, long_options, NULL);
+	struct option options[KNOWN + 1] = { 0 };
+	size_t i;
+
+	for (i = 0; i < KNOWN; i++)
+		options[i] =
+			(struct option){ known[i].name, known[i].has_value, NULL, known[i].option };
+	return getopt_long(argc, argv, short_options, options, NULL);
 }
 
 /*
- * Whoever asks for help gets it, whatever else is said, or is wrong. A look: were words moved, an
- * option that lacks its value would find one when options are taken.
+ * Whoever asks for help gets it, whatever else is said, or is wrong. A look: with a "-" before them
+ * the words stay where they are, and come back as options called 1. Were they moved, an option that
+ * lacks its value would find one when options are taken.
  */
 static bool wants_help(int argc, char **argv)
 {
@@ -207,8 +253,43 @@ static bool wants_help(int argc, char **argv)
 	return help;
 }
 
+/*
+ * What getopt() did not understand. It has gone past the word if that is a long option, or ends
+ * with this one; optopt is a short option's letter, or what a long one stands for, or 0.
+ */
+static int tell_wrong(char **argv, int option)
+{
+	const char *word = argv[optind - 1];
+	bool is_short =
+		optopt && optopt < OPT_STATUS_DEV &&
+		(option == ':' ? word[1] != '-'
+			       : !isalpha((unsigned char)optopt) || !strchr(SHORT_OPTIONS, optopt));
+
+	if (option == ':' && is_short)
+		plx_err("option '-%c' wants a value", optopt);
+	else if (option == ':')
+		plx_err("option '%s' wants a value", word);
+	else if (is_short)
+		plx_err("unknown option '-%c'; see --help", optopt);
+	else if (optopt)
+		plx_err("option '%.*s' takes no value", (int)strcspn(word, "="), word);
+	else
+		plx_err("unknown or ambiguous option '%s'; see --help", word);
+	return -EINVAL;
+}
+
+static unsigned bit_of(int option)
+{
+	size_t i;
+
+	for (i = 0; known[i].option != option; i++)
+		;
+	return 1u << i;
+}
+
 int options_parse(int argc, char **argv, struct options *options)
 {
+	unsigned given = 0;
 	int option, err;
 
 	*options = (struct options){ 0 };
@@ -219,18 +300,14 @@ int options_parse(int argc, char **argv, struct options *options)
 	}
 	optind = 0;
 	while ((option = next_option(argc, argv, SHORT_OPTIONS)) != -1) {
-		if (option == ':') {
-			plx_err("option '%s' wants a value", argv[optind - 1]);
-			return -EINVAL;
-		}
-		if (option == '?') {
-			plx_err("unknown or ambiguous option '%s'; see --help", argv[optind - 1]);
-			return -EINVAL;
-		}
+		if (option == ':' || option == '?')
+			return tell_wrong(argv, option);
 		err = take_option(options, option);
 		if (err)
 			return err;
+		given |= bit_of(option);
 	}
 	err = take_words(options, argv + optind, (unsigned)(argc - optind));
-	return err ? err : check(options);
+	err = err ? err : check(options);
+	return err ? err : check_given(options, given);
 }
