@@ -5,7 +5,11 @@
 
 void put_text(struct json_object *to, const char *key, const char *value)
 {
-	json_object_object_add(to, key, *value ? json_object_new_string(value) : NULL);
+	char text[1024];
+
+	snprintf(text, sizeof(text), "%s", value);
+	text_clean(text);
+	json_object_object_add(to, key, *text ? json_object_new_string(text) : NULL);
 }
 
 void put_count(struct json_object *to, const char *key, uint64_t value)

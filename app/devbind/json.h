@@ -9,7 +9,8 @@
 
 #include "texts.h"
 
-void put_text(struct json_object *to, const char *key, const char *value); /* "": null */
+/* Cleaned by text_clean(), up to 1023 bytes; "": null. */
+void put_text(struct json_object *to, const char *key, const char *value);
 void put_count(struct json_object *to, const char *key, uint64_t value);
 void put_flag(struct json_object *to, const char *key, bool value);
 void put_texts(struct json_object *to, const char *key, const struct texts *texts);

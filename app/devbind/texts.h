@@ -12,10 +12,16 @@ struct texts {
 };
 
 /*
- * 0 or -ENOMEM. Names come from anybody, and end on root's terminal: control characters become
- * question marks.
+ * Names come from anybody, and end on root's terminal and in JSON: bytes of control characters, and
+ * those that are no UTF-8, become question marks.
  */
+void text_clean(char *text);
+
+/* Cleans it, too. 0 or -ENOMEM. */
 int texts_add(struct texts *texts, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same, unless it is there. */
+int texts_add_new(struct texts *texts, const char *text);
 
 bool texts_have(const struct texts *texts, const char *text);
 
