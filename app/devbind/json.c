@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 
+#include <pollux/log.h>
+
 #include "json.h"
 
 void put_text(struct json_object *to, const char *key, const char *value)
@@ -41,8 +43,11 @@ int put_out(FILE *out, struct json_object *object)
 {
 	const char *text = json_object_to_json_string_ext(
 		object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
-	int err = text && fprintf(out, "%s\n", text) > 0 && !fflush(out) ? 0 : -EIO;
 
+	if (text)
+		fprintf(out, "%s\n", text);
+	else
+		plx_err("out of memory for the report");
 	json_object_put(object);
-	return err;
+	return text ? 0 : -ENOMEM;
 }

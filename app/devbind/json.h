@@ -18,7 +18,10 @@ void put_texts(struct json_object *to, const char *key, const struct texts *text
 /* An object or array made inside another one, and owned by it. */
 struct json_object *put_inside(struct json_object *to, const char *key, struct json_object *child);
 
-/* Writes it out and lets go of it. 0 or -EIO. */
+/*
+ * Writes it out and lets go of it. 0 or -ENOMEM with a line logged; whether out took it, whoever
+ * opened it looks.
+ */
 int put_out(FILE *out, struct json_object *object);
 
 #endif

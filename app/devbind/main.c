@@ -6,7 +6,9 @@
  *      selection   the devices that were named            (select.h)
  *      plan        checks, then all changes or none       (plan.h)
  */
+#include <errno.h>
 #include <signal.h>
+#include <string.h>
 
 #include <pollux/log.h>
 
@@ -87,27 +89,41 @@ static void print_line(void *ctx, enum plx_log_level level, const char *line)
 	fprintf(stderr, "plx-devbind: %s\n", line);
 }
 
+static enum exit_code carry_out(const struct options *options)
+{
+	enum exit_code code;
+
+	if (options->command == COMMAND_HELP) {
+		usage(stdout);
+		return EXIT_DONE;
+	}
+	/* The machine as it is, with or without devices. */
+	if (options->command == COMMAND_DOCTOR)
+		return doctor_run(stdout, options);
+	code = run(options);
+	if (code == EXIT_DONE && options->report_after)
+		code = report_after(options);
+	return code;
+}
+
 int main(int argc, char **argv)
 {
+	static char report[1 << 16]; /* written at once, so that errno tells */
 	struct options options;
 	enum exit_code code;
 
 	plx_log_set_sink(print_line, NULL);
 	/* A reader of our lines that has gone must not end us between two steps. */
 	signal(SIGPIPE, SIG_IGN);
+	setvbuf(stdout, report, _IOFBF, sizeof(report));
 	if (options_parse(argc, argv, &options))
 		return EXIT_USAGE;
-	if (options.command == COMMAND_HELP) {
-		usage(stdout);
-		return EXIT_DONE;
-	}
-	/* The machine as it is, with or without devices. */
-	if (options.command == COMMAND_DOCTOR)
-		return doctor_run(stdout, &options);
-	code = run(&options);
-	if (code == EXIT_DONE && options.report_after)
-		code = report_after(&options);
-	if (code == EXIT_DONE && fflush(stdout))
-		code = EXIT_FAILED;
-	return code;
+	code = carry_out(&options);
+	/* The report may be all that was asked for; who has closed the pipe wants no more of it. */
+	errno = EIO;
+	if (!fflush(stdout) && !ferror(stdout))
+		return code;
+	if (errno != EPIPE)
+		plx_err("the report can't be written: %s", strerror(errno));
+	return code == EXIT_DONE ? EXIT_FAILED : code;
 }

@@ -11,7 +11,7 @@
 void status_print(FILE *out, const struct options *options, const struct inventory *inv,
 		  const struct selection *selection);
 
-/* -EIO or -ENOMEM: it could not be written. */
+/* 0 or -ENOMEM with a line logged. */
 int status_json(FILE *out, const struct options *options, const struct inventory *inv,
 		const struct selection *selection);
 
