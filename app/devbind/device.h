@@ -2,10 +2,12 @@
 /*
  * What is known of the machine's PCI functions.
  *
- *      inventory.c     ids, driver, NUMA node (the PCI bus), group and cdev (lib/vfio's facts),
- * SR-IOV use_net.c       network interfaces, their addresses and routes use_block.c     disks, and
- * what is mounted from them or stands on them use_process.c   processes that hold a VFIO node
- *      names.c         words for ids (libpci);  modules.c  drivers for ids (libkmod)
+ *      inventory.c    ids, driver, NUMA node, IOMMU group, cdev, SR-IOV
+ *      use_net.c      network interfaces, their addresses and routes
+ *      use_block.c    disks, and what is mounted from them or stands on them
+ *      use_process.c  programs that have one of its nodes open
+ *      names.c        words for ids (libpci)
+ *      modules.c      drivers for ids (libkmod)
  *
  * All of it is read once. A function that vanishes meanwhile is left out.
  */
@@ -29,9 +31,11 @@ struct device {
 	struct texts drivers; /* that could take it, less the one that has it */
 
 	struct texts interfaces, disks;
-	struct texts uses;   /* a sentence each; any of them speaks against taking the device */
-	struct texts blocks; /* its disks, partitions, and the block devices that stand on them */
-	bool active;	     /* an interface carries a route */
+	struct texts uses;    /* a sentence each; any of them speaks against taking the device */
+	struct texts holders; /* those that say who has it through VFIO, which waits for them */
+	struct texts blocks;  /* its disks, partitions, and the block devices that stand on them */
+	struct texts nodes;   /* in /dev, besides the blocks and VFIO's: nvme0, ng0n1 */
+	bool active;	      /* an interface carries a route */
 
 	char physfn[PLX_BDF_LEN]; /* the PF, if it is a VF; else "" */
 	unsigned total_vfs, num_vfs;
@@ -58,6 +62,12 @@ bool device_is_endpoint(const struct device *dev);
 /* The drivers that hand devices to user space, NULL-terminated, and whether name is one of them. */
 extern const char *const ready_drivers[];
 bool driver_is_ready(const char *name);
+
+/*
+ * The function that a path of /sys/devices leads through, the one nearest to its end, or NULL:
+ * "../../devices/pci0000:00/0000:00:01.0/0000:01:00.0/net/eth0". The path is taken apart.
+ */
+struct device *inventory_owner(const struct inventory *inv, char *path);
 
 /* A file of sysfs about a function. Length or -errno. */
 int device_attr(const char *bdf, const char *attr, char *buf, size_t len);

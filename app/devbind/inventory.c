@@ -125,7 +125,9 @@ static void device_free(struct device *dev)
 	texts_free(&dev->interfaces);
 	texts_free(&dev->disks);
 	texts_free(&dev->uses);
+	texts_free(&dev->holders);
 	texts_free(&dev->blocks);
+	texts_free(&dev->nodes);
 }
 
 static int read_devices(struct inventory *inv, struct plx_pci_bus *bus)
@@ -197,11 +199,7 @@ struct device *inventory_find(const struct inventory *inv, const char *bdf)
 	return NULL;
 }
 
-/*
- * The function that a path of /sys/devices leads through, the one nearest to its end:
- * "../../devices/pci0000:00/0000:00:01.0/0000:01:00.0/net/eth0".
- */
-static struct device *owner_of(const struct inventory *inv, char *path)
+struct device *inventory_owner(const struct inventory *inv, char *path)
 {
 	struct device *owner = NULL;
 	char *part, *rest = path;
@@ -219,7 +217,7 @@ int device_blind(struct device *dev, const char *what, int err)
 	if (!err || err == -ENOENT || err == -ENODEV)
 		return 0;
 	snprintf(text, sizeof(text), "it may be: %s can't be read (%s)", what, strerror(-err));
-	return texts_have(&dev->uses, text) ? 0 : texts_add(&dev->uses, "%s", text);
+	return texts_add_new(&dev->uses, text);
 }
 
 int inventory_blind(struct inventory *inv, const char *what, int err)
@@ -257,7 +255,7 @@ int inventory_each(struct inventory *inv, const char *class,
 		if (len <= 0)
 			continue;
 		target[len] = '\0';
-		dev = owner_of(inv, target);
+		dev = inventory_owner(inv, target);
 		if (dev)
 			err = fn(ctx, dev, entry->d_name);
 	}

@@ -57,7 +57,10 @@ void plan_add(struct plan *plan, const struct device *dev, const char *driver, c
 		persist_read(dev->bdf, record->persisted);
 }
 
-/* What speaks against taking a device from the driver it has. Returns how much. */
+/*
+ * What speaks against taking a device from the driver it has. Returns how much. What can't be
+ * forced is an error in any case.
+ */
 static unsigned tell_uses(const struct device *dev, bool force)
 {
 	enum plx_log_level level = force ? PLX_LOG_WARN : PLX_LOG_ERR;
@@ -66,7 +69,8 @@ static unsigned tell_uses(const struct device *dev, bool force)
 	int err;
 
 	for (i = 0; i < dev->uses.count; i++)
-		plx_log(level, "%s is in use: %s", dev->bdf, dev->uses.at[i]);
+		plx_log(texts_have(&dev->holders, dev->uses.at[i]) ? PLX_LOG_ERR : level,
+			"%s is in use: %s", dev->bdf, dev->uses.at[i]);
 	err = i ? 0 : device_claimed(dev, name);
 	if (err == -EBUSY)
 		plx_log(level,
@@ -80,7 +84,7 @@ static unsigned tell_uses(const struct device *dev, bool force)
 
 static bool refused(const struct plan *plan)
 {
-	unsigned i, against = 0;
+	unsigned i, against = 0, held = 0;
 
 	for (i = 0; i < plan->count; i++) {
 		const struct device *dev = plan->change[i].dev;
@@ -90,12 +94,17 @@ static bool refused(const struct plan *plan)
 				dev->class_name);
 			return true;
 		}
-		if (strcmp(dev->facts.driver, plan->change[i].driver))
-			against += tell_uses(dev, plan->options->force);
+		if (!strcmp(dev->facts.driver, plan->change[i].driver))
+			continue;
+		against += tell_uses(dev, plan->options->force);
+		held += dev->holders.count;
 	}
-	if (against && !plan->options->force)
+	if (held)
+		plx_err("refused: nothing was changed; VFIO keeps a device for as long as a "
+			"program has it, --force or not: end the program");
+	else if (against && !plan->options->force)
 		plx_err("refused: nothing was changed; --force takes devices that are in use");
-	return against && !plan->options->force;
+	return held || (against && !plan->options->force);
 }
 
 /* The driver is there, or can be: a module is loaded. */

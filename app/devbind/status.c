@@ -26,8 +26,10 @@ bool status_wants(const struct options *options, const struct selection *selecti
 	return options->all || category->usual;
 }
 
-/* The line that scripts know: 0000:01:00.0 '82574L 10d3' if=eth0 drv=e1000e unused=vfio-pci
- * *Active* */
+/*
+ * The line that scripts know:
+ * 0000:01:00.0 '82574L 10d3' if=eth0 drv=e1000e unused=vfio-pci *Active*
+ */
 static void print_line(FILE *out, const struct category *category, const struct device *dev)
 {
 	enum state state = state_of(dev);

@@ -221,7 +221,9 @@ static int add_found(void *ctx, struct device *dev, const char *name)
 		return add_named(ctx, dev, name);
 	snprintf(disk, sizeof(disk), "nvme%un%u", subsystem, namespace);
 	err = add_named(ctx, dev, disk);
-	return err ? err : add_partitions(ctx, dev, disk);
+	err = err ? err : add_partitions(ctx, dev, disk);
+	/* Its node for commands is at the subsystem, too. */
+	return err ? err : texts_add(&dev->nodes, "ng%un%u", subsystem, namespace);
 }
 
 int inventory_block(struct inventory *inv)

@@ -34,6 +34,13 @@ static void refuse_memory(const struct machine *machine, struct answer *answer)
 		 plx_mem_size_text(machine->wanted, wanted));
 }
 
+static void refuse_busy(const char *holder, struct answer *answer)
+{
+	answer->verdict = REFUSED;
+	answer->code = PLX_REFUSED_BUSY;
+	snprintf(answer->text, sizeof(answer->text), "%s", holder);
+}
+
 /* A device that isn't VFIO's is refused by all modes for that reason: what comes after it? */
 static void add_lacks(const struct machine *machine, struct answer *answer)
 {
@@ -46,8 +53,25 @@ static void add_lacks(const struct machine *machine, struct answer *answer)
 			       i ? ", " : "; besides, ", lacks[i].what, lacks[i].remedy);
 }
 
+/* One who has the device, or another one of its group: the kernel gives a group to one at a time.
+ */
+static const char *holder_of(const struct inventory *inv, const struct device *dev)
+{
+	unsigned i;
+
+	for (i = 0; i < inv->count; i++) {
+		const struct device *other = &inv->dev[i];
+
+		if (other->holders.count &&
+		    (other == dev ||
+		     (dev->facts.group >= 0 && other->facts.group == dev->facts.group)))
+			return other->holders.at[0];
+	}
+	return NULL;
+}
+
 static void ask(const struct options *options, const struct machine *machine, const char *bdf,
-		enum plx_vfio_mode mode, struct answer *answer)
+		enum plx_vfio_mode mode, const char *holder, struct answer *answer)
 {
 	struct plx_vfio_opts opts = PLX_VFIO_OPTS_INIT;
 	struct plx_refusals refusals;
@@ -61,7 +85,9 @@ static void ask(const struct options *options, const struct machine *machine, co
 	err = plx_vfio_foresee(bdf, &opts, &foreseen, &refusals);
 	if (!err) {
 		answer->verdict = POSSIBLE;
-		if (!machine_may_pin(machine))
+		if (holder)
+			refuse_busy(holder, answer);
+		else if (!machine_may_pin(machine))
 			refuse_memory(machine, answer);
 		return;
 	}
@@ -73,14 +99,16 @@ static void ask(const struct options *options, const struct machine *machine, co
 }
 
 /* Whether any mode will do. */
-static bool ask_all(const struct options *options, const struct machine *machine, const char *bdf,
+static bool ask_all(const struct options *options, const struct machine *machine,
+		    const struct inventory *inv, const struct device *dev,
 		    struct answer answers[MODES])
 {
+	const char *holder = holder_of(inv, dev);
 	bool taken = false;
 	unsigned mode;
 
 	for (mode = 0; mode < MODES; mode++) {
-		ask(options, machine, bdf, mode, &answers[mode]);
+		ask(options, machine, dev->bdf, mode, holder, &answers[mode]);
 		if (taken || answers[mode].verdict != POSSIBLE)
 			continue;
 		answers[mode].verdict = TAKEN;
@@ -123,7 +151,8 @@ static struct json_object *answers_object(const struct device *dev,
 }
 
 static enum exit_code explain(FILE *out, const struct options *options,
-			      const struct machine *machine, const struct selection *selection)
+			      const struct machine *machine, const struct inventory *inv,
+			      const struct selection *selection)
 {
 	struct json_object *array = options->json ? json_object_new_array() : NULL;
 	enum exit_code code = EXIT_DONE;
@@ -133,7 +162,7 @@ static enum exit_code explain(FILE *out, const struct options *options,
 		const struct device *dev = selection->dev[i];
 		struct answer answers[MODES];
 
-		if (!ask_all(options, machine, dev->bdf, answers))
+		if (!ask_all(options, machine, inv, dev, answers))
 			code = EXIT_FAILED;
 		if (array)
 			json_object_array_add(array, answers_object(dev, answers));
@@ -157,7 +186,7 @@ enum exit_code why_run(FILE *out, const struct options *options, const struct in
 	code = EXIT_FAILED;
 	if (!machine_read(&machine)) {
 		machine.wanted = options->memory;
-		code = explain(out, options, &machine, &selection);
+		code = explain(out, options, &machine, inv, &selection);
 		machine_free(&machine);
 	}
 	selection_free(&selection);

@@ -180,6 +180,63 @@ static void held_by_a_program(void **state)
 	assert_int_equal(machine_run("restore", NULL), EXIT_REFUSED);
 	assert_true(machine_said("/dev/vfio/10 is open in process 812"));
 	assert_bound(NIC0, "vfio-pci");
+	/* Who took it by force would wait for the program, with no way to end that. */
+	assert_int_equal(machine_run("restore", "--force", NULL), EXIT_REFUSED);
+	assert_true(machine_said("/dev/vfio/10 is open in process 812"));
+	assert_true(machine_said("--force or not: end the program"));
+	assert_int_equal(machine_run("bind", "--force", "e1000e", NIC0, NULL), EXIT_REFUSED);
+	assert_bound(NIC0, "vfio-pci");
+	pci_sysfs_remove("/proc/812/fd/7");
+	assert_int_equal(machine_run("restore", NULL), EXIT_DONE);
+}
+
+/* A program that was handed the device itself, and has none of its nodes. */
+static void held_by_a_descriptor(void **state)
+{
+	(void)state;
+	assert_int_equal(machine_run("bind", "vfio-pci", NIC0, NVME0, NULL), EXIT_DONE);
+	pci_sysfs_link("/proc/812/fd/7", "anon_inode:[vfio-device]");
+	pci_sysfs_file("/proc/812/comm", "qemu\n");
+	/* Before Linux 6.17 there is no telling which one it is. */
+	assert_int_equal(machine_run("restore", NVME0, NULL), EXIT_REFUSED);
+	assert_true(machine_said("process 812 (qemu) has a device of VFIO's open; if it is"));
+	assert_int_equal(machine_run("restore", "--force", NVME0, NULL), EXIT_DONE);
+	assert_true(machine_said("process 812 (qemu) has a device of VFIO's open; if it is"));
+	assert_int_equal(machine_run("unbind", NIC1, NULL), EXIT_DONE);
+	/* One whose group's node is open is that group's. */
+	pci_sysfs_link("/proc/812/fd/8", "/dev/vfio/77");
+	assert_int_equal(machine_run("unbind", NIC0, NULL), EXIT_DONE);
+	assert_int_equal(machine_run("bind", "vfio-pci", NIC0, NVME0, NULL), EXIT_DONE);
+	pci_sysfs_remove("/proc/812/fd/8");
+	pci_sysfs_file("/proc/812/fdinfo/7", "pos:\t0\nvfio-device-syspath: "
+					     "/sys/devices/pci0000:00/" NIC0 "\n");
+	assert_int_equal(machine_run("restore", NVME0, NULL), EXIT_DONE);
+	assert_int_equal(machine_run("restore", "--force", NIC0, NULL), EXIT_REFUSED);
+	assert_true(machine_said(NIC0 " is in use: it is open in process 812 (qemu)"));
+	assert_bound(NIC0, "vfio-pci");
+}
+
+/* NVMe is used without its disks: by the controller's node, by a namespace's for commands. */
+static void open_without_the_disk(void **state)
+{
+	static const char folder[] = "../../devices/pci0000:00/" NVME0 "/nvme/nvme0";
+	static const char *const nodes[] = { "/dev/nvme0", "/dev/ng0n1", "/dev/ng3n1" };
+	unsigned i;
+
+	(void)state;
+	pci_sysfs_link("/sys/class/nvme/nvme0", folder);
+	pci_sysfs_link("/sys/class/nvme-generic/ng0n1",
+		       "../../devices/pci0000:00/" NVME0 "/nvme/nvme0/ng0n1");
+	/* By another way to the disk. */
+	machine_disk(NVME0, "nvme3c0n1", NULL, "259:9\n");
+	for (i = 0; i < 3; i++) {
+		pci_sysfs_remove("/proc/812");
+		pci_sysfs_link("/proc/812/fd/7", nodes[i]);
+		assert_int_equal(machine_run("bind", "vfio-pci", NVME0, NULL), EXIT_REFUSED);
+		assert_true(machine_said(nodes[i]));
+		assert_true(machine_said(" is open in process 812 (?)"));
+	}
+	assert_int_equal(machine_run("bind", "--force", "vfio-pci", NVME0, NULL), EXIT_DONE);
 }
 
 static void bridges_stay(void **state)
@@ -533,6 +590,8 @@ int main(void)
 		TEST(in_hidden_use),
 		TEST(no_answer),
 		TEST(held_by_a_program),
+		TEST(held_by_a_descriptor),
+		TEST(open_without_the_disk),
 		TEST(bridges_stay),
 		TEST(groups),
 		TEST(drivers_and_modules),
