@@ -48,6 +48,22 @@ struct dirent *file_next(DIR *dir, int *err)
 	return entry;
 }
 
+int each_name(const char *folder, int (*fn)(void *ctx, const char *name), void *ctx)
+{
+	DIR *dir = plx_sys->opendir(folder);
+	int err = 0, unread = dir || errno == ENOENT ? 0 : -errno;
+	struct dirent *entry;
+
+	while (dir && !err && (entry = file_next(dir, &unread)))
+		if (entry->d_name[0] != '.')
+			err = fn(ctx, entry->d_name);
+	if (dir)
+		plx_sys->closedir(dir);
+	if (unread)
+		plx_err("%s can't be read: %s", folder, strerror(-unread));
+	return err ? err : unread;
+}
+
 int file_make_folders(const char *path)
 {
 	char folder[PATH_LEN];

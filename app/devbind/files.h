@@ -23,6 +23,12 @@ int file_make(const char *path, const char *text);
 /* The next entry of a folder. NULL: the end, or *err is -errno; *err is left alone otherwise. */
 struct dirent *file_next(DIR *dir, int *err);
 
+/*
+ * Calls fn for every name in a folder, but for those that begin with a dot; a folder that isn't
+ * there is empty. Stops at an error of fn's. -errno with a line logged: it can't be read.
+ */
+int each_name(const char *folder, int (*fn)(void *ctx, const char *name), void *ctx);
+
 /* The folders above a path. 0 or -errno. */
 int file_make_folders(const char *path);
 

@@ -11,6 +11,7 @@
 
 #include "files.h"
 #include "grant.h"
+#include "rules.h"
 #include "sys.h"
 
 #define NODES_MAX 64
@@ -231,18 +232,13 @@ static bool refused(const struct options *options, const struct nodes *nodes,
 	return against;
 }
 
-static void rule_path(char path[PATH_LEN], const char *bdf)
-{
-	snprintf(path, PATH_LEN, "/etc/udev/rules.d/70-plx-devbind-%.16s.rules", bdf);
-}
-
 /*
  * Groups have other numbers after every boot, and their nodes no parent: a node is asked whether
  * the device is in its group. A cdev has the device as its parent.
  */
 static int write_rule(const char *bdf, const struct grantee *grantee)
 {
-	char path[PATH_LEN], whom[80] = "", text[1024];
+	char path[RULE_PATH_LEN], whom[80] = "", text[1024];
 	size_t at = 0;
 
 	if (grantee->uid != NOBODY)
@@ -257,7 +253,7 @@ static int write_rule(const char *bdf, const struct grantee *grantee)
 		 "SUBSYSTEM==\"vfio-dev\", KERNELS==\"%s\"%s\n"
 		 "SUBSYSTEM==\"misc\", KERNEL==\"iommu\"%s\n",
 		 bdf, bdf, whom, bdf, whom, whom);
-	rule_path(path, bdf);
+	rule_path(path, RULE_GRANT, bdf);
 	return file_make(path, text);
 }
 
@@ -340,8 +336,5 @@ int grant_find(const struct options *options, struct grantee *grantee)
 
 int grant_undo(const char *bdf)
 {
-	char path[PATH_LEN];
-
-	rule_path(path, bdf);
-	return file_remove(path);
+	return rule_remove(RULE_GRANT, bdf);
 }

@@ -37,21 +37,13 @@ static int read_boot_words(struct machine *machine)
 	return err;
 }
 
-/* Calls fn for every name in a folder; one that isn't there is empty. */
-static int each_name(struct machine *machine, const char *path,
-		     int (*fn)(struct machine *machine, const char *name))
+/* What can't be read is said, and left out. */
+static int look_into(struct machine *machine, const char *folder,
+		     int (*fn)(void *ctx, const char *name))
 {
-	DIR *dir = plx_sys->opendir(path);
-	struct dirent *entry;
-	int err = 0;
+	int err = each_name(folder, fn, machine);
 
-	if (!dir)
-		return 0;
-	while (!err && (entry = plx_sys->readdir(dir)))
-		if (entry->d_name[0] != '.')
-			err = fn(machine, entry->d_name);
-	plx_sys->closedir(dir);
-	return err;
+	return err == -ENOMEM ? err : 0;
 }
 
 /* It goes by the address of its function: virtio 1.2, 4.1.2 and 5.13.1: 0x1040 + 23. */
@@ -64,7 +56,7 @@ static bool is_virtio(const char *name)
 	       !strcmp(vendor, "0x1af4") && !strcmp(device, "0x1057");
 }
 
-static int add_iommu(struct machine *machine, const char *name)
+static int add_iommu(void *ctx, const char *name)
 {
 	static const struct {
 		const char *prefix, *kind;
@@ -72,6 +64,7 @@ static int add_iommu(struct machine *machine, const char *name)
 		      { "ivhd", "AMD-Vi" },
 		      { "smmu", "ARM SMMU" },
 		      { "arm-smmu", "ARM SMMU" } };
+	struct machine *machine = ctx;
 	char path[400], text[32];
 	bool intel;
 	size_t i;
@@ -91,8 +84,9 @@ static int add_iommu(struct machine *machine, const char *name)
 }
 
 /* VFIO's own groups, for devices without an IOMMU, have a name. */
-static int count_group(struct machine *machine, const char *name)
+static int count_group(void *ctx, const char *name)
 {
+	struct machine *machine = ctx;
 	char path[400], text[32];
 
 	snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%s/name", name);
@@ -189,16 +183,16 @@ static int add_node(struct machine *machine, const char *folder, const char *nam
 	return 0;
 }
 
-static int add_group_node(struct machine *machine, const char *name)
+static int add_group_node(void *ctx, const char *name)
 {
 	bool other = !strcmp(name, "vfio") || !strcmp(name, "devices");
 
-	return other ? 0 : add_node(machine, "/dev/vfio", name);
+	return other ? 0 : add_node(ctx, "/dev/vfio", name);
 }
 
-static int add_cdev(struct machine *machine, const char *name)
+static int add_cdev(void *ctx, const char *name)
 {
-	return add_node(machine, "/dev/vfio/devices", name);
+	return add_node(ctx, "/dev/vfio/devices", name);
 }
 
 static int compare_nodes(const void *one, const void *other)
@@ -213,8 +207,8 @@ static int read_nodes(struct machine *machine)
 
 	read_node(machine, "/dev/vfio/vfio");
 	read_node(machine, "/dev/iommu");
-	err = each_name(machine, "/dev/vfio", add_group_node);
-	err = err ? err : each_name(machine, "/dev/vfio/devices", add_cdev);
+	err = look_into(machine, "/dev/vfio", add_group_node);
+	err = err ? err : look_into(machine, "/dev/vfio/devices", add_cdev);
 	qsort(&machine->node[NODE_FIRST], machine->nnodes - NODE_FIRST, sizeof(machine->node[0]),
 	      compare_nodes);
 	return err;
@@ -232,8 +226,9 @@ static void add_pages(struct machine *machine, size_t size, int node)
 }
 
 /* hugepages-2048kB: counted in all, then by node. */
-static int add_page_size(struct machine *machine, const char *name)
+static int add_page_size(void *ctx, const char *name)
 {
+	struct machine *machine = ctx;
 	unsigned long kilobytes;
 	char path[64];
 	int node;
@@ -306,9 +301,9 @@ int machine_read(struct machine *machine)
 			      sizeof(machine->release)) < 0)
 		strcpy(machine->release, "unknown");
 	err = read_boot_words(machine);
-	err = err ? err : each_name(machine, "/sys/class/iommu", add_iommu);
-	err = err ? err : each_name(machine, "/sys/kernel/iommu_groups", count_group);
-	err = err ? err : each_name(machine, "/sys/kernel/mm/hugepages", add_page_size);
+	err = err ? err : look_into(machine, "/sys/class/iommu", add_iommu);
+	err = err ? err : look_into(machine, "/sys/kernel/iommu_groups", count_group);
+	err = err ? err : look_into(machine, "/sys/kernel/mm/hugepages", add_page_size);
 	err = err ? err : each_hugetlbfs(add_huge_mount, machine);
 	err = err ? err : read_nodes(machine);
 	if (err) {

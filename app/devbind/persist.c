@@ -9,9 +9,10 @@
 #include "change.h"
 #include "files.h"
 #include "persist.h"
+#include "rules.h"
 #include "sys.h"
 
-#define PATH_LEN 160
+#define PATH_LEN RULE_PATH_LEN
 
 static bool have_driverctl(void)
 {
@@ -22,15 +23,6 @@ static bool have_driverctl(void)
 static void driverctl_path(char path[PATH_LEN], const char *bdf)
 {
 	snprintf(path, PATH_LEN, "/etc/driverctl.d/pci-%.16s", bdf);
-}
-
-/*
- * Before 80-drivers.rules, which loads a driver for the device. A driver that is there already has
- * not seen the override: the device is offered once more, as driverctl does.
- */
-static void rule_path(char path[PATH_LEN], const char *bdf)
-{
-	snprintf(path, PATH_LEN, "/etc/udev/rules.d/10-plx-devbind-%.16s.rules", bdf);
 }
 
 void persist_read(const char *bdf, char driver[PLX_NAME_LEN])
@@ -51,11 +43,15 @@ static int write_driverctl(const char *bdf, const char *driver)
 	return file_make(path, text);
 }
 
+/*
+ * A driver that is there already has not seen the override: the device is offered once more, as
+ * driverctl does.
+ */
 static int write_rule(const char *bdf, const char *driver)
 {
 	char path[PATH_LEN], text[512];
 
-	rule_path(path, bdf);
+	rule_path(path, RULE_BIND, bdf);
 	snprintf(text, sizeof(text),
 		 "# Made by plx-devbind --persist; `plx-devbind restore %s` removes it.\n"
 		 "ACTION==\"add\", SUBSYSTEM==\"pci\", KERNEL==\"%s\", "
@@ -70,7 +66,7 @@ static void current_path(char path[PATH_LEN], const char *bdf)
 	if (have_driverctl())
 		driverctl_path(path, bdf);
 	else
-		rule_path(path, bdf);
+		rule_path(path, RULE_BIND, bdf);
 }
 
 int persist_keep(const char *bdf, char **text)
@@ -103,11 +99,9 @@ int persist_write(const char *bdf, const char *driver)
 
 int persist_undo(const char *bdf, const char *before)
 {
+	int err = rule_remove(RULE_BIND, bdf);
 	char path[PATH_LEN];
-	int err;
 
-	rule_path(path, bdf);
-	err = file_remove(path);
 	if (err || *before)
 		return err ? err : write_driverctl(bdf, before);
 	driverctl_path(path, bdf);

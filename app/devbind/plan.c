@@ -19,7 +19,7 @@ int plan_init(struct plan *plan, const struct options *options, unsigned count)
 	plan->noted = plx_sys->alloc((count + 1) * sizeof(*plan->noted));
 	if (plan->change && plan->record && plan->noted)
 		return 0;
-	plx_err("out of memory for %u devices", count);
+	plx_err("out of memory for a plan of changes");
 	return -ENOMEM;
 }
 

@@ -21,10 +21,10 @@ struct noted {
 struct plan {
 	const struct options *options;
 	struct change *change;
-	struct record *record; /* of each change's device */
+	struct record *record; /* of each change's device, unless restoring */
 	struct noted *noted;
 	unsigned count;
-	bool restoring; /* records are used up rather than made */
+	bool restoring; /* no records are made */
 	bool switched;	/* the no-IOMMU mode is to be turned on */
 
 	/*
@@ -40,8 +40,7 @@ int plan_init(struct plan *plan, const struct options *options, unsigned count);
 void plan_free(struct plan *plan);
 
 /*
- * Has the device bound to driver ("": none) in the end, and its driver_override be override. When
- * restoring, the caller has put its record at record[count].
+ * Has the device bound to driver ("": none) in the end, and its driver_override be override.
  */
 void plan_add(struct plan *plan, const struct device *dev, const char *driver,
 	      const char *override);

@@ -8,6 +8,7 @@
 
 #include <pollux/log.h>
 
+#include "change.h"
 #include "files.h"
 #include "record.h"
 #include "sys.h"
@@ -31,95 +32,108 @@ static const char *written(const char *name)
 	return *name ? name : "-";
 }
 
-static void unwrite(char *name)
+/* Three names, of which each may be none; they become parts of paths. */
+static bool read_name(char *name)
 {
 	if (!strcmp(name, "-"))
 		*name = '\0';
+	return !*name || driver_name_valid(name);
 }
 
-static int read_one(const struct device *dev, bool persistent, struct record *record)
+static bool parse(const char *text, struct record *record)
+{
+	/* A driver's name may have blanks. */
+	return sscanf(text, "id %4x:%4x driver %39[^\n] override %39[^\n] persisted %39[^\n]",
+		      &record->vendor, &record->device, record->driver, record->override,
+		      record->persisted) == 5 &&
+	       read_name(record->driver) && read_name(record->override) &&
+	       read_name(record->persisted);
+}
+
+int record_load(const char *bdf, bool persistent, struct record *record)
 {
 	char path[PATH_LEN], text[256];
-	unsigned vendor, device;
 	int len;
 
 	*record = (struct record){ .persistent = persistent };
-	record_path(path, persistent, dev->bdf);
+	record_path(path, persistent, bdf);
 	len = plx_sys_read_text(path, text, sizeof(text));
-	if (len < 0)
-		return len;
-	/* A driver's name may have blanks. */
-	if (sscanf(text, "id %4x:%4x driver %39[^\n] override %39[^\n] persisted %39[^\n]", &vendor,
-		   &device, record->driver, record->override, record->persisted) != 5) {
-		plx_warn("%s makes no sense: passed over", path);
-		return -EINVAL;
-	}
-	if (vendor != dev->id.vendor || device != dev->id.device) {
-		plx_warn("%s is about another card (%04x:%04x) that was there: passed over", path,
-			 vendor, device);
-		return -EINVAL;
-	}
-	unwrite(record->driver);
-	unwrite(record->override);
-	unwrite(record->persisted);
-	return 0;
+	if (len == -ENOENT || (len >= 0 && parse(text, record)))
+		return len < 0 ? len : 0;
+	plx_err("%s can't be read (%s), so what %s was is not known: bind it by hand to the driver "
+		"that it is to have, and remove this file",
+		path, len < 0 ? strerror(-len) : "it makes no sense", bdf);
+	return len < 0 ? len : -EINVAL;
 }
 
 int record_read(const struct device *dev, struct record *record)
 {
-	int err = read_one(dev, true, record);
+	struct record former = { 0 };
+	int err, ret = -ENOENT;
+	unsigned i;
 
-	return err ? read_one(dev, false, record) : 0;
+	/* The older one comes first. */
+	for (i = 0; i < 2; i++) {
+		err = record_load(dev->bdf, !i, record);
+		if (!err && record->vendor == dev->id.vendor && record->device == dev->id.device)
+			return 0;
+		if (err && err != -ENOENT)
+			return err;
+		if (err || ret == -ESTALE)
+			continue;
+		former = *record;
+		ret = -ESTALE;
+	}
+	*record = former;
+	return ret;
 }
 
 int record_make(const struct device *dev, const struct record *record, bool *made)
 {
 	char path[PATH_LEN], text[256];
-	struct record before;
-	int err;
+	struct record before, first = *record;
+	int err = record_read(dev, &before);
 
 	*made = false;
-	if (!record_read(dev, &before)) {
-		if (before.persistent >= record->persistent)
-			return 0;
-		/* What it was first counts, not what it has become since. */
-		before.persistent = true;
-		strcpy(before.persisted, record->persisted);
-		record = &before;
+	if (err && err != -ENOENT && err != -ESTALE)
+		return err;
+	if (!err && before.persistent >= record->persistent)
+		return 0;
+	/* What it was first counts, not what it has become since. */
+	if (!err) {
+		strcpy(first.driver, before.driver);
+		strcpy(first.override, before.override);
 	}
+	/* What driverctl has been told for the former card it was told by us. */
+	if (err == -ESTALE && before.persistent)
+		strcpy(first.persisted, before.persisted);
 	record_path(path, record->persistent, dev->bdf);
 	snprintf(text, sizeof(text), "id %04x:%04x\ndriver %s\noverride %s\npersisted %s\n",
-		 dev->id.vendor, dev->id.device, written(record->driver), written(record->override),
-		 written(record->persisted));
+		 dev->id.vendor, dev->id.device, written(first.driver), written(first.override),
+		 written(first.persisted));
 	err = file_make(path, text);
 	*made = !err;
 	return err;
 }
 
-void record_remove(const char *bdf, bool persistent)
+int record_remove(const char *bdf, bool persistent)
 {
 	char path[PATH_LEN];
 
 	record_path(path, persistent, bdf);
-	file_remove(path);
+	return file_remove(path);
+}
+
+static int add_record(void *ctx, const char *name)
+{
+	return plx_bdf_valid(name) ? texts_add_new(ctx, name) : 0;
 }
 
 int record_list(struct texts *bdfs)
 {
-	struct dirent *entry;
-	int err = 0;
-	unsigned i;
-	DIR *dir;
+	int err = each_name(folders[false], add_record, bdfs);
 
-	for (i = 0; i < 2 && !err; i++) {
-		dir = plx_sys->opendir(folders[i]);
-		while (dir && !err && (entry = plx_sys->readdir(dir)))
-			if (plx_bdf_valid(entry->d_name) && !texts_have(bdfs, entry->d_name))
-				err = texts_add(bdfs, "%s", entry->d_name);
-		if (dir)
-			plx_sys->closedir(dir);
-	}
-	return err;
+	return err ? err : each_name(folders[true], add_record, bdfs);
 }
 
 /* Nobody but root may open it: who can, can hold it. */

@@ -10,22 +10,32 @@
 #include "device.h"
 
 struct record {
+	unsigned vendor, device;
 	char driver[PLX_NAME_LEN];    /* "": none */
 	char override[PLX_NAME_LEN];  /* "": none */
 	char persisted[PLX_NAME_LEN]; /* the driver that driverctl was told before us; "": none */
 	bool persistent;
 };
 
-/* 0; -ENOENT: nothing remembered; -EINVAL: not ours, or about another card in the same slot. */
+/*
+ * What is remembered of a device, in *record. 0; -ENOENT: nothing; -ESTALE: it is about another
+ * card, which was in its slot; other -errno: it can't be read, and a line says what to do.
+ */
 int record_read(const struct device *dev, struct record *record);
 
-/* Remembers, unless the device is remembered already. *made: whether a file was written. */
+/* One kind of record of an address, whatever card it is about. As above. */
+int record_load(const char *bdf, bool persistent, struct record *record);
+
+/*
+ * Remembers, unless the device is remembered already. *made: whether a file was written. 0 or
+ * -errno with a line logged.
+ */
 int record_make(const struct device *dev, const struct record *record, bool *made);
 
-/* Forgets one kind of record. */
-void record_remove(const char *bdf, bool persistent);
+/* Forgets one kind of record. 0 or -errno with a line logged. */
+int record_remove(const char *bdf, bool persistent);
 
-/* The addresses of all devices remembered. 0 or -ENOMEM. */
+/* Adds the addresses of all devices remembered, each once. 0 or -errno with a line logged. */
 int record_list(struct texts *bdfs);
 
 /*

@@ -25,7 +25,7 @@ void selection_add(struct selection *selection, struct device *dev)
 		selection->dev[selection->count++] = dev;
 }
 
-static bool names_address(const char *word, const char *bdf)
+bool word_names_address(const char *word, const char *bdf)
 {
 	char full[64];
 
@@ -35,40 +35,50 @@ static bool names_address(const char *word, const char *bdf)
 
 static bool names_device(const char *word, const struct device *dev)
 {
-	if (names_address(word, dev->bdf) || texts_have(&dev->interfaces, word))
+	if (word_names_address(word, dev->bdf) || texts_have(&dev->interfaces, word))
 		return true;
 	return texts_have(&dev->disks, strncmp(word, "/dev/", 5) ? word : word + 5);
+}
+
+bool selection_add_word(struct selection *selection, const struct inventory *inv, const char *word)
+{
+	bool found = false;
+	unsigned i;
+
+	for (i = 0; i < inv->count; i++)
+		if (names_device(word, &inv->dev[i])) {
+			selection_add(selection, &inv->dev[i]);
+			found = true;
+		}
+	return found;
+}
+
+enum exit_code selection_unknown(const char *word)
+{
+	plx_err("no device '%s': name a PCI address (0000:01:00.0, 01:00.*), a network interface "
+		"or a disk of this machine",
+		word);
+	return EXIT_USAGE;
 }
 
 enum exit_code selection_make(struct selection *selection, const struct inventory *inv,
 			      char **words, unsigned count)
 {
-	unsigned i, j;
+	enum exit_code code = EXIT_DONE;
+	unsigned i;
 
 	*selection = (struct selection){ .dev = plx_sys->alloc((inv->count + 1) *
 							       sizeof(*selection->dev)) };
 	if (!selection->dev) {
-		plx_err("out of memory for %u devices", inv->count);
+		plx_err("out of memory for a list of devices");
 		return EXIT_FAILED;
 	}
-	for (i = 0; i < count; i++) {
-		bool found = false;
-
-		for (j = 0; j < inv->count; j++) {
-			if (!names_device(words[i], &inv->dev[j]))
-				continue;
-			selection_add(selection, &inv->dev[j]);
-			found = true;
-		}
-		if (!found) {
-			plx_err("no device '%s': name a PCI address (0000:01:00.0, 01:00.*), a "
-				"network interface or a disk of this machine",
-				words[i]);
-			selection_free(selection);
-			return EXIT_USAGE;
-		}
-	}
-	return EXIT_DONE;
+	for (i = 0; i < count && code == EXIT_DONE; i++)
+		if (!selection_add_word(selection, inv, words[i]))
+			code = selection_unknown(words[i]);
+	if (code != EXIT_DONE)
+		selection_free(selection);
+	return code;
 }
 
 void selection_add_groups(struct selection *selection, const struct inventory *inv)

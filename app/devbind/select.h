@@ -19,6 +19,13 @@ struct selection {
 enum exit_code selection_make(struct selection *selection, const struct inventory *inv,
 			      char **words, unsigned count);
 
+/* The parts of it: whether a word names devices, which are added; and the line if it doesn't. */
+bool selection_add_word(struct selection *selection, const struct inventory *inv, const char *word);
+enum exit_code selection_unknown(const char *word);
+
+/* Whether a word is this address, or a pattern of it. */
+bool word_names_address(const char *word, const char *bdf);
+
 /* Adds the other endpoints of the groups that the selection's devices are in. */
 void selection_add_groups(struct selection *selection, const struct inventory *inv);
 

@@ -281,6 +281,18 @@ void machine_add(const char *bdf, const char *class_code, const char *driver, in
 	pci_sysfs_link(path, target);
 }
 
+void machine_unplug(const char *bdf)
+{
+	char group[128], path[128];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group", bdf);
+	snprintf(group, sizeof(group), "/sys/kernel/iommu_groups/%s/devices/%s",
+		 pci_sysfs_link_name(path), bdf);
+	pci_sysfs_remove(group);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", bdf);
+	pci_sysfs_remove(path);
+}
+
 void machine_node(const char *path)
 {
 	pci_sysfs_file(path, "");

@@ -23,6 +23,9 @@ int machine_teardown(void **state);
 /* A function, bound to its native driver. group: -1 without an IOMMU. */
 void machine_add(const char *bdf, const char *class_code, const char *driver, int group);
 
+/* It is pulled out of its slot. */
+void machine_unplug(const char *bdf);
+
 /* "": none. */
 const char *machine_driver(const char *bdf);
 const char *machine_override(const char *bdf);

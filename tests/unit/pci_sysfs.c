@@ -449,7 +449,7 @@ void pci_sysfs_remove(const char *path)
 {
 	char buf[MOVED_MAX];
 
-	unlink(moved(path, buf));
+	nftw(moved(path, buf), remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 void pci_sysfs_stat(const char *path, struct stat *st)

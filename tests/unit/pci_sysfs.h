@@ -43,7 +43,7 @@ unsigned pci_sysfs_calls(void); /* since then */
 /* Any other file of the machine's, and symbolic links. The folders above are made. */
 void pci_sysfs_file(const char *path, const char *text);
 void pci_sysfs_link(const char *path, const char *target);
-void pci_sysfs_remove(const char *path); /* a file or a link, if it is there */
+void pci_sysfs_remove(const char *path); /* a file, a link or a whole folder, if it is there */
 bool pci_sysfs_exists(const char *path); /* links are not followed */
 
 void pci_sysfs_stat(const char *path, struct stat *st);

@@ -11,9 +11,12 @@
 #include "devbind_machine.h"
 #include "sys.h"
 
-#define RULE   "/etc/udev/rules.d/10-plx-devbind-" NIC0 ".rules"
-#define LOCK   "/run/pollux/devbind.lock"
-#define SWITCH "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
+#define RULE	   "/etc/udev/rules.d/10-plx-devbind-" NIC0 ".rules"
+#define GRANT_RULE "/etc/udev/rules.d/70-plx-devbind-" NIC0 ".rules"
+#define RECORD	   "/run/pollux/devbind/" NIC0
+#define KEPT	   "/var/lib/pollux/devbind/" NIC0
+#define LOCK	   "/run/pollux/devbind.lock"
+#define SWITCH	   "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
 
 static void assert_bound(const char *bdf, const char *driver)
 {
@@ -393,32 +396,128 @@ static void blanks_in_a_name(void **state)
 	assert_bound("0000:07:00.0", "Blank Driver");
 }
 
+/* Without a bind, too, and by whatever name. */
 static void granted_alone(void **state)
 {
-	static const char rule[] = "/etc/udev/rules.d/70-plx-devbind-" NIC0 ".rules";
+	(void)state;
+	pci_sysfs_file(GRANT_RULE, "");
+	assert_int_equal(machine_run("restore", NIC0, NULL), EXIT_DONE);
+	assert_true(machine_said("its driver stays; its rules are taken away"));
+	assert_false(pci_sysfs_exists(GRANT_RULE));
+	pci_sysfs_file(GRANT_RULE, "");
+	pci_sysfs_file("/etc/udev/rules.d/70-plx-devbind-x.rules", "");
+	pci_sysfs_file("/etc/udev/rules.d/70-plx-devbind-.rules", "");
+	pci_sysfs_file("/etc/udev/rules.d/70-plx-devbind-" NIC1 ".rules.off", "");
+	assert_int_equal(machine_run("restore", NULL), EXIT_DONE);
+	assert_false(pci_sysfs_exists(GRANT_RULE));
+	assert_false(machine_has_said(NIC1));
+	assert_bound(NIC0, "e1000e");
+}
+
+static void assert_nothing_left(void)
+{
+	assert_false(pci_sysfs_exists(RULE));
+	assert_false(pci_sysfs_exists(GRANT_RULE));
+	assert_false(pci_sysfs_exists(RECORD));
+	assert_false(pci_sysfs_exists(KEPT));
+}
+
+/* A device that isn't there any more. */
+static void gone(void **state)
+{
+	static const char *const words[] = { NULL, NIC0, "01:00.0", "01:*", "0*" };
+	unsigned i;
 
 	(void)state;
-	pci_sysfs_file(rule, "");
-	assert_int_equal(machine_run("restore", NIC0, NULL), EXIT_DONE);
-	assert_false(pci_sysfs_exists(rule));
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		assert_int_equal(machine_run("bind", "--persist", "vfio-pci", NIC0, NULL),
+				 EXIT_DONE);
+		pci_sysfs_file(GRANT_RULE, "");
+		machine_unplug(NIC0);
+		assert_int_equal(machine_run("restore", words[i], NULL), EXIT_DONE);
+		assert_true(machine_said(NIC0 " isn't there: its rules, and what was remembered"));
+		assert_nothing_left();
+		assert_int_equal(machine_run("restore", NIC0, NULL), EXIT_USAGE);
+		assert_true(machine_said("no device '" NIC0 "'"));
+		machine_add(NIC0, "0x020000\n", "e1000e", 10);
+	}
+}
+
+static void gone_from_driverctl(void **state)
+{
+	(void)state;
+	pci_sysfs_file("/usr/sbin/driverctl", "");
+	pci_sysfs_file("/etc/driverctl.d/pci-" NIC0, "igb\n");
+	assert_int_equal(machine_run("bind", "--persist", "vfio-pci", NIC0, NULL), EXIT_DONE);
+	machine_unplug(NIC0);
+	assert_int_equal(machine_run("restore", NULL), EXIT_DONE);
+	assert_string_equal(pci_sysfs_text("/etc/driverctl.d/pci-" NIC0), "igb");
+	assert_nothing_left();
 }
 
 /* Another card in the slot: what the old one was is nothing to it. */
 static void another_card(void **state)
 {
 	(void)state;
-	assert_int_equal(machine_run("bind", "vfio-pci", NIC0, NULL), EXIT_DONE);
+	assert_int_equal(machine_run("bind", "vfio-pci", NIC0, NIC1, NULL), EXIT_DONE);
+	assert_int_equal(machine_run("bind", "--persist", "vfio-pci", NIC0, NULL), EXIT_DONE);
+	pci_sysfs_file(GRANT_RULE, "");
 	pci_sysfs_set(NIC0, "device", "0x1533\n");
 	assert_int_equal(machine_run("restore", NULL), EXIT_DONE);
-	assert_true(machine_said("another card"));
-	assert_bound(NIC0, "vfio-pci");
-	pci_sysfs_file("/run/pollux/devbind/" NIC0,
-		       "id 8086:1533\ndriver ../x\noverride -\npersisted -\n");
-	assert_int_equal(machine_run("restore", NULL), EXIT_DONE);
-	assert_true(machine_said("which is no driver"));
-	pci_sysfs_file("/run/pollux/devbind/" NIC0, "garbage");
-	assert_int_equal(machine_run("restore", NULL), EXIT_DONE);
-	assert_true(machine_said("makes no sense"));
+	assert_true(machine_said("about another card (8086:10d3) that was there"));
+	assert_string_equal(machine_driver(NIC0), "vfio-pci");
+	assert_string_equal(machine_override(NIC0), "vfio-pci");
+	assert_bound(NIC1, "e1000e");
+	assert_nothing_left();
+}
+
+/* Two records: the former card's, which was to stay bound, and that of the one that is there. */
+static void another_card_bound_too(void **state)
+{
+	(void)state;
+	pci_sysfs_file("/usr/sbin/driverctl", "");
+	assert_int_equal(machine_run("bind", "--persist", "vfio-pci", NIC0, NULL), EXIT_DONE);
+	pci_sysfs_set(NIC0, "device", "0x1533\n");
+	assert_int_equal(machine_run("unbind", NIC0, NULL), EXIT_DONE);
+	assert_true(pci_sysfs_exists(RECORD));
+	assert_int_equal(machine_run("restore", NIC0, NULL), EXIT_DONE);
+	assert_string_equal(machine_driver(NIC0), "vfio-pci");
+	assert_false(pci_sysfs_exists("/etc/driverctl.d/pci-" NIC0));
+	assert_nothing_left();
+	/* What driverctl has by now isn't somebody else's. */
+	assert_int_equal(machine_run("bind", "--persist", "vfio-pci", NIC0, NULL), EXIT_DONE);
+	pci_sysfs_set(NIC0, "device", "0x10d3\n");
+	assert_int_equal(machine_run("bind", "--persist", "e1000e", NIC0, NULL), EXIT_DONE);
+	assert_int_equal(machine_run("restore", NIC0, NULL), EXIT_DONE);
+	assert_false(pci_sysfs_exists("/etc/driverctl.d/pci-" NIC0));
+}
+
+/* Nobody knows what it was: that is said, and nothing is done that would hide it. */
+static void unreadable(void **state)
+{
+	static const char *const texts[] = {
+		"garbage",
+		"",
+		"id 8086:10d3\ndriver ../x\noverride -\npersisted -\n",
+		"id 8086:10d3\ndriver e1000e\noverride a/b\npersisted -\n",
+		"id 8086:10d3\ndriver e1000e\noverride -\npersisted .\n",
+	};
+	unsigned i;
+
+	(void)state;
+	assert_int_equal(machine_run("bind", "vfio-pci", NIC1, NULL), EXIT_DONE);
+	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		pci_sysfs_file(RECORD, texts[i]);
+		assert_int_equal(machine_run("restore", NULL), EXIT_FAILED);
+		assert_true(machine_said(RECORD " can't be read (it makes no sense)"));
+		assert_true(machine_said("bind it by hand"));
+		assert_true(machine_said("nothing was changed"));
+		assert_bound(NIC1, "vfio-pci");
+		assert_int_equal(machine_run("bind", "vfio-pci", NIC0, NULL), EXIT_FAILED);
+		assert_true(machine_said(RECORD " can't be read"));
+		assert_bound(NIC0, "e1000e");
+		assert_true(pci_sysfs_exists(RECORD));
+	}
 }
 
 /* Another plx-devbind, which has the lock. */
@@ -479,6 +578,30 @@ static void ended_between_steps(void **state)
 	signal(SIGTERM, SIG_DFL);
 	assert_int_equal(ended, SIGTERM);
 	assert_string_equal(driver_then, "vfio-pci");
+}
+
+static bool remembered_then;
+
+static void end_of_restore(int number)
+{
+	ended = number;
+	remembered_then = pci_sysfs_exists(KEPT) || pci_sysfs_exists(RULE);
+}
+
+/* SIGTERM comes while the driver is given back: it counts once all else is done. */
+static void ended_in_restore(void **state)
+{
+	(void)state;
+	assert_int_equal(machine_run("bind", "--persist", "vfio-pci", NIC0, NULL), EXIT_DONE);
+	remembered_then = true;
+	ended = 0;
+	signal(SIGTERM, end_of_restore);
+	machine_end_at(NIC0);
+	assert_int_equal(machine_run("restore", NULL), EXIT_DONE);
+	signal(SIGTERM, SIG_DFL);
+	assert_int_equal(ended, SIGTERM);
+	assert_false(remembered_then);
+	assert_bound(NIC0, "e1000e");
 }
 
 static void assert_whole(const char *bdf, const char *from, enum exit_code code, unsigned nth)
@@ -603,9 +726,14 @@ int main(void)
 		TEST(persistent_failing),
 		TEST(blanks_in_a_name),
 		TEST(granted_alone),
+		TEST(gone),
+		TEST(gone_from_driverctl),
 		TEST(another_card),
+		TEST(another_card_bound_too),
+		TEST(unreadable),
 		TEST(another_at_work),
 		TEST(ended_between_steps),
+		TEST(ended_in_restore),
 		TEST(every_call_failing),
 		TEST(in_use_blindly),
 	};

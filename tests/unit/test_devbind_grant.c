@@ -155,8 +155,8 @@ static void persistent(void **state)
 		skip();
 	machine_report(EXIT_DONE, "grant", "--persist", "1234", NIC0, NULL);
 	assert_non_null(strstr(pci_sysfs_text(RULE), "KERNELS==\"" NIC0 "\", OWNER=\"1234\""));
-	pci_sysfs_file("/run/pollux/devbind/" NIC0, "id 8086:10d3 driver e1000e override - "
-						    "persisted -");
+	pci_sysfs_file("/run/pollux/devbind/" NIC0,
+		       "id 8086:10d3\ndriver e1000e\noverride -\npersisted -\n");
 	machine_report(EXIT_DONE, "restore", NIC0, NULL);
 	assert_false(pci_sysfs_exists(RULE));
 }
