@@ -20,8 +20,9 @@
 
 static int read_boot_words(struct machine *machine)
 {
-	static const char *const interesting[] = { "iommu",    "vfio",	   "hugepage",
-						   "lockdown", "modprobe", "module_blacklist" };
+	static const char *const interesting[] = { "iommu",	      "intremap", "vfio",
+						   "hugepage",	      "lockdown", "modprobe",
+						   "module_blacklist" };
 	char line[4096], *rest = line, *word;
 	int err = 0;
 	size_t i;
@@ -66,7 +67,6 @@ static int add_iommu(void *ctx, const char *name)
 		      { "arm-smmu", "ARM SMMU" } };
 	struct machine *machine = ctx;
 	char path[400], text[32];
-	bool intel;
 	size_t i;
 
 	machine->iommu = "of a kind not known here";
@@ -76,9 +76,9 @@ static int add_iommu(void *ctx, const char *name)
 	if (is_virtio(name))
 		machine->iommu = "virtio-iommu";
 	snprintf(path, sizeof(path), "/sys/class/iommu/%s/intel-iommu/ecap", name);
-	intel = plx_sys_read_text(path, text, sizeof(text)) > 0;
 	/* What it can do isn't what it is used for. */
-	if (intel && (!(strtoull(text, NULL, 16) & VTD_ECAP_IR) || plx_irqs_forgeable()))
+	if (plx_irqs_forgeable() || (plx_sys_read_text(path, text, sizeof(text)) > 0 &&
+				     !(strtoull(text, NULL, 16) & VTD_ECAP_IR)))
 		machine->no_remapping = true;
 	return texts_add(&machine->iommus, "%s", name);
 }

@@ -149,16 +149,13 @@ static int check_unsafe(const struct plx_claim *claim, struct plx_refusal *why)
 				"unprotected DMA was not allowed");
 }
 
-/*
- * Only when foretelling: the kernel tells who claims. An Intel IOMMU is before the device, so that
- * the names of interrupt chips are known to say it.
- */
+/* Only when foretelling: the kernel tells who claims. */
 static int check_isolation(const struct plx_claim *claim, struct plx_refusal *why)
 {
 	bool iommufd = claim->mode == PLX_VFIO_CDEV || claim->mode == PLX_VFIO_COMPAT;
 
-	if (claim->socket || plx_vfio_mode_unsafe(claim->mode) || !plx_iommu_width(claim->facts) ||
-	    !plx_irqs_forgeable() || plx_irqs_trusted(iommufd))
+	if (claim->socket || plx_vfio_mode_unsafe(claim->mode) || !plx_irqs_forgeable() ||
+	    plx_irqs_trusted(iommufd))
 		return 0;
 	return plx_refuse_isolation(why, -EPERM);
 }
