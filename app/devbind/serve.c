@@ -303,10 +303,11 @@ static int open_socket(const char *path)
 	struct stat st;
 	int fd, err = 0;
 
-	if (strlen(path) >= sizeof(addr.sun_path)) {
-		plx_err("the socket's path may have at most %zu bytes: %s",
+	/* Without a path it would be an abstract socket, which has no file to find it by. */
+	if (!*path || strlen(path) >= sizeof(addr.sun_path)) {
+		plx_err("the socket's path has to have 1 to %zu bytes: '%s'",
 			sizeof(addr.sun_path) - 1, path);
-		return -ENAMETOOLONG;
+		return *path ? -ENAMETOOLONG : -EINVAL;
 	}
 	strcpy(addr.sun_path, path);
 	/* Not blocking: who waits here can't be told to stop. */
@@ -327,8 +328,7 @@ static int open_socket(const char *path)
 	return err ? err : fd;
 }
 
-/* Out of descriptors or memory the connection stays where it is: it is tried again, with a pause.
- */
+/* Out of descriptors or memory the connection stays where it is: it is tried after a pause. */
 static void serve_one(const struct broker *broker, int fd)
 {
 	int peer = plx_sys->accept(fd, SOCK_CLOEXEC);
@@ -401,8 +401,9 @@ enum exit_code broker_run(const struct options *options, const struct inventory 
 	catch_signals(&mask);
 	fd = open_socket(path);
 	if (fd >= 0) {
-		plx_notice("at %s, for %u devices and %u users", path, selection.count,
-			   broker.nuids);
+		plx_notice("at %s, for %u device%s and %u user%s", path, selection.count,
+			   selection.count == 1 ? "" : "s", broker.nuids,
+			   broker.nuids == 1 ? "" : "s");
 		code = serve(&broker, fd, &mask);
 		plx_sys->unlink(path);
 		plx_sys->close(fd);
