@@ -18,6 +18,10 @@
 static char root[32];
 static unsigned calls, fail_nth, errors;
 static int fail_err, left;
+static struct {
+	const char *call, *path;
+	unsigned nth, calls;
+} at;
 static char last_error[1024];
 
 static const struct pci_sysfs_kernel *kernel;
@@ -28,13 +32,39 @@ static const char *moved(const char *path, char buf[MOVED_MAX])
 	return buf;
 }
 
-/* Whether this call is the one to fail. */
-static int fails(void)
+/* The path behind a descriptor, links followed, as the code under test knows it. */
+static const char *path_of(int fd, char buf[MOVED_MAX])
 {
-	if (++calls != fail_nth)
+	char name[32];
+	ssize_t len;
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	len = readlink(name, buf, MOVED_MAX - 1);
+	buf[len > 0 ? len : 0] = '\0';
+	return strncmp(buf, root, strlen(root)) ? buf : buf + strlen(root);
+}
+
+/* Whether a call is one of those that pci_sysfs_fail_at() counts. */
+static bool is_at(const char *call, const char *path)
+{
+	return at.call && !strcmp(call, at.call) && (!at.path || (path && !strcmp(path, at.path)));
+}
+
+/* Whether this call is the one to fail. path: NULL: it has none. */
+static int fails(const char *call, const char *path)
+{
+	if (++calls != fail_nth && !(is_at(call, path) && ++at.calls == at.nth))
 		return 0;
 	errno = fail_err;
 	return 1;
+}
+
+/* The same for a call by a descriptor, whose path is looked up only if it matters. */
+static int fails_by(const char *call, int fd)
+{
+	char buf[MOVED_MAX];
+
+	return fails(call, at.path && at.call && !strcmp(call, at.call) ? path_of(fd, buf) : NULL);
 }
 
 static int fake_open(const char *path, int flags)
@@ -43,7 +73,7 @@ static int fake_open(const char *path, int flags)
 	int err = kernel ? kernel->opened(path, flags) : 0;
 	int fd;
 
-	if (fails())
+	if (fails("open", path))
 		return -1;
 	if (err) {
 		errno = -err;
@@ -62,19 +92,7 @@ static int fake_close(int fd)
 
 static ssize_t fake_read(int fd, void *buf, size_t len)
 {
-	return fails() ? -1 : read(fd, buf, len);
-}
-
-/* The path behind a descriptor, links followed, as the code under test knows it. */
-static const char *path_of(int fd, char buf[MOVED_MAX])
-{
-	char name[32];
-	ssize_t len;
-
-	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
-	len = readlink(name, buf, MOVED_MAX - 1);
-	buf[len > 0 ? len : 0] = '\0';
-	return strncmp(buf, root, strlen(root)) ? buf : buf + strlen(root);
+	return fails_by("read", fd) ? -1 : read(fd, buf, len);
 }
 
 static ssize_t fake_write(int fd, const void *data, size_t len)
@@ -82,7 +100,7 @@ static ssize_t fake_write(int fd, const void *data, size_t len)
 	char buf[MOVED_MAX];
 	int did = 0;
 
-	if (fails())
+	if (fails_by("write", fd))
 		return -1;
 	if (kernel)
 		did = kernel->written(path_of(fd, buf), data, len);
@@ -96,7 +114,7 @@ static int fake_ioctl(int fd, unsigned long request, void *arg)
 	char buf[MOVED_MAX];
 	int err;
 
-	if (fails())
+	if (fails_by("ioctl", fd))
 		return -1;
 	err = kernel ? kernel->controlled(path_of(fd, buf), request, arg) : -ENOTTY;
 	errno = -err;
@@ -108,7 +126,7 @@ static int fake_access(const char *path, int mode)
 	int err = kernel ? kernel->accessed(path, mode) : 0;
 	char buf[MOVED_MAX];
 
-	if (fails())
+	if (fails("access", path))
 		return -1;
 	if (err)
 		errno = -err;
@@ -119,40 +137,40 @@ static int fake_mkdir(const char *path, mode_t mode)
 {
 	char buf[MOVED_MAX];
 
-	return fails() ? -1 : mkdir(moved(path, buf), mode);
+	return fails("mkdir", path) ? -1 : mkdir(moved(path, buf), mode);
 }
 
 static int fake_unlink(const char *path)
 {
 	char buf[MOVED_MAX];
 
-	return fails() ? -1 : unlink(moved(path, buf));
+	return fails("unlink", path) ? -1 : unlink(moved(path, buf));
 }
 
 static int fake_rename(const char *from, const char *to)
 {
 	char buf[MOVED_MAX], to_buf[MOVED_MAX];
 
-	return fails() ? -1 : rename(moved(from, buf), moved(to, to_buf));
+	return fails("rename", to) ? -1 : rename(moved(from, buf), moved(to, to_buf));
 }
 
 static int fake_chown(const char *path, uid_t uid, gid_t gid)
 {
 	char buf[MOVED_MAX];
 
-	return fails() ? -1 : chown(moved(path, buf), uid, gid);
+	return fails("chown", path) ? -1 : chown(moved(path, buf), uid, gid);
 }
 
 static int fake_chmod(const char *path, mode_t mode)
 {
 	char buf[MOVED_MAX];
 
-	return fails() ? -1 : chmod(moved(path, buf), mode);
+	return fails("chmod", path) ? -1 : chmod(moved(path, buf), mode);
 }
 
 static int fake_fchmod(int fd, mode_t mode)
 {
-	return fails() ? -1 : fchmod(fd, mode);
+	return fails_by("fchmod", fd) ? -1 : fchmod(fd, mode);
 }
 
 /* Takes no time. */
@@ -165,12 +183,12 @@ static void fake_sleep_ms(unsigned int ms)
 
 static int fake_flock(int fd, int operation)
 {
-	return fails() ? -1 : plx_sys_kernel.flock(fd, operation);
+	return fails_by("flock", fd) ? -1 : plx_sys_kernel.flock(fd, operation);
 }
 
 static int fake_socket(int domain, int type, int protocol)
 {
-	int fd = fails() ? -1 : open("/dev/null", O_RDWR | O_CLOEXEC);
+	int fd = fails("socket", NULL) ? -1 : open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	(void)domain;
 	(void)type;
@@ -191,7 +209,7 @@ static ssize_t fake_recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	ssize_t len;
 
-	if (fails())
+	if (fails_by("recvmsg", fd))
 		return -1;
 	if (is_socket(fd))
 		return recvmsg(fd, msg, flags);
@@ -203,42 +221,42 @@ static ssize_t fake_recvmsg(int fd, struct msghdr *msg, int flags)
 
 static ssize_t fake_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-	return fails() ? -1 : sendmsg(fd, msg, flags);
+	return fails_by("sendmsg", fd) ? -1 : sendmsg(fd, msg, flags);
 }
 
 static int fake_shutdown(int fd, int how)
 {
-	return fails() ? -1 : shutdown(fd, how);
+	return fails_by("shutdown", fd) ? -1 : shutdown(fd, how);
 }
 
 static int fake_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 {
-	return fails() ? -1 : getsockopt(fd, level, name, value, len);
+	return fails_by("getsockopt", fd) ? -1 : getsockopt(fd, level, name, value, len);
 }
 
 static int fake_poll(struct pollfd *fds, nfds_t nfds, int timeout_ms)
 {
-	return fails() ? -1 : poll(fds, nfds, timeout_ms);
+	return fails("poll", NULL) ? -1 : poll(fds, nfds, timeout_ms);
 }
 
 static ssize_t fake_readlink(const char *path, char *target, size_t len)
 {
 	char buf[MOVED_MAX];
 
-	return fails() ? -1 : readlink(moved(path, buf), target, len);
+	return fails("readlink", path) ? -1 : readlink(moved(path, buf), target, len);
 }
 
 static int fake_stat(const char *path, struct stat *st)
 {
 	char buf[MOVED_MAX];
 
-	return fails() ? -1 : stat(moved(path, buf), st);
+	return fails("stat", path) ? -1 : stat(moved(path, buf), st);
 }
 
 static DIR *fake_opendir(const char *path)
 {
 	char buf[MOVED_MAX];
-	DIR *dir = fails() ? NULL : opendir(moved(path, buf));
+	DIR *dir = fails("opendir", path) ? NULL : opendir(moved(path, buf));
 
 	left += dir != NULL;
 	return dir;
@@ -246,7 +264,7 @@ static DIR *fake_opendir(const char *path)
 
 static struct dirent *fake_readdir(DIR *dir)
 {
-	return fails() ? NULL : readdir(dir);
+	return fails("readdir", NULL) ? NULL : readdir(dir);
 }
 
 static int fake_closedir(DIR *dir)
@@ -257,7 +275,7 @@ static int fake_closedir(DIR *dir)
 
 static int fake_eventfd(unsigned int initial, int flags)
 {
-	int fd = fails() ? -1 : plx_sys_kernel.eventfd(initial, flags);
+	int fd = fails("eventfd", NULL) ? -1 : plx_sys_kernel.eventfd(initial, flags);
 
 	left += fd >= 0;
 	return fd;
@@ -265,7 +283,7 @@ static int fake_eventfd(unsigned int initial, int flags)
 
 static int fake_getrlimit(int resource, struct rlimit *limit)
 {
-	if (fails())
+	if (fails("getrlimit", NULL))
 		return -1;
 	if (!kernel || resource != RLIMIT_MEMLOCK)
 		return plx_sys_kernel.getrlimit(resource, limit);
@@ -275,7 +293,7 @@ static int fake_getrlimit(int resource, struct rlimit *limit)
 
 static void *fake_alloc(size_t len)
 {
-	void *ptr = fails() ? NULL : calloc(1, len);
+	void *ptr = fails("alloc", NULL) ? NULL : calloc(1, len);
 
 	left += ptr != NULL;
 	return ptr;
@@ -507,9 +525,18 @@ void pci_sysfs_kernel(const struct pci_sysfs_kernel *new_kernel)
 
 void pci_sysfs_fail(unsigned nth, int err)
 {
-	calls = 0;
+	calls = at.calls = 0;
 	fail_nth = nth;
 	fail_err = err;
+	at.call = NULL;
+}
+
+void pci_sysfs_fail_at(const char *call, const char *path, unsigned nth, int err)
+{
+	pci_sysfs_fail(0, err);
+	at.call = call;
+	at.path = path;
+	at.nth = nth;
 }
 
 unsigned pci_sysfs_calls(void)

@@ -40,6 +40,12 @@ void pci_sysfs_set(const char *name, const char *attr, const char *text); /* NUL
 void pci_sysfs_fail(unsigned nth, int err);
 unsigned pci_sysfs_calls(void); /* since then */
 
+/*
+ * The nth call of this name and about this path fails instead, and no other; path: NULL: any, else
+ * it has to live on. By a descriptor: of what it was opened for; rename: the new name.
+ */
+void pci_sysfs_fail_at(const char *call, const char *path, unsigned nth, int err);
+
 /* Any other file of the machine's, and symbolic links. The folders above are made. */
 void pci_sysfs_file(const char *path, const char *text);
 void pci_sysfs_link(const char *path, const char *target);

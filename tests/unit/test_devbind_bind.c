@@ -649,53 +649,93 @@ static void every_call_failing(void **state)
 	assert_true(failed > 10);
 }
 
-/* Whichever call fails: who uses a device keeps it. Rights to see processes are left out. */
-static void assert_kept(const char *bdf, const char *driver, const char *to)
+/* Whoever is in whatever use, each of another kind. Returns how many there are. */
+static unsigned use_devices(const char *used[8])
 {
-	static const int errs[] = { EIO, EMFILE, ENOMEM };
-	unsigned nth, calls = 1, refused = 0;
+	unsigned count = 0;
 
-	for (nth = 0; nth <= calls; nth++) {
-		enum exit_code code;
-
-		pci_sysfs_fail(nth, errs[nth % 3]);
-		code = machine_run("bind", to, bdf, NULL);
-		calls = nth ? calls : pci_sysfs_calls();
-		pci_sysfs_fail(0, 0);
-		if (code == EXIT_DONE || strcmp(machine_driver(bdf), driver)) {
-			machine_said("(nothing)");
-			fail_msg("call %u: exit code %d, %s has the driver '%s'", nth, code, bdf,
-				 machine_driver(bdf));
-		}
-		refused += code == EXIT_REFUSED;
-	}
-	print_message("# %s: %u calls, %u runs refused\n", bdf, calls, refused);
-	assert_true(refused > 10);
-}
-
-static void in_use_blindly(void **state)
-{
-	(void)state;
 	machine_interface(NIC0, "eth0", 3);
 	machine_address(3, "192.0.2.7", 24);
-	assert_kept(NIC0, "e1000e", "vfio-pci");
+	used[count++] = NIC0;
+	machine_give_to_vfio(NIC1, "vfio0");
+	pci_sysfs_link("/proc/812/fd/7", "/dev/vfio/11");
+	used[count++] = NIC1;
 	/* By its number alone, as file systems are mounted that have no node of a disk's name. */
 	machine_disk(NVME0, "nvme0n1", NULL, "259:0\n");
 	machine_disk(NVME0, "nvme0n1p1", "nvme0n1", "259:1\n");
 	pci_sysfs_file("/proc/self/mountinfo", "22 1 259:1 / /srv rw - ext4 /dev/root rw\n");
-	assert_kept(NVME0, "nvme", "vfio-pci");
-	pci_sysfs_file("/proc/self/mountinfo", "");
+	used[count++] = NVME0;
+	machine_add("0000:04:00.0", "0x010802\n", "nvme", 14);
+	machine_disk("0000:04:00.0", "nvme1n1", NULL, "259:2\n");
+	pci_sysfs_link("/proc/812/fd/8", "/dev/nvme1n1");
+	used[count++] = "0000:04:00.0";
+	machine_add("0000:05:00.0", "0x010802\n", "nvme", 15);
+	pci_sysfs_link("/sys/class/nvme/nvme2", "../../devices/0000:05:00.0/nvme/nvme2");
+	pci_sysfs_link("/proc/813/fd/8", "/dev/nvme2");
+	used[count++] = "0000:05:00.0";
+	machine_add("0000:06:00.0", "0x020000\n", "e1000e", 16);
+	machine_give_to_vfio("0000:06:00.0", "vfio6");
+	pci_sysfs_link("/proc/814/fd/3", "/dev/vfio/devices/vfio6");
+	used[count++] = "0000:06:00.0";
+	return count;
+}
+
+/* Whichever call fails: what is in use is seen to be, or to be in use perhaps. */
+static void in_use_blindly(void **state)
+{
+	/* Rights to see processes are left out. */
+	static const int errs[] = { EIO, EMFILE, ENOMEM };
+	unsigned nth, i, calls = 1, seen = 0, count;
+	const char *used[8];
+	struct inventory inv;
+
+	(void)state;
+	count = use_devices(used);
+	for (nth = 0; nth <= calls; nth++) {
+		pci_sysfs_fail(nth, errs[nth % 3]);
+		if (inventory_read(&inv))
+			continue;
+		calls = nth ? calls : pci_sysfs_calls();
+		pci_sysfs_fail(0, 0);
+		for (i = 0; i < count; i++) {
+			const struct device *dev = inventory_find(&inv, used[i]);
+
+			if (dev && !dev->uses.count)
+				fail_msg("call %u: %s is not in use", nth, used[i]);
+			seen += dev != NULL;
+		}
+		inventory_free(&inv);
+		assert_int_equal(pci_sysfs_left(), 0);
+	}
+	pci_sysfs_fail(0, 0);
+	print_message("# %u calls\n", calls);
+	assert_true(seen > count * calls / 2);
+}
+
+/* The same for the calls after that look: who has a disk to himself, and taking the device. */
+static void claimed_blindly(void **state)
+{
+	unsigned nth, before, calls;
+	struct inventory inv;
+
+	(void)state;
+	machine_disk(NVME0, "nvme0n1", NULL, "259:0\n");
+	machine_disk(NVME0, "nvme0n1p1", "nvme0n1", "259:1\n");
 	machine_claim("/dev/nvme0n1p1");
-	assert_kept(NVME0, "nvme", "vfio-pci");
-	machine_claim(NULL);
-	pci_sysfs_link("/proc/812/fd/7", "/dev/nvme0n1");
-	assert_kept(NVME0, "nvme", "vfio-pci");
-	machine_give_to_vfio(NIC1, "vfio0");
-	pci_sysfs_link("/proc/812/fd/8", "/dev/vfio/11");
-	assert_kept(NIC1, "vfio-pci", "e1000e");
-	pci_sysfs_remove("/proc/812/fd/8");
-	pci_sysfs_link("/proc/812/fd/8", "/dev/vfio/devices/vfio0");
-	assert_kept(NIC1, "vfio-pci", "e1000e");
+	pci_sysfs_fail(0, 0);
+	assert_int_equal(inventory_read(&inv), 0);
+	before = pci_sysfs_calls();
+	inventory_free(&inv);
+	pci_sysfs_fail(0, 0);
+	machine_report(EXIT_REFUSED, "bind", "vfio-pci", NVME0, NULL);
+	calls = pci_sysfs_calls();
+	assert_true(calls > before);
+	for (nth = before; nth <= calls; nth++) {
+		pci_sysfs_fail(nth, EMFILE);
+		assert_int_not_equal(machine_run("bind", "vfio-pci", NVME0, NULL), EXIT_DONE);
+		pci_sysfs_fail(0, 0);
+		assert_bound(NVME0, "nvme");
+	}
 }
 
 int main(void)
@@ -736,6 +776,7 @@ int main(void)
 		TEST(ended_in_restore),
 		TEST(every_call_failing),
 		TEST(in_use_blindly),
+		TEST(claimed_blindly),
 	};
 
 	return cmocka_run_group_tests_name("devbind_bind", tests, NULL, NULL);

@@ -35,8 +35,8 @@ static int teardown(void **state)
 	return machine_teardown(state);
 }
 
-/* One request and what comes back; the descriptors are counted and closed. */
-static int ask(const void *request, size_t len, struct pci_broker_reply *reply, unsigned *nfds)
+/* What came back, if something did; the descriptors are counted and closed. */
+static bool take_reply(struct pci_broker_reply *reply, unsigned *nfds)
 {
 	union {
 		char bytes[CMSG_SPACE(4 * sizeof(int))];
@@ -51,15 +51,23 @@ static int ask(const void *request, size_t len, struct pci_broker_reply *reply, 
 	int fds[4];
 	unsigned i;
 
-	assert_int_equal(send(ends[0], request, len, 0), (ssize_t)len);
-	broker_answer(&broker, ends[1]);
-	assert_int_equal(recvmsg(ends[0], &msg, MSG_DONTWAIT), sizeof(*reply));
+	if (recvmsg(ends[0], &msg, MSG_DONTWAIT) != sizeof(*reply))
+		return false;
 	cmsg = CMSG_FIRSTHDR(&msg);
 	*nfds = cmsg ? (unsigned)((cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int)) : 0;
 	if (*nfds)
 		memcpy(fds, CMSG_DATA(cmsg), *nfds * sizeof(int));
 	for (i = 0; i < *nfds; i++)
 		close(fds[i]);
+	return true;
+}
+
+/* One request and what comes back. */
+static int ask(const void *request, size_t len, struct pci_broker_reply *reply, unsigned *nfds)
+{
+	assert_int_equal(send(ends[0], request, len, 0), (ssize_t)len);
+	broker_answer(&broker, ends[1]);
+	assert_true(take_reply(reply, nfds));
 	/* It keeps nothing. */
 	assert_int_equal(pci_sysfs_left(), 0);
 	return reply->err;
@@ -226,26 +234,45 @@ static void client_gone(void **state)
 	ends[0] = dup(ends[1]);
 }
 
+/* Whichever call fails: both descriptors, or a reason, or nobody to hear it. */
 static void every_call_failing(void **state)
 {
 	struct pci_broker_request request = request_for(NIC0, PLX_VFIO_ALL_MODES);
+	unsigned nth, calls, nfds, given = 0, refused = 0;
 	struct pci_broker_reply reply;
-	unsigned nth, calls;
 
 	(void)state;
 	pci_sysfs_fail(0, 0);
 	assert_given(PLX_VFIO_ALL_MODES, PLX_VFIO_CDEV);
 	calls = pci_sysfs_calls();
 	for (nth = 1; nth <= calls; nth++) {
-		send(ends[0], &request, sizeof(request), 0);
+		/* Who is turned away isn't listened to any more. */
+		close(ends[0]);
+		close(ends[1]);
+		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+		assert_int_equal(send(ends[0], &request, sizeof(request), 0), sizeof(request));
 		pci_sysfs_fail(nth, EMFILE);
 		broker_answer(&broker, ends[1]);
 		pci_sysfs_fail(0, 0);
 		assert_int_equal(pci_sysfs_left(), 0);
-		/* What was not taken, and what was answered. */
-		recv(ends[1], &request, sizeof(request), MSG_DONTWAIT);
-		recv(ends[0], &reply, sizeof(reply), MSG_DONTWAIT);
+		if (!take_reply(&reply, &nfds)) {
+			assert_true(machine_said("has gone before it was answered"));
+			continue;
+		}
+		assert_int_equal(reply.version, PCI_BROKER_VERSION);
+		assert_int_equal(nfds, reply.err ? 0 : 2);
+		if (reply.err) {
+			refused++;
+			assert_true(reply.err < 0);
+			assert_true(reply.text[0]);
+		} else {
+			given++;
+			assert_string_equal(reply.name, NIC0);
+			assert_int_equal(reply.ioas_id, reply.mode ? 0 : MACHINE_IOAS);
+		}
 	}
+	print_message("# %u calls: %u given, %u refused\n", calls, given, refused);
+	assert_true(given > 2 && refused > 5 && given + refused + 1 == calls);
 }
 
 int main(void)

@@ -95,6 +95,11 @@ def options_of_help():
     return done.stdout, set(re.findall(r"--[a-z][a-z-]*", done.stdout)) | {"--help"}
 
 
+def names(text, word):
+    """Whether a word is there by itself: unbind and --bind don't name bind."""
+    return re.search(rf"(?<![\w-]){word}(?![\w-])", text)
+
+
 def same_everywhere():
     """What --help names is in the man page and in both completions, and the other way round."""
     text, options = options_of_help()
@@ -107,11 +112,11 @@ def same_everywhere():
         if name == "the man page":
             theirs.add("--help")
         check(theirs == options, f"{name} and --help: {theirs ^ options}")
-        missing = {command for command in COMMANDS - {"help"} if command not in found}
+        missing = {command for command in COMMANDS - {"help"} if not names(found, command)}
         check(not missing, f"{name} lacks {missing}")
     for kind in re.search(r"KIND +one kind of devices: (.*?)\n  -b", text, re.S)[1].split(","):
         for name, found in files.items():
-            check(kind.strip() in found, f"{name} lacks the kind {kind.strip()}")
+            check(names(found, kind.strip()), f"{name} lacks the kind {kind.strip()}")
 
 
 def bash_commands():

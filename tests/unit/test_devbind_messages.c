@@ -9,6 +9,7 @@
 
 #include "devbind_machine.h"
 
+#define RULE   "/etc/udev/rules.d/10-plx-devbind-" NIC0 ".rules"
 #define SWITCH "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
 
 static void says(enum exit_code code, const char *part, const char *const words[5])
@@ -115,19 +116,63 @@ static void uses(void **state)
 	assert_true(machine_said("2 VFs of it are on: they go away with its driver"));
 }
 
-/* One of these is said whenever a system call fails; over all calls all are. */
-static void assert_seen(int err, const char *const parts[], unsigned count,
-			const char *const words[5])
+/* With one call failing, a command fails and says so; what it would change is as it was. */
+static void says_at(const char *call, const char *path, int err, const char *part,
+		    const char *const words[5])
 {
-	unsigned nth, i, calls, unseen = count, seen[8] = { 0 };
+	pci_sysfs_fail_at(call, path, 1, err);
+	says(EXIT_FAILED, part, words);
+	pci_sysfs_fail(0, 0);
+	assert_string_equal(machine_driver(NIC0), "e1000e");
+	assert_string_equal(machine_override(NIC0), "");
+	assert_false(pci_sysfs_exists(RULE));
+	assert_false(pci_sysfs_exists("/var/lib/pollux/devbind/" NIC0));
+}
+
+static void when_calls_fail(void **state)
+{
+	static const char override[] = "/sys/bus/pci/devices/" NIC0 "/driver_override",
+			  unbind[] = "/sys/bus/pci/drivers/e1000e/unbind",
+			  bind[] = "/sys/bus/pci/drivers/vfio-pci/bind",
+			  lock[] = "/run/pollux/devbind.lock",
+			  record[] = "/var/lib/pollux/devbind/" NIC0;
+	static const struct {
+		const char *call, *path, *part;
+	} cases[] = {
+		{ "open", lock, "devbind.lock: Input/output error" },
+		{ "flock", lock, "devbind.lock: Input/output error" },
+		{ "write", override, NIC0 "/driver_override can't be written: Input/output error" },
+		{ "write", override, "nothing was changed: every device has the driver it had" },
+		{ "write", unbind, NIC0 " can't be taken from e1000e: Input/output error" },
+		{ "write", bind, "vfio-pci does not take " NIC0 ": Input/output error" },
+		{ "write", bind, "nothing was changed: every device has the driver it had" },
+		{ "mkdir", "/var/lib/pollux", "devbind/" NIC0 " can't be written: Input/output" },
+		{ "rename", record, "devbind/" NIC0 " can't be written: Input/output error" },
+		{ "rename", RULE, RULE " can't be written: Input/output error" },
+	};
+	static const char *const words[5] = { "bind", "--persist", "vfio-pci", NIC0 };
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		says_at(cases[i].call, cases[i].path, EIO, cases[i].part, words);
+	says_at("open", lock, EACCES,
+		"devbind.lock: Permission denied (changing drivers takes root)", words);
+	/* What was remembered for nothing goes. */
+	machine_refuse("vfio-pci");
+	pci_sysfs_fail_at("unlink", "/run/pollux/devbind/" NIC0, 1, EIO);
+	machine_report(EXIT_FAILED, "bind", "vfio-pci", NIC0, NULL);
+	assert_true(machine_said("/run/pollux/devbind/" NIC0 " can't be removed: Input/output"));
+}
+
+/* Each of these is said as one or another allocation fails. */
+static void assert_seen(const char *const parts[], unsigned count, const char *const words[5])
+{
+	unsigned nth, i, unseen = count, seen[8] = { 0 };
 
 	assert_true(count <= 8);
-	pci_sysfs_fail(0, 0);
-	machine_run(words[0], words[1], words[2], words[3], words[4], NULL);
-	calls = pci_sysfs_calls();
-	machine_run("restore", NULL);
-	for (nth = 1; nth <= calls && unseen; nth++) {
-		pci_sysfs_fail(nth, err);
+	for (nth = 1; unseen && nth < 1000; nth++) {
+		pci_sysfs_fail_at("alloc", NULL, nth, ENOMEM);
 		machine_run(words[0], words[1], words[2], words[3], words[4], NULL);
 		pci_sysfs_fail(0, 0);
 		for (i = 0; i < count; i++)
@@ -135,32 +180,15 @@ static void assert_seen(int err, const char *const parts[], unsigned count,
 				seen[i] = 1;
 				unseen--;
 			}
-		machine_run("restore", NULL);
 	}
 	for (i = 0; i < count; i++)
 		if (!seen[i])
 			fail_msg("%s: never said: %s", words[0], parts[i]);
 }
 
-#define SEEN(err, parts, ...)                                       \
-	assert_seen(err, parts, sizeof(parts) / sizeof((parts)[0]), \
-		    (const char *const[5]){ __VA_ARGS__ })
-
-static void when_calls_fail(void **state)
+static void without_memory(void **state)
 {
 	static const char *const bind[] = {
-		"/run/pollux/devbind.lock: Input/output error",
-		NIC0 "/driver_override can't be written: Input/output error",
-		NIC0 " can't be taken from e1000e: Input/output error",
-		"vfio-pci does not take " NIC0 ": Input/output error",
-		"/var/lib/pollux/devbind/" NIC0 " can't be written: Input/output error",
-		"/etc/udev/rules.d/10-plx-devbind-" NIC0 ".rules can't be written: Input/output",
-		"nothing was changed: every device has the driver it had",
-	};
-	static const char *const no_rights[] = {
-		"/run/pollux/devbind.lock: Permission denied (changing drivers takes root)",
-	};
-	static const char *const no_memory[] = {
 		"out of memory for a plan of changes",
 		"out of memory for a list of devices",
 		"can't read the machine's devices: Cannot allocate memory",
@@ -168,53 +196,46 @@ static void when_calls_fail(void **state)
 	static const char *const doctor[] = {
 		"can't look at the machine: Cannot allocate memory",
 	};
-	static const char *const forget[] = {
-		"/run/pollux/devbind/" NIC0 " can't be removed: Input/output error",
-	};
 
 	(void)state;
-	SEEN(EIO, bind, "bind", "--persist", "vfio-pci", NIC0);
-	SEEN(EACCES, no_rights, "bind", "vfio-pci", NIC0);
-	SEEN(ENOMEM, no_memory, "bind", "vfio-pci", NIC0);
+	assert_seen(bind, 3, (const char *const[5]){ "bind", "vfio-pci", NIC0 });
 	pci_sysfs_file("/proc/cmdline", "quiet intel_iommu=on\n");
-	SEEN(ENOMEM, doctor, "doctor");
-	/* What was remembered for nothing goes. */
-	machine_refuse("vfio-pci");
-	SEEN(EIO, forget, "bind", "vfio-pci", NIC0);
+	assert_seen(doctor, 1, (const char *const[5]){ "doctor" });
 }
 
 /* The file of --persist is there and can't be kept. */
 static void not_replaced(void **state)
 {
-	static const char rule[] = "/etc/udev/rules.d/10-plx-devbind-" NIC0 ".rules";
-	static const char *const parts[] = {
-		"/etc/udev/rules.d/10-plx-devbind-" NIC0 ".rules can't be read, so it is not",
-	};
-
 	(void)state;
-	pci_sysfs_file(rule, "mine\n");
-	SEEN(EIO, parts, "bind", "--persist", "vfio-pci", NIC0);
+	pci_sysfs_file(RULE, "mine\n");
+	pci_sysfs_fail_at("read", RULE, 1, EIO);
+	machine_report(EXIT_FAILED, "bind", "--persist", "vfio-pci", NIC0, NULL);
+	assert_true(machine_said(RULE " can't be read, so it is not replaced"));
+	assert_string_equal(pci_sysfs_text(RULE), "mine");
+	assert_string_equal(machine_driver(NIC0), "e1000e");
 }
 
 static void unsafe_mode(void **state)
 {
-	static const char *const parts[] = {
-		SWITCH " can't be written: Input/output error",
-		"/run/pollux/devbind.noiommu can't be written: Input/output error",
-	};
+	static const char nic[] = "0000:05:00.0", mark[] = "/run/pollux/devbind.noiommu";
 
 	(void)state;
-	machine_add("0000:05:00.0", "0x020000\n", "e1000e", -1);
+	machine_add(nic, "0x020000\n", "e1000e", -1);
 	pci_sysfs_file(SWITCH, "N\n");
-	SEEN(EIO, parts, "bind", "--noiommu-mode", "vfio-pci", "05:00.0");
+	pci_sysfs_fail_at("write", SWITCH, 1, EIO);
+	machine_report(EXIT_FAILED, "bind", "--noiommu-mode", "vfio-pci", nic, NULL);
+	assert_true(machine_said(SWITCH " can't be written: Input/output error"));
+	assert_false(pci_sysfs_exists(mark));
+	pci_sysfs_fail_at("rename", mark, 1, EIO);
+	machine_report(EXIT_FAILED, "bind", "--noiommu-mode", "vfio-pci", nic, NULL);
+	assert_true(machine_said("/run/pollux/devbind.noiommu can't be written: Input/output"));
+	pci_sysfs_fail(0, 0);
+	assert_string_not_equal(pci_sysfs_text(SWITCH), "1");
+	assert_string_equal(machine_driver(nic), "e1000e");
 }
 
 static void grants(void **state)
 {
-	static const char *const parts[] = {
-		"/dev/iommu can't be given away: Operation not permitted",
-		"nothing was granted: the nodes are as they were",
-	};
 	char address[16], path[64];
 	unsigned i;
 
@@ -223,7 +244,11 @@ static void grants(void **state)
 	machine_give_to_vfio(NIC0, "vfio0");
 	/* To whom it is already, so that it takes no root. */
 	snprintf(path, sizeof(path), "%u", geteuid());
-	SEEN(EPERM, parts, "grant", path, NIC0);
+	pci_sysfs_fail_at("chown", "/dev/iommu", 1, EPERM);
+	machine_report(EXIT_FAILED, "grant", path, NIC0, NULL);
+	assert_true(machine_said("/dev/iommu can't be given away: Operation not permitted"));
+	assert_true(machine_said("nothing was granted: the nodes are as they were"));
+	pci_sysfs_fail(0, 0);
 	pci_sysfs_public("/dev/iommu");
 	machine_report(EXIT_DONE, "grant", path, NIC0, NULL);
 	assert_true(machine_said("/dev/vfio/10: granted"));
@@ -257,13 +282,55 @@ static void odd_names(void **state)
 	assert_false(machine_has_said("\033"));
 }
 
+/* What JSON has to be, and what a terminal may be sent: UTF-8 without C1. */
+static void names_that_are_no_text(void **state)
+{
+	static const struct {
+		const char *name, *shown;
+	} cases[] = {
+		{ "e\xff", "e?" },
+		{ "e\xc2\x9b\x31m", "e??1m" }, /* CSI of C1 */
+		{ "e\xc3\xa9", "e\xc3\xa9" },  /* an e with an acute */
+		{ "e\xc3", "e?" },	       /* cut off */
+		{ "e\xc1\xbf", "e??" },	       /* too long a form of a byte */
+		{ "e\xed\xa0\x80", "e???" },   /* half of a surrogate */
+		{ "e\xe2\x82\xac", "e\xe2\x82\xac" },
+		{ "e\xe2\x82z", "e??z" },
+		{ "e\xf4\x90\x80\x80", "e????" }, /* beyond the last character */
+		{ "e\xf0\x9f\x90\xa7", "e\xf0\x9f\x90\xa7" },
+	};
+	char path[80], wanted[80];
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		machine_interface(NIC0, cases[i].name, 3);
+		machine_report(EXIT_DONE, "status", NIC0, NULL);
+		snprintf(wanted, sizeof(wanted), "if=%s drv", cases[i].shown);
+		machine_reports(wanted);
+		machine_report(EXIT_DONE, "status", "--json", NIC0, NULL);
+		snprintf(wanted, sizeof(wanted), "\"%s\"", cases[i].shown);
+		machine_reports(wanted);
+		snprintf(path, sizeof(path), "/sys/class/net/%s", cases[i].name);
+		pci_sysfs_remove(path);
+	}
+}
+
+static void sockets(void **state)
+{
+	(void)state;
+	machine_report(EXIT_FAILED, "broker", "--socket=", "0", NIC0, NULL);
+	assert_true(machine_said("the socket's path has to have 1 to 107 bytes: ''"));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, machine_setup, machine_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(command_lines),   TEST(drivers),	   TEST(uses),
-		TEST(not_replaced),    TEST(unsafe_mode),
-		TEST(when_calls_fail), TEST(grants),	   TEST(odd_names),
+		TEST(command_lines),	      TEST(drivers),	 TEST(uses),
+		TEST(not_replaced),	      TEST(unsafe_mode), TEST(when_calls_fail),
+		TEST(without_memory),	      TEST(grants),	 TEST(odd_names),
+		TEST(names_that_are_no_text), TEST(sockets),
 	};
 
 	return cmocka_run_group_tests_name("devbind_messages", tests, NULL, NULL);
