@@ -5,6 +5,7 @@
 import contextlib
 import json
 import os
+import pathlib
 import re
 import shutil
 import subprocess
@@ -25,6 +26,9 @@ GUESTS = {
     "IOMMU": tap.Guest("--device", DEVICES, "--cpus", "1"),
     "no IOMMU": tap.Guest("--iommu", "none", "--no-unsafe", "--device", "e1000e:kernel",
                           "--cpus", "1"),
+    "virtio-iommu": tap.Guest("--iommu", "virtio", "--device", "e1000e:kernel", "--cpus", "1"),
+    "interrupts not remapped": tap.Guest("--append", "intremap=off", "--device", "e1000e:kernel",
+                                         "--cpus", "1"),
     "Debian's kernel": tap.Guest("--kernel", "stock", "--device", "e1000e:kernel,nvme:kernel",
                                  "--cpus", "1"),
 }
@@ -52,6 +56,7 @@ class Devbind:
 
     def __init__(self, program):
         self.program = program
+        self.probe = str(pathlib.Path(program).parents[2] / "tests/lab/lab-probe")
 
     def run(self, code, *words, user=False):
         """Run to the end, which has to be with this code; returns what it said."""
@@ -126,7 +131,11 @@ def udevd():
     process = subprocess.Popen([UDEVD], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL)
     try:
-        wait_for(lambda: os.path.exists("/run/udev/control"), "udevd to start")
+        # Its socket for commands is there before it hears of events.
+        wait_for(lambda: subprocess.run(["udevadm", "control", "--ping"], check=False,
+                                        env={**os.environ, "SYSTEMD_IGNORE_CHROOT": "1"},
+                                        stderr=subprocess.DEVNULL).returncode == 0,
+                 "udevd to start")
         yield
     finally:
         process.terminate()
@@ -261,6 +270,29 @@ def with_iommu(devbind):
                 handle.write("1")
         check_unchanged()
 
+    def vanished_for_good():
+        if not os.path.isdir(RULES):
+            raise tap.Skip("no udev on this machine: it is in Debian's package udev")
+        with own(RULES), own("/var/lib"):
+            devbind.run(DONE, "bind", "--persist", "vfio-pci", nic, vmx)
+            write(f"/sys/bus/pci/devices/{nic}/remove", "1")
+            try:
+                devbind.says(DONE, ("restore",), f"{nic} isn't there: its rules, and what was")
+                tap.check_equal(os.listdir(RULES), [], "rules after restore")
+                devbind.says(USAGE, ("restore", nic), f"no device '{nic}'")
+            finally:
+                write("/sys/bus/pci/rescan", "1")
+        check_unchanged()
+
+    def no_room_for_the_report():
+        for words in ("--help",), ("doctor",), ("status",), ("status", "--json"), ("-s",):
+            with open("/dev/full", "w", encoding="ascii") as full:
+                done = subprocess.run([devbind.program, *words], stdout=full,
+                                      stderr=subprocess.PIPE, text=True, timeout=PATIENCE,
+                                      check=False)
+            tap.check_equal(done.returncode, FAILED, f"exit code of {words}")
+            check_words(done.stderr, "the report can't be written: No space left on device")
+
     def address_or_route():
         name = interface(nic)
         system("ip", "link", "set", name, "up")
@@ -277,9 +309,10 @@ def with_iommu(devbind):
         check_unchanged()
 
     def disk_in_use():
-        with open("/dev/nvme0n1", "rb"):
-            devbind.says(REFUSED, ("bind", "vfio-pci", nvme),
-                         f"/dev/nvme0n1 is open in process {os.getpid()} (python3)")
+        for node in "/dev/nvme0n1", "/dev/nvme0", "/dev/ng0n1":
+            with open(node, "rb"):
+                devbind.says(REFUSED, ("bind", "vfio-pci", nvme),
+                             f"{node} is open in process {os.getpid()} (python3)")
         check_unchanged()
 
     def held_by_a_program():
@@ -287,6 +320,8 @@ def with_iommu(devbind):
             group = os.path.basename(os.readlink(f"/sys/bus/pci/devices/{nic}/iommu_group"))
             with open(f"/dev/vfio/{group}", "rb"):
                 devbind.says(REFUSED, ("restore", nic), f"/dev/vfio/{group} is open in process")
+                devbind.says(REFUSED, ("restore", "--force", nic), "end the program")
+                devbind.says(FAILED, ("why", nic), f"/dev/vfio/{group} is open in process")
                 tap.check_equal(driver(nic), "vfio-pci", f"driver of {nic}")
 
     def one_of_a_group():
@@ -364,6 +399,7 @@ def with_iommu(devbind):
             with udevd():
                 write(f"{device}/uevent", "add")
                 wait_for(lambda: driver(nic) == "vfio-pci", "the rule of bind")
+                wait_for(lambda: os.path.isdir(f"{device}/vfio-dev"), "the cdev")
                 group = os.path.basename(os.readlink(f"{device}/iommu_group"))
                 cdev, = os.listdir(f"{device}/vfio-dev")
                 write("/sys/class/misc/iommu/uevent", "add")
@@ -397,8 +433,10 @@ def with_iommu(devbind):
     yield "no such driver, no such device", no_such_driver
     yield "sysfs is read-only", sysfs_read_only
     yield "a device that vanished", vanished
+    yield "a device that vanished, and was to stay bound", vanished_for_good
+    yield "no room for the report", no_room_for_the_report
     yield "an interface with an address or a route is refused", address_or_route
-    yield "a disk that a program has open is refused", disk_in_use
+    yield "a disk that a program has open, by any node, is refused", disk_in_use
     yield "a device that a program has through VFIO is refused", held_by_a_program
     yield "one device of a group: what is in the way is named", one_of_a_group
     yield "--whole-group", whole_group
@@ -444,6 +482,79 @@ def without_iommu(devbind):
     yield "doctor", doctor
     yield "bind is refused", refused
     yield "bind --noiommu-mode", accepted
+
+
+@contextlib.contextmanager
+def unsafe_interrupts(module, value):
+    """While VFIO puts up with devices that forge interrupts, or doesn't."""
+    path = f"/sys/module/{module}/parameters/allow_unsafe_interrupts"
+    with open(path, encoding="ascii") as handle:
+        before = handle.read().strip()
+    write(path, value)
+    try:
+        yield
+    finally:
+        write(path, before)
+
+
+def check_forgeable(devbind, nic):
+    """Of an IOMMU that remaps no interrupts doctor and why say what the kernel then does."""
+    safe, lack = {"N": "refused", "Y": "taken"}, "the IOMMU does not remap interrupts"
+    for type1, iommufd in ("N", "N"), ("Y", "N"), ("N", "Y"):
+        with unsafe_interrupts("vfio_iommu_type1", type1), unsafe_interrupts("iommufd", iommufd):
+            modes = devbind.modes(nic)
+            tap.check_equal(modes["cdev"][0], safe[iommufd], "cdev")
+            if iommufd == "N":
+                tap.check_equal(modes["type1v2"][0], safe[type1], "type1v2")
+                check_words(modes["cdev"][1], "interrupt remapping is missing")
+            report = devbind.json("doctor")
+            lacking = {mode["mode"]: [one["what"] for one in mode["missing"]]
+                       for mode in report["modes"]}
+            tap.check_equal(lacking["cdev"], [] if iommufd == "Y" else [lack], "cdev lacks")
+            tap.check_equal(lacking["type1v2"], [] if type1 == "Y" else [lack], "type1v2 lacks")
+            tap.check(not report["iommu"]["interrupt_remapping"], "interrupts are remapped?")
+            # What the kernel says to a program that tries.
+            done = subprocess.run([devbind.probe, "--vfio-mode=cdev", "-a", nic], text=True,
+                                  capture_output=True, timeout=PATIENCE, check=False)
+            tap.check_equal(done.returncode == 0, iommufd == "Y",
+                            f"the probe says: {done.stderr}{done.stdout}")
+
+
+def with_virtio_iommu(devbind):
+    """It goes by its function's address in sysfs, and remaps no interrupts."""
+    nic, = addresses()
+
+    def doctor():
+        report = devbind.json("doctor")
+        tap.check_equal(report["iommu"]["kind"], "virtio-iommu", "IOMMU")
+        tap.check_equal(report["modules"]["virtio_iommu"], "built in", "module virtio_iommu")
+        devbind.says(DONE, ("doctor",), "cdev: has all it needs", "IOMMU          virtio-iommu (")
+
+    def taken():
+        with devbind.bound(nic):
+            tap.check_equal(devbind.modes(nic)["cdev"][0], "taken", "cdev")
+
+    def forgeable():
+        with devbind.bound(nic):
+            check_forgeable(devbind, nic)
+
+    yield "doctor", doctor
+    yield "why: taken, as the kernel was told to put up with it", taken
+    yield "why and doctor: interrupts are not remapped", forgeable
+
+
+def without_remapping(devbind):
+    """The IOMMU could remap interrupts, but the kernel was told not to."""
+    nic, = addresses()
+
+    def forgeable():
+        with devbind.bound(nic):
+            check_forgeable(devbind, nic)
+            devbind.says(FAILED, ("why", nic), "interrupt remapping is missing")
+        devbind.says(FAILED, ("doctor",), "intremap=off", "without interrupt remapping",
+                     "-> boot with iommufd.allow_unsafe_interrupts=1")
+
+    yield "why and doctor: interrupts are not remapped", forgeable
 
 
 def debian(devbind):
@@ -492,8 +603,8 @@ def debian(devbind):
 def cases(guest, settings):
     """The cases of a guest."""
     devbind = Devbind(settings.program)
-    return {"IOMMU": with_iommu, "no IOMMU": without_iommu,
-            "Debian's kernel": debian}[guest](devbind)
+    return {"IOMMU": with_iommu, "no IOMMU": without_iommu, "virtio-iommu": with_virtio_iommu,
+            "interrupts not remapped": without_remapping, "Debian's kernel": debian}[guest](devbind)
 
 
 if __name__ == "__main__":
