@@ -18,6 +18,12 @@ struct arguments {
 	uint64_t seconds; /* 0: not said */
 	bool temperature_set;
 	uint32_t temperature; /* C */
+	bool cns_set;
+	uint8_t cns; /* what to identify */
+	bool opcode_set;
+	uint8_t opcode;
+	uint32_t cdw[16]; /* of a raw command */
+	size_t len;	  /* of its data, bytes */
 };
 
 /* Each says itself what went wrong. */
@@ -34,6 +40,8 @@ enum exit_code command_errors(struct session *session, const struct arguments *a
 enum exit_code command_firmware(struct session *session, const struct arguments *args);
 enum exit_code command_effects(struct session *session, const struct arguments *args);
 enum exit_code command_events(struct session *session, const struct arguments *args);
+enum exit_code command_admin(struct session *session, const struct arguments *args);
+enum exit_code command_io(struct session *session, const struct arguments *args);
 enum exit_code command_format(struct session *session, const struct arguments *args);
 
 /* The one controller, where a command is about one: NULL and a line is logged if there are more. */

@@ -61,6 +61,94 @@ static void print_hex(const uint8_t *data, size_t len)
 	}
 }
 
+static const char no_data[] = "(none)";
+
+/* NSIDs in order, 0 ends them [Base 5.17.2.2]. */
+static void print_namespaces(const uint32_t *nsid)
+{
+	unsigned i;
+
+	for (i = 0; i < PLX_NVME_NS_LIST_MAX && nsid[i]; i++)
+		printf("namespace     %u\n", le32toh(nsid[i]));
+	if (!i)
+		puts(no_data);
+}
+
+/* How many, and their ids [Base 5.17.2.13]. */
+static void print_controllers(const uint16_t *list)
+{
+	unsigned count = le16toh(list[0]);
+
+	for (unsigned i = 1; i <= count && i < PLX_NVME_IDENTIFY_LEN / sizeof(*list); i++)
+		printf("controller id %u\n", le16toh(list[i]));
+	if (!count)
+		puts(no_data);
+}
+
+/* Namespace Identification Descriptors: type, length, two reserved, and the value [5.17.2.3]. */
+static void print_descriptors(const uint8_t *data)
+{
+	static const char *const names[] = {
+		[1] = "EUI64", [2] = "NGUID", [3] = "UUID", [4] = "command set"
+	};
+	const uint8_t *end = data + PLX_NVME_IDENTIFY_LEN;
+	const uint8_t *at = data;
+
+	for (; end - at >= 4 && at[0] && at[1] && at[1] <= end - at - 4; at += 4 + at[1]) {
+		if (at[0] < sizeof(names) / sizeof(names[0]))
+			printf("%-13s ", names[at[0]]);
+		else
+			printf("type %-8u ", at[0]);
+		for (unsigned i = 0; i < at[1]; i++)
+			printf("%02x", at[4 + i]);
+		putchar('\n');
+	}
+	if (at == data)
+		puts(no_data);
+}
+
+/* Combinations of I/O command sets, a bit each; unused ones are 0 [5.17.2.21]. */
+static void print_command_sets(const uint64_t *vector)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < PLX_NVME_IDENTIFY_LEN / sizeof(*vector); i++) {
+		if (!vector[i])
+			continue;
+		printf("command sets  %u: %016" PRIx64 "\n", i, (uint64_t)le64toh(vector[i]));
+		count++;
+	}
+	if (!count)
+		puts(no_data);
+}
+
+/* The namespace, where there is one, needn't be an active one: the controller knows. */
+static enum exit_code identify_cns(struct plx_nvme_ctrl *ctrl, const struct arguments *args)
+{
+	union {
+		uint8_t bytes[PLX_NVME_IDENTIFY_LEN];
+		uint16_t words[PLX_NVME_IDENTIFY_LEN / 2];
+		uint32_t dwords[PLX_NVME_IDENTIFY_LEN / 4];
+		uint64_t qwords[PLX_NVME_IDENTIFY_LEN / 8];
+	} id;
+	const int err = plx_nvme_identify(ctrl, args->cns, args->nsid, &id);
+
+	if (err) {
+		plx_err("Identify, CNS %02x: %s", args->cns, plx_nvme_error(err));
+		return EXIT_RUNTIME;
+	}
+	switch (args->binary ? UINT32_MAX : args->cns) {
+	case PLX_NVME_CNS_ACTIVE_NS_LIST:
+	case PLX_NVME_CNS_ALLOCATED_NS_LIST: print_namespaces(id.dwords); break;
+	case PLX_NVME_CNS_NS_CTRL_LIST:
+	case PLX_NVME_CNS_CTRL_LIST: print_controllers(id.words); break;
+	case PLX_NVME_CNS_NS_DESCRIPTORS: print_descriptors(id.bytes); break;
+	case PLX_NVME_CNS_IO_COMMAND_SETS: print_command_sets(id.qwords); break;
+	default: print_hex(id.bytes, sizeof(id)); break;
+	}
+	return EXIT_OK;
+}
+
 enum exit_code command_identify(struct session *s, const struct arguments *args)
 {
 	union {
@@ -74,6 +162,8 @@ enum exit_code command_identify(struct session *s, const struct arguments *args)
 
 	if (!ctrl)
 		return EXIT_USAGE;
+	if (args->cns_set)
+		return identify_cns(ctrl, args);
 	if (args->nsid) {
 		ns = chosen_ns(ctrl, args);
 		if (!ns)

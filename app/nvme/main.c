@@ -13,7 +13,8 @@ static const char synopsis[] =
 	"\n"
 	"COMMANDS\n"
 	"  list      controllers and their namespaces\n"
-	"  identify  what a controller says of itself; with -n, a namespace\n"
+	"  identify  what a controller says of itself; with -n, a namespace; with --cns, any of "
+	"it\n"
 	"  smart     its health\n"
 	"  errors    what went wrong lately, the last one first\n"
 	"  firmware  what is in which slot\n"
@@ -26,6 +27,8 @@ static const char synopsis[] =
 	"  trim      blocks: their data is lost (Dataset Management, Deallocate)\n"
 	"  verify    that the controller can read blocks, without moving them\n"
 	"  format    makes a namespace anew: all its data is lost\n"
+	"  admin     any admin command\n"
+	"  io        any I/O command\n"
 	"\n"
 	"BUS OPTIONS: which devices, and how they may be claimed\n";
 
@@ -37,14 +40,23 @@ static const char options[] =
 	"  -c, --count N        blocks; read: default 1; write, compare: at most, default all of "
 	"the "
 	"input\n"
-	"  -f, --file FILE      read, write, compare: instead of standard output and input\n"
+	"  -f, --file FILE      read, write, compare, admin, io: instead of standard output and "
+	"input\n"
 	"  -l, --lbaf N         format: index of the format (identify -n lists them)\n"
 	"  --extended           format: metadata behind each block\n"
 	"  --pi N               format: type of protection, 1 to 3\n"
 	"  --pi-first           format: protection at the beginning of the metadata\n"
 	"  --erase N            format: 1 user data, 2 cryptographic\n"
-	"  --yes                format: yes\n"
+	"  --yes                format: yes; admin, io: even where there is no IOMMU\n"
 	"  --hex                identify: all bytes\n"
+	"  --cns N              identify: this; 2 and 0x10 lists of namespaces after -n, 3 what "
+	"names "
+	"a\n"
+	"                       namespace has, 0x12 and 0x13 lists of controllers, 0x1c command "
+	"sets\n"
+	"  --opcode N           admin, io: which command\n"
+	"  --cdw N=VALUE        admin, io: a command dword, of 1 (the namespace), 2, 3, 10 to 15\n"
+	"  --len BYTES          admin, io: data, which way it goes is in the opcode\n"
 	"  -t, --time SECONDS   events: how long; default 10\n"
 	"  --temperature C      events: meanwhile, of this temperature\n"
 	"\n"
@@ -52,6 +64,7 @@ static const char options[] =
 	"  plx-nvme list\n"
 	"  plx-nvme read -a 0000:01:00.0 -n 1 -s 0 -c 8 > first-blocks\n"
 	"  plx-nvme format -a 0000:01:00.0 -n 1 --lbaf 4 --yes\n"
+	"  plx-nvme admin -a 0000:01:00.0 --opcode 0x0a --cdw 10=2    # power management\n"
 	"\n"
 	"EXIT CODES\n"
 	"  0  all well\n"
@@ -72,8 +85,10 @@ static const struct {
 	{ "effects", command_effects }, { "events", command_events },
 	{ "compare", command_compare }, { "zero", command_zero },
 	{ "trim", command_trim },	{ "verify", command_verify },
+	{ "admin", command_admin },	{ "io", command_io },
 };
 
+#define MAX_RAW	 (16u << 20) /* bytes of a raw command */
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 enum {
@@ -84,6 +99,10 @@ enum {
 	OPT_YES,
 	OPT_HEX,
 	OPT_TEMPERATURE,
+	OPT_CNS,
+	OPT_OPCODE,
+	OPT_CDW,
+	OPT_LEN,
 };
 
 static const struct option long_options[] = {
@@ -100,6 +119,10 @@ static const struct option long_options[] = {
 	{ "hex", no_argument, NULL, OPT_HEX },
 	{ "time", required_argument, NULL, 't' },
 	{ "temperature", required_argument, NULL, OPT_TEMPERATURE },
+	{ "cns", required_argument, NULL, OPT_CNS },
+	{ "opcode", required_argument, NULL, OPT_OPCODE },
+	{ "cdw", required_argument, NULL, OPT_CDW },
+	{ "len", required_argument, NULL, OPT_LEN },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -110,6 +133,24 @@ static int number(uint64_t min, uint64_t max, uint64_t *value)
 	plx_err("'%s': a number from %llu to %llu is wanted", optarg, (unsigned long long)min,
 		(unsigned long long)max);
 	return -EINVAL;
+}
+
+/* N=VALUE. Dwords 4 to 9 say where the data is, and 0 has the opcode: those are ours. */
+static int command_dword(struct arguments *args)
+{
+	char *value = strchr(optarg, '=');
+	uint64_t n = 0, dword = 0;
+
+	if (value)
+		*value++ = '\0';
+	if (!value || parse_number(optarg, false, &n) || parse_number(value, false, &dword) ||
+	    dword > UINT32_MAX || n < 1 || n > 15 || (n > 3 && n < 10)) {
+		plx_err("--cdw %s%s%s: N=VALUE is wanted, N one of 1 to 3 and 10 to 15", optarg,
+			value ? "=" : "", value ? value : "");
+		return -EINVAL;
+	}
+	args->cdw[n] = (uint32_t)dword;
+	return 0;
 }
 
 static int parse_option(int opt, struct arguments *args)
@@ -146,6 +187,21 @@ static int parse_option(int opt, struct arguments *args)
 		err = number(0, 1000, &value);
 		args->temperature = (uint32_t)value;
 		args->temperature_set = true;
+		return err;
+	case OPT_CNS:
+		err = number(0, UINT8_MAX, &value);
+		args->cns = (uint8_t)value;
+		args->cns_set = true;
+		return err;
+	case OPT_OPCODE:
+		err = number(0, UINT8_MAX, &value);
+		args->opcode = (uint8_t)value;
+		args->opcode_set = true;
+		return err;
+	case OPT_CDW: return command_dword(args);
+	case OPT_LEN:
+		err = number(1, MAX_RAW, &value);
+		args->len = (size_t)value;
 		return err;
 	default: plx_err("an option is unknown, or lacks a value; see --help"); return -EINVAL;
 	}

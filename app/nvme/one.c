@@ -32,9 +32,9 @@ void one_done(void *arg, uint16_t status, uint32_t result)
 {
 	struct one *one = arg;
 
-	(void)result;
 	one->done = true;
 	one->status = status;
+	one->result = result;
 }
 
 int one_wait(struct one *one, int err)

@@ -10,6 +10,7 @@ struct one {
 	struct plx_arena *memory;
 	bool done;
 	uint16_t status;
+	uint32_t result; /* dword 0 of the completion */
 };
 
 /* A queue pair, and memory for it. EXIT_RUNTIME: one line is logged, and nothing is left. */

@@ -13,6 +13,7 @@
  *   submit.c    requests into commands; split.c where it takes several; prp.c sgl.c their buffers
  *   complete.c  the polling loop
  *   timeout.c   what happens now and then
+ *   abort.c     commands that are late or not wanted any more
  *   status.c    names
  *
  * Whose lock: ctrl->lock covers the admin queue, the lists, bring-up and reset. A queue pair has
@@ -393,6 +394,9 @@ unsigned nvme_process(struct plx_nvme_qpair *q, unsigned max); /* the loop itsel
 unsigned nvme_process_and_ring(struct plx_nvme_qpair *q, unsigned max);
 void nvme_complete(struct plx_nvme_qpair *q, struct nvme_tracker *tr, uint16_t status,
 		   uint32_t result);
+
+/* abort.c; with the lock held. False: it can't be asked for now. */
+bool nvme_abort(struct plx_nvme_qpair *q, struct nvme_tracker *tr);
 
 /* timeout.c */
 #define NVME_POLLS_A_LOOK 1024 /* polls between looks at the clock */

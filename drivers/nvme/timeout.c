@@ -60,35 +60,13 @@ static void reset(struct plx_nvme_qpair *q, const char *why)
 	pthread_mutex_unlock(&ctrl->lock);
 }
 
-static void aborted(void *arg, uint16_t status, uint32_t result)
+static void abort_late(struct plx_nvme_qpair *q, struct nvme_tracker *tr)
 {
-	struct plx_nvme_ctrl *ctrl = arg;
-
-	(void)status;
-	(void)result;
-	ctrl->aborts--;
-}
-
-/* The command itself is completed in its own queue, whatever became of the Abort [Base 5.1]. */
-static void send_abort(struct plx_nvme_qpair *q, struct nvme_tracker *tr)
-{
-	struct plx_nvme_ctrl *ctrl = q->ctrl;
-	uint16_t cid = nvme_cid(q, tr);
-	const struct plx_nvme_cmd cmd = {
-		.opcode = PLX_NVME_ABORT,
-		.cdw10 = htole32(q->id | (uint32_t)cid << 16),
-	};
-
-	if (ctrl->aborts >= ctrl->abort_limit ||
-	    nvme_admin_start(ctrl, &cmd, NULL, 0, aborted, ctrl))
+	if (!nvme_abort(q, tr))
 		return;
-	ctrl->aborts++;
-	nvme_make_whole(tr);
-	tr->fast.busy = NVME_ABORTING;
-	tr->fast.tick = q->tick;
 	q->timeouts++;
-	plx_warn("%s: queue %u: command %u (opcode %02x) is late: aborting it", ctrl->info.name,
-		 q->id, cid, tr->cmd.opcode);
+	plx_warn("%s: queue %u: command %u (opcode %02x) is late: aborting it", q->ctrl->info.name,
+		 q->id, nvme_cid(q, tr), tr->cmd.opcode);
 }
 
 /* True: the next step is a reset. */
@@ -103,7 +81,7 @@ static bool find_late(struct plx_nvme_qpair *q)
 			q->timeouts++;
 			return true;
 		}
-		send_abort(q, tr);
+		abort_late(q, tr);
 	}
 	return false;
 }

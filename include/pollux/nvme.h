@@ -264,6 +264,19 @@ int plx_nvme_submit(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns,
 int plx_nvme_io_command(struct plx_nvme_qpair *q, const struct plx_nvme_cmd *cmd, void *buf,
 			size_t len, plx_nvme_done_fn *done, void *arg);
 
+/*
+ * Asks the controller to abort [Base 5.1] all that is in flight on this queue pair for the request
+ * or requests with this argument. Whatever comes of it, the callback runs once for each, as ever:
+ * with PLX_NVME_ABORTED_BY_REQUEST if the controller did it, and without being tried again. A
+ * controller that hasn't fetched the command yet, or has done most of it, goes on with it.
+ *
+ * Returns how many commands the controller was asked to abort, 0 if there are none. If some are
+ * left because it takes no more Aborts at a time, the next call asks for those; -EAGAIN: for none
+ * could be asked yet, or the controller is being reset. -ENODEV and -EIO as with requests. Not for
+ * hot loops: it looks through the whole queue.
+ */
+int plx_nvme_abort(struct plx_nvme_qpair *q, const void *arg);
+
 void plx_nvme_kick(struct plx_nvme_qpair *q);
 
 /*

@@ -190,6 +190,21 @@ def commands(programs):
     programs.tool("firmware").expect(0, "slot 1  1.0", "active")
     programs.tool("effects").expect(0, "admin 06", "io 01 changes data")
     programs.tool("errors").expect(0)
+    for cns, text in (("2", "namespace     2"), ("0x13", "controller id 0"), ("0x1c", "0: ")):
+        programs.tool("identify", "--cns", cns).expect(0, text)
+    programs.tool("identify", "--cns", "3", "-n", "1").expect(0, "UUID")
+    raw = programs.tool("io", "--opcode", "2", "-n", "1", "--cdw", "10=103", "--cdw", "12=7",
+                        "--len", "4096").expect(0)
+    check_same(programs.tool("read", "-n", "1", "-s", "103", "-c", "8").expect(0).data, raw.data,
+               "as a raw command")
+
+
+def raw_unfenced(programs, mode):
+    """Without an IOMMU, only for a yes."""
+    words = ("admin", "--opcode", "6", "--cdw", "10=1", "--len", "4096")
+    programs.tool(*words, mode=mode).expect(EXIT_USAGE, "there is no IOMMU", "--yes")
+    tap.check(b"QEMU NVMe Ctrl" in programs.tool(*words, "--yes", mode=mode).expect(0).data,
+              "no Identify Controller")
 
 
 def formats(programs):
@@ -349,6 +364,8 @@ def cases(guest, settings):
         if others:
             yield f"{mode}: queues in the controller", functools.partial(own_memory, others[0],
                                                                          mode)
+        if mode.startswith("noiommu"):
+            yield f"{mode}: raw commands", functools.partial(raw_unfenced, programs, mode)
     if guest != "kernel a":
         return
     yield "sizes and offsets by SGLs", functools.partial(shapes, programs, ())

@@ -256,6 +256,45 @@ def wrong_ids(programs):
         ctrl.on.perf("-w", "randread", *SHORT).expect(EXIT_RUNTIME, "which is not in flight")
 
 
+def raw(programs):
+    """Commands by their dwords, both ways, and the parts of Identify by number."""
+    data = os.urandom(4096)
+    blocks = ("--cdw", "10=8", "--cdw", "12=7", "--len", "4096")
+    with controller(programs, "--ns", "ram:16M", "--ns", "ram:16M,block=4096") as ctrl:
+        tool = ctrl.on.tool
+        tool("io", "--opcode", "1", "-n", "1", *blocks, data=data).expect(0, "result        0")
+        run = tool("io", "--opcode", "2", "--cdw", "1=1", *blocks).expect(0, "result        0")
+        tap.check_equal(run.data, data, "what io read")
+        tap.check_equal(tool("read", "-n", "1", "-s", "8", "-c", "8").data, data, "what read read")
+        tool("io", "--opcode", "0", "-n", "1").expect(0, "result        0")
+        run = tool("admin", "--opcode", "6", "--cdw", "10=1", "--len", "4096").expect(0)
+        tap.check(len(run.data) == 4096 and run.data[24:].startswith(b"Pollux software NVMe"),
+                  f"Identify: {run.data[:64]}")
+        # Number of Queues: what was asked for at the start, 0's based
+        tool("admin", "--opcode", "0x0a", "--cdw", "10=7").expect(0, "result        00")
+        tool("admin", "--opcode", "0x7f").expect(EXIT_RUNTIME, "Invalid Command Opcode")
+        tool("io", "--opcode", "1", *blocks, data=data[:-1]).expect(EXIT_RUNTIME, "4095 bytes")
+        tool("io", "--opcode", "2", *blocks).expect(EXIT_RUNTIME, "Invalid Namespace")
+        for words, text in ((("admin",), "--opcode says"),
+                            (("admin", "--opcode", "0x0c"), "see events"),
+                            (("admin", "--opcode", "256"), "from 0 to 255"),
+                            (("io", "--opcode", "0", "--len", "8"), "moves no data"),
+                            (("io", "--opcode", "3", "--len", "8"), "both ways"),
+                            (("io", "--opcode", "1", "--len", "0"), "from 1"),
+                            (("io", "--opcode", "1", "--cdw", "6=1"), "N one of"),
+                            (("io", "--opcode", "1", "--cdw", "10"), "N=VALUE"),
+                            (("io", "--opcode", "1", "--cdw", "10=4294967296"), "N=VALUE")):
+            tool(*words).expect(EXIT_USAGE, text)
+        tap.check_equal(tool("identify", "--cns", "2").expect(0).out.split()[1::2], ["1", "2"],
+                        "namespaces")
+        tap.check_equal(tool("identify", "--cns", "0x10", "-n", "1").expect(0).out.split()[1::2],
+                        ["2"], "namespaces after the first")
+        tool("identify", "--cns", "3", "-n", "1").expect(0, "EUI64", "command set   00")
+        tool("identify", "--cns", "0x1c").expect(0, "0: 0000000000000001")
+        tool("identify", "--cns", "1").expect(0, "0000: ")
+        tool("identify", "--cns", "0x77").expect(EXIT_RUNTIME, "CNS 77: Invalid Field")
+
+
 # What can't be
 
 
@@ -373,6 +412,7 @@ def cases(programs):
                            ("statuses are injected", statuses),
                            ("stuck commands", stuck),
                            ("completions of wrong ids", wrong_ids),
+                           ("raw commands", raw),
                            ("refusals", refusals),
                            ("plx-softdev's usage", usage)):
         yield name, functools.partial(function, programs)

@@ -269,6 +269,79 @@ static void test_abort_limit(void **state)
 	assert_int_equal(q->resets, 0);
 }
 
+/* What isn't wanted any more is aborted for the asking: told by its argument, and once. */
+static void test_abort_by_request(void **state)
+{
+	(void)state;
+	start(PLX_NVME_TIMEOUT_ABORT);
+	fake.hold = true;
+	submit(0, 3);
+	assert_int_equal(plx_nvme_abort(q, &requests[9]), 0);
+	assert_int_equal(plx_nvme_abort(q, &requests[1]), 1);
+	assert_int_equal(plx_nvme_abort(q, &requests[1]), 0);
+	fake_run();
+	assert_int_equal(plx_nvme_poll(q, 0), 1);
+	check(1, 1, PLX_NVME_ABORTED_BY_REQUEST);
+	assert_int_equal(requests[0].done + requests[2].done, 0);
+	assert_int_equal(plx_nvme_abort(q, &requests[1]), 0);
+	assert_int_equal(ctrl->aborts, 0);
+	assert_int_equal(q->timeouts, 0);
+	assert_int_equal(plx_nvme_abort(q, &requests[0]), 1);
+	assert_int_equal(plx_nvme_abort(q, &requests[2]), 1);
+	fake_run();
+	finish(3);
+	check(0, 1, PLX_NVME_ABORTED_BY_REQUEST);
+	check(2, 1, PLX_NVME_ABORTED_BY_REQUEST);
+}
+
+/* All commands of a request that was split, as many at a time as may be; no further one is sent. */
+static void test_abort_split(void **state)
+{
+	unsigned asked;
+
+	(void)state;
+	fake.conf.acl = 1;
+	start_with((struct plx_nvme_qpair_opts){ .max_transfer = 4096 });
+	fake.hold = true;
+	assert_int_equal(plx_nvme_read(q, ns1, buf, 0, 32, done, &requests[0]), 0);
+	plx_nvme_kick(q);
+	fake_run();
+	asked = fake.nseen;
+	assert_int_equal(plx_nvme_abort(q, &requests[0]), 2);
+	assert_int_equal(plx_nvme_abort(q, &requests[0]), -EAGAIN);
+	for (unsigned turn = 0; turn < DEPTH / 2; turn++) {
+		fake_run();
+		plx_nvme_abort(q, &requests[0]);
+	}
+	finish(1);
+	check(0, 1, PLX_NVME_ABORTED_BY_REQUEST);
+	assert_int_equal(fake.nseen, asked);
+}
+
+/* The controller won't: the request's own end is what counts. Nor is there anyone to ask later. */
+static void test_abort_in_vain(void **state)
+{
+	(void)state;
+	start(PLX_NVME_TIMEOUT_ABORT);
+	fake.hold = fake.ignores_abort = true;
+	submit(0, 1);
+	assert_int_equal(plx_nvme_abort(q, &requests[0]), 1);
+	fake_run();
+	assert_int_equal(plx_nvme_poll(q, 0), 0);
+	assert_int_equal(requests[0].done, 0);
+	fake_post(1, fake.held_cid[0], 0, 0);
+	fake.held = 0;
+	assert_int_equal(plx_nvme_poll(q, 0), 1);
+	check(0, 1, 0);
+
+	submit(1, 1);
+	fake.gone = true;
+	fake_run();
+	assert_int_equal(plx_nvme_abort(q, &requests[1]), -EAGAIN);
+	assert_int_equal(plx_nvme_poll(q, 0), -ENODEV);
+	assert_int_equal(plx_nvme_abort(q, &requests[1]), -ENODEV);
+}
+
 /* Abort doesn't help: the controller is reset, and the commands are sent again. */
 static void test_abort_then_reset(void **state)
 {
@@ -714,6 +787,9 @@ int main(void)
 		CASE(test_no_retries),
 		CASE(test_abort),
 		CASE(test_abort_limit),
+		CASE(test_abort_by_request),
+		CASE(test_abort_split),
+		CASE(test_abort_in_vain),
 		CASE(test_abort_then_reset),
 		CASE(test_reset_again_and_again),
 		CASE(test_fail_policy),
