@@ -19,10 +19,11 @@
 /*
  * When to look at the sockets: after so much work, however many turns that took, for a device that
  * does one thing at a time mustn't pay a system call for every few; after so many turns in which
- * there was none, which is some microseconds; and after each turn when a request has just come.
+ * there was none, which is some ten microseconds: more than a driver on a distant CPU takes to send
+ * the next command; and after each turn when a request has just come.
  */
 #define WORK_BUSY     2048
-#define TURNS_IDLE    128
+#define TURNS_IDLE    1024
 #define CHATTY_LOOKS  4096
 #define NAP_MIN_NS    50000
 #define NAP_MAX_NS    1000000

@@ -197,6 +197,11 @@ int plx_vfio_write(struct plx_vfio_dev *dev, unsigned index, uint64_t offset, co
  * Maps a region: its whole size is reserved in one run of virtual memory and every mappable area
  * is placed in it; touching a hole faults. -ENODEV when nothing in it can be mapped. Mapped once:
  * a second call returns the same address. Gone at close.
+ *
+ * Where the device's memory can't be reached when it is touched (decoding was turned off, a process
+ * made its file shorter), that page reads as ones from then on, as a bus with nobody there does,
+ * and the event is PLX_VFIO_EVENT_GONE. It takes a handler for SIGBUS, which is put in place with
+ * the first mapping of the program and hands on what isn't about it.
  */
 int plx_vfio_mmap(struct plx_vfio_dev *dev, unsigned index, void **va, size_t *len);
 
@@ -252,7 +257,7 @@ enum plx_vfio_event {
 	PLX_VFIO_EVENT_NONE,
 	PLX_VFIO_EVENT_REQUESTED, /* the kernel wants it back, and waits until it is closed */
 	PLX_VFIO_EVENT_ERROR,	  /* an uncorrectable bus error */
-	PLX_VFIO_EVENT_GONE,	  /* pulled out, or the process that served it went away */
+	PLX_VFIO_EVENT_GONE,	  /* pulled out, its memory out of reach, its process away */
 };
 
 int plx_vfio_event_fd(const struct plx_vfio_dev *dev);

@@ -14,6 +14,7 @@
 #include <pollux/vfio.h>
 
 #include "ioas.h"
+#include "sigbus.h"
 
 /* Devices of more than this don't exist; the kernel's counts are cut down to it. */
 #define PLX_VFIO_MAX_REGIONS 64
@@ -105,6 +106,7 @@ struct plx_vfio_dev {
 	unsigned int flags; /* VFIO_DEVICE_FLAGS_* */
 	unsigned int num_regions, num_irqs;
 	struct plx_events events;
+	struct plx_sigbus_guard guard; /* of mapped regions; joined if it has a find() */
 
 	pthread_mutex_t lock; /* the states below */
 	struct plx_peer *peers;
@@ -123,5 +125,8 @@ void plx_region_fini(struct plx_vfio_dev *dev);
 void plx_irq_fini(struct plx_vfio_dev *dev);
 void plx_event_init(struct plx_vfio_dev *dev);
 void plx_event_fini(struct plx_vfio_dev *dev);
+
+/* Memory that is mapped can't be reached: who waits for events shall look. In a signal handler. */
+void plx_event_fault(struct plx_vfio_dev *dev);
 
 #endif

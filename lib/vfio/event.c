@@ -8,10 +8,12 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 
 #include <pollux/log.h>
 
 #include "dev.h"
+#include "user.h"
 
 /* PCI Local Bus 3.0, 6.2.1: revision and class. VFIO makes up the ids before it, but not these. */
 #define PCI_CLASS_REVISION 0x08
@@ -105,6 +107,31 @@ void plx_event_fini(struct plx_vfio_dev *dev)
 	events->req = events->err = events->fd = -1;
 }
 
+void plx_event_fault(struct plx_vfio_dev *dev)
+{
+	const struct plx_events *events = &dev->events;
+	const uint64_t one = 1;
+
+	if (dev->user)
+		plx_sys->shutdown(dev->user->fd, SHUT_RDWR);
+	else if (events->err >= 0 || events->req >= 0)
+		plx_sys->write(events->err >= 0 ? events->err : events->req, &one, sizeof(one));
+}
+
+/* What was put in the place of its registers stays there, whatever becomes of the device. */
+static enum plx_vfio_event faulted(struct plx_vfio_dev *dev)
+{
+	static const char what[] = "its memory could not be reached when it was touched";
+
+	if (dev->user)
+		plx_user_lose(dev->user, what);
+	else
+		plx_err("%s: %s (was decoding turned off?): the device is lost; close it and "
+			"claim it again",
+			dev->name, what);
+	return PLX_VFIO_EVENT_GONE;
+}
+
 int plx_vfio_event_fd(const struct plx_vfio_dev *dev)
 {
 	return dev->events.fd < 0 ? -ENODEV : dev->events.fd;
@@ -116,7 +143,7 @@ enum plx_vfio_event plx_vfio_event(struct plx_vfio_dev *dev)
 
 	if (__atomic_load_n(&dev->events.gone, __ATOMIC_RELAXED))
 		return PLX_VFIO_EVENT_GONE;
-	event = dev->ops->event(dev);
+	event = plx_sigbus_faulted(&dev->guard) ? faulted(dev) : dev->ops->event(dev);
 	if (event == PLX_VFIO_EVENT_GONE)
 		__atomic_store_n(&dev->events.gone, true, __ATOMIC_RELAXED);
 	return event;

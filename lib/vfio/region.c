@@ -312,15 +312,32 @@ int plx_vfio_write(struct plx_vfio_dev *dev, unsigned index, uint64_t offset, co
 	return transfer(dev, index, offset, (void *)(uintptr_t)buf, len, true);
 }
 
-/* A file whose length isn't sealed can lose pages that are mapped. The kernel's has no length. */
-static bool can_shrink(const struct plx_vfio_dev *dev, const struct plx_region_state *r)
+/* The page alone: a BAR may be large, and what is touched next faults, too. */
+static bool find_hole(const struct plx_sigbus_guard *guard, uintptr_t at,
+		      struct plx_sigbus_hole *hole)
 {
-	int seals;
+	const struct plx_vfio_dev *dev =
+		(const struct plx_vfio_dev *)((const char *)guard -
+					      offsetof(struct plx_vfio_dev, guard));
+	unsigned int i;
 
-	if (r->fd == dev->fd)
-		return false;
-	seals = plx_sys->fcntl(r->fd, F_GET_SEALS, 0);
-	return seals < 0 || !(seals & F_SEAL_SHRINK);
+	for (i = 0; i < dev->num_regions; i++) {
+		const struct plx_region_state *r = &dev->region[i];
+
+		if (!r->va || at - (uintptr_t)r->va >= r->reserved)
+			continue;
+		hole->len = dev->ioas->base_page;
+		hole->start = (char *)r->va + page_down(dev, at - (uintptr_t)r->va);
+		hole->ones = true;
+		return true;
+	}
+	return false;
+}
+
+static void on_fault(struct plx_sigbus_guard *guard)
+{
+	plx_event_fault(
+		(struct plx_vfio_dev *)((char *)guard - offsetof(struct plx_vfio_dev, guard)));
 }
 
 static int map_region(struct plx_vfio_dev *dev, struct plx_region_state *r)
@@ -348,8 +365,15 @@ static int map_region(struct plx_vfio_dev *dev, struct plx_region_state *r)
 			return err;
 		}
 	}
-	r->va = va;
+	if (!dev->guard.find) {
+		dev->guard.find = find_hole;
+		dev->guard.filled = on_fault;
+		plx_sigbus_join(&dev->guard);
+	}
+	plx_sigbus_lock();
 	r->reserved = len;
+	r->va = va;
+	plx_sigbus_unlock();
 	return 0;
 }
 
@@ -362,13 +386,8 @@ int plx_vfio_mmap(struct plx_vfio_dev *dev, unsigned index, void **va, size_t *l
 	err = query(dev, index);
 	if (!err) {
 		r = &dev->region[index];
-		if (!r->va) {
+		if (!r->va)
 			err = map_region(dev, r);
-			if (!err && can_shrink(dev, r))
-				plx_warn("%s: the file of region %u isn't sealed: if its process "
-					 "shortens it, this one ends with SIGBUS",
-					 dev->name, index);
-		}
 		if (!err) {
 			*va = r->va;
 			*len = r->info.size;
@@ -382,6 +401,8 @@ void plx_region_fini(struct plx_vfio_dev *dev)
 {
 	unsigned int i;
 
+	if (dev->guard.find)
+		plx_sigbus_leave(&dev->guard);
 	for (i = 0; i < dev->num_regions; i++) {
 		const struct plx_region_state *r = &dev->region[i];
 

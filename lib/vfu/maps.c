@@ -7,7 +7,6 @@
 #include <pollux/ioas.h>
 
 #include "maps.h"
-#include "sigbus.h"
 #include "sys.h"
 
 #define ROOM_FIRST 64
@@ -19,6 +18,27 @@ _Static_assert(VFU_MAX_MAPS <= UINT16_MAX, "the cache holds indexes");
 /* Holds no address: what an empty table's look-ups land on. */
 static const struct vfu_map nowhere = { .first = 1, .last = 0 };
 
+/* All of the map: the client is dropped, whatever else it holds. */
+static bool find_hole(const struct plx_sigbus_guard *guard, uintptr_t at,
+		      struct plx_sigbus_hole *hole)
+{
+	const struct vfu_maps *maps =
+		(const struct vfu_maps *)((const char *)guard - offsetof(struct vfu_maps, guard));
+
+	for (unsigned i = 0; i < maps->count; i++) {
+		const struct vfu_map *map = &maps->map[i];
+
+		if (!map->va)
+			continue;
+		hole->start = plx_vfu_map_start(map);
+		hole->len = plx_vfu_map_len(map);
+		hole->ones = false;
+		if (at - (uintptr_t)hole->start < hole->len)
+			return true;
+	}
+	return false;
+}
+
 int plx_vfu_maps_init(struct vfu_maps *maps)
 {
 	memset(maps, 0, sizeof(*maps));
@@ -27,7 +47,8 @@ int plx_vfu_maps_init(struct vfu_maps *maps)
 		return -ENOMEM;
 	maps->room = ROOM_FIRST;
 	maps->map[0] = nowhere;
-	plx_vfu_sigbus_join(maps);
+	maps->guard.find = find_hole;
+	plx_sigbus_join(&maps->guard);
 	return 0;
 }
 
@@ -36,7 +57,7 @@ void plx_vfu_maps_fini(struct vfu_maps *maps)
 	if (!maps->map)
 		return;
 	plx_vfu_maps_clear(maps);
-	plx_vfu_sigbus_leave(maps);
+	plx_sigbus_leave(&maps->guard);
 	plx_sys->free(maps->map);
 	maps->map = NULL;
 }
@@ -70,11 +91,11 @@ const struct vfu_map *plx_vfu_maps_search(struct vfu_maps *maps, uint64_t addr)
 /* With the handler kept out: it walks the table. */
 static void set_table(struct vfu_maps *maps, struct vfu_map *table, unsigned room)
 {
-	plx_vfu_sigbus_lock();
+	plx_sigbus_lock();
 	memcpy(table, maps->map, maps->count * sizeof(*table));
 	maps->map = table;
 	maps->room = room;
-	plx_vfu_sigbus_unlock();
+	plx_sigbus_unlock();
 }
 
 static int grow(struct vfu_maps *maps)
@@ -91,11 +112,11 @@ static int grow(struct vfu_maps *maps)
 
 static void insert(struct vfu_maps *maps, unsigned at, const struct vfu_map *map)
 {
-	plx_vfu_sigbus_lock();
+	plx_sigbus_lock();
 	memmove(&maps->map[at + 1], &maps->map[at], (maps->count - at) * sizeof(*map));
 	maps->map[at] = *map;
 	maps->count++;
-	plx_vfu_sigbus_unlock();
+	plx_sigbus_unlock();
 	memset(maps->cache, 0, sizeof(maps->cache));
 }
 
@@ -173,12 +194,12 @@ int plx_vfu_maps_remove(struct vfu_maps *maps, uint64_t addr, uint64_t size)
 	    maps->map[at].last - addr != size - 1)
 		return -ENOENT;
 	map = maps->map[at];
-	plx_vfu_sigbus_lock();
+	plx_sigbus_lock();
 	maps->count--;
 	memmove(&maps->map[at], &maps->map[at + 1], (maps->count - at) * sizeof(map));
 	if (!maps->count)
 		maps->map[0] = nowhere;
-	plx_vfu_sigbus_unlock();
+	plx_sigbus_unlock();
 	memset(maps->cache, 0, sizeof(maps->cache));
 	unmap(&map);
 	return 0;
@@ -188,12 +209,12 @@ void plx_vfu_maps_clear(struct vfu_maps *maps)
 {
 	unsigned i, count = maps->count;
 
-	plx_vfu_sigbus_lock();
+	plx_sigbus_lock();
 	maps->count = 0;
-	plx_vfu_sigbus_unlock();
+	plx_sigbus_unlock();
 	for (i = 0; i < count; i++)
 		unmap(&maps->map[i]);
 	maps->map[0] = nowhere;
 	memset(maps->cache, 0, sizeof(maps->cache));
-	maps->faulted = false;
+	__atomic_store_n(&maps->guard.faulted, false, __ATOMIC_RELAXED);
 }

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sigbus.h"
 #include "wire.h"
 
 #define VFU_FRAME_SHIFT 21
@@ -28,8 +29,7 @@ struct vfu_map {
 struct vfu_maps {
 	struct vfu_map *map;
 	unsigned count, room;
-	bool faulted;	       /* a file lost pages under us: zeroes were put there */
-	struct vfu_maps *next; /* for the SIGBUS handler */
+	struct plx_sigbus_guard guard; /* a file may lose pages under us */
 	uint16_t cache[VFU_CACHE];
 };
 

@@ -383,7 +383,7 @@ static int serve(struct plx_vfu *vfu)
 			got = plx_vfu_flush(vfu);
 		if (got > 0)
 			got = next_message(vfu);
-		if (!got && vfu->maps.faulted)
+		if (!got && plx_sigbus_faulted(&vfu->maps.guard))
 			got = -EFAULT;
 		if (got < 0)
 			return got;

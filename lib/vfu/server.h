@@ -7,7 +7,7 @@
  *      region.c    shared memory of regions, trapped accesses
  *      irqs.c      vectors and masks; eventfd.c: how they are signalled
  *      dma.c       the model's way to the client's memory, by maps or by messages
- *      maps.c      the table of maps; sigbus.c: files that lose pages
+ *      maps.c      the table of maps
  */
 #ifndef PLX_VFU_SERVER_H
 #define PLX_VFU_SERVER_H

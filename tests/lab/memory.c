@@ -497,6 +497,48 @@ static int check_node(void)
 	return 0;
 }
 
+/*
+ * Registers whose decoding is turned off under a mapping: they read as ones, and that device is
+ * lost. The other one isn't.
+ */
+static int check_decoding(void)
+{
+	const unsigned command = 0x04; /* PCI Local Bus 3.0, 6.2.2: bit 1, memory space */
+	struct probe_nvme nvme = { 0 };
+	struct plx_pci_bar bar;
+	struct plx_arena *arena;
+	uint32_t version;
+	int err, ret;
+
+	err = plx_pci_bar(dev[0], 0, 4096, &bar);
+	if (err)
+		return probe_fail("BAR 0: %s", strerror(-err));
+	version = plx_pci_read32(&bar, 8);
+	if (version == UINT32_MAX || plx_pci_event(dev[0]) != PLX_VFIO_EVENT_NONE)
+		return probe_fail("version %08x to begin with", version);
+	plx_pci_cfg_write16(dev[0], command, plx_pci_cfg_read16(dev[0], command) & ~2u);
+	if (plx_pci_read32(&bar, 8) != UINT32_MAX)
+		return probe_fail("registers can be read without decoding");
+	plx_pci_write32(&bar, 0x14, 1);
+	if (plx_pci_event(dev[0]) != PLX_VFIO_EVENT_GONE)
+		return probe_fail("nobody is told");
+	probe_ok("told: %s", probe_last_error);
+	plx_pci_detach(dev[0]);
+	ret = attach(0);
+	if (!ret && (plx_pci_bar(dev[0], 0, 4096, &bar) || plx_pci_read32(&bar, 8) != version))
+		ret = probe_fail("claimed again, version %08x", plx_pci_read32(&bar, 8));
+	ret = ret ? ret : make_arena(&arena);
+	if (ret)
+		return ret;
+	ret = map_arena(arena, PLX_DMA_RW);
+	ret = ret ? ret : probe_nvme_on(&nvme, dev[0], ioas);
+	ret = ret ? ret : reaches(&nvme, arena->va, dma_of(arena->va));
+	probe_nvme_off(&nvme);
+	ret = ret ? ret : unmap_arena(arena);
+	plx_arena_destroy(arena);
+	return ret;
+}
+
 /* 4 GiB in hugepages, in pieces of the size asked for: nanoseconds, or instructions. */
 static int check_cost(void)
 {
@@ -547,6 +589,7 @@ static const struct {
 	{ "limit", check_limit },
 	{ "hole", check_hole },
 	{ "node", check_node },
+	{ "decoding", check_decoding },
 	{ "cost", check_cost },
 };
 

@@ -100,6 +100,7 @@ def cases(guest, settings):
         return
     if guest == "no IOMMU":
         for mode in ("noiommu-cdev", "noiommu"):
+            yield case("decoding", mode, "the device is lost")
             for check in ("come-and-go", "late-comers"):
                 yield case(check, mode, "addresses PA")
         return
@@ -117,6 +118,7 @@ def cases(guest, settings):
             continue
         if mode in ("cdev", "type1v2"):
             yield case("hole", mode, "outside what the IOMMU offers", "start with --iova=alloc")
+            yield case("decoding", mode, "the device is lost")
         if mode == "cdev":
             yield case("copy", mode, "8 maps are copied")
         yield f"memlock, {mode}", functools.partial(checks.bounded, mode)

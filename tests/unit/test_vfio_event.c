@@ -2,6 +2,7 @@
 /* Events: a device that is asked back, fails or vanishes. */
 #include <errno.h>
 #include <poll.h>
+#include <unistd.h>
 
 #include "fake_abi.h"
 #include "fake_rig.h"
@@ -165,6 +166,38 @@ static void a_reset_keeps_them(void **state)
 	end();
 }
 
+/*
+ * Memory that can't be reached when it is touched: it reads as ones, who waits for events is told,
+ * and the device is lost. The fake's BAR loses its pages as one whose decoding was turned off does.
+ */
+static void memory_out_of_reach(void **state)
+{
+	(void)state;
+	RIG_EACH_MODE(mode)
+	{
+		volatile uint32_t *bar;
+		size_t len;
+		void *va;
+
+		rig_start(&rig, mode, rig_policy(mode));
+		dev = rig_open(&rig, BDF0);
+		assert_int_equal(plx_vfio_mmap(dev, 0, &va, &len), 0);
+		bar = va;
+		assert_int_equal(*bar, 0);
+		quiet();
+		assert_int_equal(ftruncate(rig.dev[0]->memfd[0], 0), 0);
+		assert_int_equal(*bar, UINT32_MAX);
+		*bar = 1; /* goes nowhere, and stays there */
+		assert_true(readable());
+		fake_log_clear();
+		assert_int_equal(plx_vfio_event(dev), PLX_VFIO_EVENT_GONE);
+		assert_int_equal(plx_vfio_event(dev), PLX_VFIO_EVENT_GONE);
+		assert_int_equal(fake_log_count(PLX_LOG_ERR), 1);
+		assert_true(fake_logged(PLX_LOG_ERR, "its memory could not be reached"));
+		end();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -175,6 +208,7 @@ int main(void)
 		cmocka_unit_test(a_device_without_signals_works),
 		cmocka_unit_test(signals_that_fail_are_done_without),
 		cmocka_unit_test(a_reset_keeps_them),
+		cmocka_unit_test(memory_out_of_reach),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

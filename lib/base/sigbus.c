@@ -1,47 +1,42 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/mman.h>
 
-#include "maps.h"
 #include "sigbus.h"
 
 static atomic_flag busy = ATOMIC_FLAG_INIT;
-static struct vfu_maps *all;
+static struct plx_sigbus_guard *all;
 static struct sigaction before;
 
-void plx_vfu_sigbus_lock(void)
+void plx_sigbus_lock(void)
 {
 	while (atomic_flag_test_and_set_explicit(&busy, memory_order_acquire))
 		sched_yield();
 }
 
-void plx_vfu_sigbus_unlock(void)
+void plx_sigbus_unlock(void)
 {
 	atomic_flag_clear_explicit(&busy, memory_order_release);
 }
 
-static bool fill_hole(struct vfu_maps *maps, uintptr_t at)
+static bool fill(struct plx_sigbus_guard *guard, uintptr_t at)
 {
-	unsigned i;
+	struct plx_sigbus_hole hole;
 
-	for (i = 0; i < maps->count; i++) {
-		const struct vfu_map *map = &maps->map[i];
-		size_t len = plx_vfu_map_len(map);
-		void *start;
-
-		if (!map->va)
-			continue;
-		start = plx_vfu_map_start(map);
-		if (at < (uintptr_t)start || at - (uintptr_t)start >= len)
-			continue;
-		maps->faulted = true;
-		return mmap(start, len, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
-			    0) != MAP_FAILED;
-	}
-	return false;
+	if (!guard->find(guard, at, &hole) ||
+	    mmap(hole.start, hole.len, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) == MAP_FAILED)
+		return false;
+	if (hole.ones)
+		memset(hole.start, 0xff, hole.len);
+	__atomic_store_n(&guard->faulted, true, __ATOMIC_RELAXED);
+	if (guard->filled)
+		guard->filled(guard);
+	return true;
 }
 
 /* As if we weren't there. The default action strikes when the access is made again. */
@@ -57,13 +52,15 @@ static void pass_on(int sig, siginfo_t *info, void *context)
 
 static void on_sigbus(int sig, siginfo_t *info, void *context)
 {
-	struct vfu_maps *maps;
+	const int err = errno;
+	struct plx_sigbus_guard *guard;
 	bool filled = false;
 
-	plx_vfu_sigbus_lock();
-	for (maps = all; maps && !filled; maps = maps->next)
-		filled = fill_hole(maps, (uintptr_t)info->si_addr);
-	plx_vfu_sigbus_unlock();
+	plx_sigbus_lock();
+	for (guard = all; guard && !filled; guard = guard->next)
+		filled = fill(guard, (uintptr_t)info->si_addr);
+	plx_sigbus_unlock();
+	errno = err;
 	if (!filled)
 		pass_on(sig, info, context);
 }
@@ -73,7 +70,7 @@ static bool is_ours(const struct sigaction *action)
 	return action->sa_flags & SA_SIGINFO && action->sa_sigaction == on_sigbus;
 }
 
-/* Somebody may have put another handler there since the last server was made. */
+/* Somebody may have put another handler there since the last guard joined. */
 static void install(void)
 {
 	struct sigaction action = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO }, now;
@@ -93,24 +90,25 @@ static void uninstall(void)
 		sigaction(SIGBUS, &before, NULL);
 }
 
-void plx_vfu_sigbus_join(struct vfu_maps *maps)
+void plx_sigbus_join(struct plx_sigbus_guard *guard)
 {
-	plx_vfu_sigbus_lock();
-	maps->next = all;
-	all = maps;
+	plx_sigbus_lock();
+	guard->faulted = false;
+	guard->next = all;
+	all = guard;
 	install();
-	plx_vfu_sigbus_unlock();
+	plx_sigbus_unlock();
 }
 
-void plx_vfu_sigbus_leave(struct vfu_maps *maps)
+void plx_sigbus_leave(struct plx_sigbus_guard *guard)
 {
-	struct vfu_maps **link;
+	struct plx_sigbus_guard **link;
 
-	plx_vfu_sigbus_lock();
-	for (link = &all; *link != maps; link = &(*link)->next)
+	plx_sigbus_lock();
+	for (link = &all; *link != guard; link = &(*link)->next)
 		;
-	*link = maps->next;
+	*link = guard->next;
 	if (!all)
 		uninstall();
-	plx_vfu_sigbus_unlock();
+	plx_sigbus_unlock();
 }
