@@ -192,7 +192,7 @@ def commands(programs):
     programs.tool("errors").expect(0)
     for cns, text in (("2", "namespace     2"), ("0x13", "controller id 0"), ("0x1c", "0: ")):
         programs.tool("identify", "--cns", cns).expect(0, text)
-    programs.tool("identify", "--cns", "3", "-n", "1").expect(0, "UUID")
+    programs.tool("identify", "--cns", "3", "-n", "1").expect(0, "command set   00")
     raw = programs.tool("io", "--opcode", "2", "-n", "1", "--cdw", "10=103", "--cdw", "12=7",
                         "--len", "4096").expect(0)
     check_same(programs.tool("read", "-n", "1", "-s", "103", "-c", "8").expect(0).data, raw.data,
