@@ -194,7 +194,7 @@ static uint16_t fill(struct soft_nvme *nvme, const struct plx_nvme_cmd *cmd, voi
 	if (cns == PLX_NVME_CNS_NS_DESCRIPTORS)
 		descriptors(nvme, ns, data);
 	else
-		namespace(nvme, ns, data);
+	namespace(nvme, ns, data);
 	return 0;
 }
 
