@@ -107,8 +107,8 @@ static void make_eui64(const struct soft_nvme *nvme, const struct snvme_ns *ns, 
 	eui64[7] = (uint8_t)ns->nsid;
 }
 
-static void namespace(const struct soft_nvme *nvme, const struct snvme_ns *ns,
-		      struct plx_nvme_id_ns *id)
+static void identify_ns(const struct soft_nvme *nvme, const struct snvme_ns *ns,
+			struct plx_nvme_id_ns *id)
 {
 	const struct snvme_format *format;
 	unsigned count;
@@ -194,7 +194,7 @@ static uint16_t fill(struct soft_nvme *nvme, const struct plx_nvme_cmd *cmd, voi
 	if (cns == PLX_NVME_CNS_NS_DESCRIPTORS)
 		descriptors(nvme, ns, data);
 	else
-	namespace(nvme, ns, data);
+		identify_ns(nvme, ns, data);
 	return 0;
 }
 
