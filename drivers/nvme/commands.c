@@ -8,10 +8,12 @@
 
 int nvme_identify(struct plx_nvme_ctrl *ctrl, enum plx_nvme_cns cns, uint32_t nsid, void *data)
 {
+	/* The command sets are asked for by controller: of this one [Base 5.17.2.21]. */
+	const uint32_t cntid = cns == PLX_NVME_CNS_IO_COMMAND_SETS ? UINT16_MAX : 0;
 	const struct plx_nvme_cmd cmd = {
 		.opcode = PLX_NVME_IDENTIFY,
 		.nsid = htole32(nsid),
-		.cdw10 = htole32(cns),
+		.cdw10 = htole32(cns | cntid << 16),
 	};
 
 	return nvme_admin(ctrl, &cmd, data, PLX_NVME_IDENTIFY_LEN, NULL, NVME_ADMIN_WAIT_MS);

@@ -180,7 +180,7 @@ static uint16_t fill(struct soft_nvme *nvme, const struct plx_nvme_cmd *cmd, voi
 	case PLX_NVME_CNS_NS:
 		/* What all have in common: their formats. */
 		if (nsid == PLX_NVME_NSID_ALL) {
-			namespace(nvme, &nvme->ns[0], data);
+			identify_ns(nvme, &nvme->ns[0], data);
 			memset(data, 0, offsetof(struct plx_nvme_id_ns, nsfeat));
 			return 0;
 		}
