@@ -297,18 +297,24 @@ static int listen_at(int fd, const struct sockaddr_un *addr)
 	return err;
 }
 
+/* Without a path it would be an abstract socket, which has no file to find it by. */
+static bool path_valid(const char *path)
+{
+	struct sockaddr_un addr;
+
+	if (*path && strlen(path) < sizeof(addr.sun_path))
+		return true;
+	plx_err("the socket's path has to have 1 to %zu bytes: '%s'", sizeof(addr.sun_path) - 1,
+		path);
+	return false;
+}
+
 static int open_socket(const char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	struct stat st;
 	int fd, err = 0;
 
-	/* Without a path it would be an abstract socket, which has no file to find it by. */
-	if (!*path || strlen(path) >= sizeof(addr.sun_path)) {
-		plx_err("the socket's path has to have 1 to %zu bytes: '%s'",
-			sizeof(addr.sun_path) - 1, path);
-		return *path ? -ENAMETOOLONG : -EINVAL;
-	}
 	strcpy(addr.sun_path, path);
 	/* Not blocking: who waits here can't be told to stop. */
 	fd = plx_sys->socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -387,7 +393,7 @@ enum exit_code broker_run(const struct options *options, const struct inventory 
 	sigset_t mask;
 	int fd;
 
-	if (read_users(&broker, options->grantee))
+	if (!path_valid(path) || read_users(&broker, options->grantee))
 		return EXIT_USAGE;
 	if (!broker.nuids) {
 		plx_err("broker wants users who may ask");

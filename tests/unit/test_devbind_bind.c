@@ -150,6 +150,11 @@ static void in_hidden_use(void **state)
 	assert_true(machine_said("nvme0n1p1 is mounted in another mount namespace"));
 	assert_bound(NVME0, "nvme");
 	machine_claim(NULL);
+	pci_sysfs_file("/dev/nvme0n1p1", "");
+	pci_sysfs_fail_at("open", "/dev/nvme0n1p1", 1, EMFILE);
+	assert_int_equal(machine_run("bind", "vfio-pci", NVME0, NULL), EXIT_REFUSED);
+	assert_true(machine_said("it may be: nvme0n1p1 can't be opened (Too many open files)"));
+	pci_sysfs_fail(0, 0);
 	pci_sysfs_remove("/proc/self/mountinfo");
 	assert_int_equal(machine_run("bind", "vfio-pci", NVME0, NULL), EXIT_REFUSED);
 	assert_true(machine_said("can't be read"));
@@ -344,6 +349,7 @@ static void persistent_already(void **state)
 			       "ATTR{driver_override}=\"vfio-pci\""));
 	assert_true(pci_sysfs_exists("/var/lib/pollux/devbind/" NIC1));
 	assert_int_equal(machine_run("restore", NULL), EXIT_DONE);
+	assert_true(machine_said(NIC0 ": e1000e, as it was"));
 	assert_false(pci_sysfs_exists("/etc/udev/rules.d/10-plx-devbind-" NIC1 ".rules"));
 	assert_false(pci_sysfs_exists("/var/lib/pollux/devbind/" NIC1));
 }

@@ -204,6 +204,9 @@ static void no_mode(void **state)
 	(void)state;
 	assert_true(ask(&request, sizeof(request), &reply, &nfds) < 0);
 	assert_int_equal(nfds, 0);
+	request.modes = 0;
+	assert_true(ask(&request, sizeof(request), &reply, &nfds) < 0);
+	assert_string_equal(reply.text, "no access mode will do");
 	pci_sysfs_remove("/dev/iommu");
 	request.modes = 1u << PLX_VFIO_CDEV;
 	assert_refused(&request, sizeof(request), -ENOENT, "cdev: /dev/iommu does not exist");
@@ -234,16 +237,18 @@ static void client_gone(void **state)
 	ends[0] = dup(ends[1]);
 }
 
-/* Whichever call fails: both descriptors, or a reason, or nobody to hear it. */
-static void every_call_failing(void **state)
+/*
+ * Whichever call fails: both descriptors, or a reason, or nobody to hear it. Over all calls each of
+ * the reasons is given.
+ */
+static void assert_answers(unsigned modes, const char *const reasons[4])
 {
-	struct pci_broker_request request = request_for(NIC0, PLX_VFIO_ALL_MODES);
-	unsigned nth, calls, nfds, given = 0, refused = 0;
+	struct pci_broker_request request = request_for(NIC0, modes);
+	unsigned nth, i, calls, nfds, given = 0, refused = 0, seen = 0;
 	struct pci_broker_reply reply;
 
-	(void)state;
 	pci_sysfs_fail(0, 0);
-	assert_given(PLX_VFIO_ALL_MODES, PLX_VFIO_CDEV);
+	assert_int_equal(ask(&request, sizeof(request), &reply, &nfds), 0);
 	calls = pci_sysfs_calls();
 	for (nth = 1; nth <= calls; nth++) {
 		/* Who is turned away isn't listened to any more. */
@@ -261,18 +266,42 @@ static void every_call_failing(void **state)
 		}
 		assert_int_equal(reply.version, PCI_BROKER_VERSION);
 		assert_int_equal(nfds, reply.err ? 0 : 2);
-		if (reply.err) {
-			refused++;
-			assert_true(reply.err < 0);
-			assert_true(reply.text[0]);
-		} else {
+		if (!reply.err) {
 			given++;
 			assert_string_equal(reply.name, NIC0);
 			assert_int_equal(reply.ioas_id, reply.mode ? 0 : MACHINE_IOAS);
+			continue;
 		}
+		refused++;
+		assert_true(reply.err < 0);
+		assert_true(reply.text[0]);
+		for (i = 0; i < 4; i++)
+			if (reasons[i] && strstr(reply.text, reasons[i]))
+				seen |= 1u << i;
 	}
 	print_message("# %u calls: %u given, %u refused\n", calls, given, refused);
-	assert_true(given > 2 && refused > 5 && given + refused + 1 == calls);
+	assert_true(given && refused > 5 && given + refused + 1 == calls);
+	for (i = 0; i < 4; i++)
+		if (reasons[i] && !(seen & 1u << i))
+			fail_msg("never said: %s", reasons[i]);
+}
+
+static void every_call_failing(void **state)
+{
+	static const char *const cdev[4] = {
+		"who is asking can't be told: Too many open files",
+		"no request came",
+		"the device has gone",
+		"/dev/iommu: Too many open files",
+	};
+	static const char *const group[4] = {
+		"who is in its group can't be told: Too many open files",
+		"/dev/vfio/10: Too many open files",
+	};
+
+	(void)state;
+	assert_answers(PLX_VFIO_ALL_MODES, cdev);
+	assert_answers(1u << PLX_VFIO_TYPE1V2, group);
 }
 
 int main(void)

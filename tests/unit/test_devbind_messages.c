@@ -249,6 +249,10 @@ static void grants(void **state)
 	assert_true(machine_said("/dev/iommu can't be given away: Operation not permitted"));
 	assert_true(machine_said("nothing was granted: the nodes are as they were"));
 	pci_sysfs_fail(0, 0);
+	pci_sysfs_fail_at("stat", "/dev/iommu", 1, EACCES);
+	machine_report(EXIT_FAILED, "grant", path, NIC0, NULL);
+	assert_true(machine_said("/dev/iommu can't be looked at: Permission denied"));
+	pci_sysfs_fail(0, 0);
 	pci_sysfs_public("/dev/iommu");
 	machine_report(EXIT_DONE, "grant", path, NIC0, NULL);
 	assert_true(machine_said("/dev/vfio/10: granted"));
@@ -319,8 +323,11 @@ static void names_that_are_no_text(void **state)
 static void sockets(void **state)
 {
 	(void)state;
-	machine_report(EXIT_FAILED, "broker", "--socket=", "0", NIC0, NULL);
+	machine_report(EXIT_USAGE, "broker", "--socket=", "0", NIC0, NULL);
 	assert_true(machine_said("the socket's path has to have 1 to 107 bytes: ''"));
+	pci_sysfs_fail_at("socket", NULL, 1, EMFILE);
+	machine_report(EXIT_FAILED, "broker", "--socket=/run/x", "0", NIC0, NULL);
+	assert_true(machine_said("no socket at /run/x: Too many open files"));
 }
 
 int main(void)

@@ -177,6 +177,8 @@ static void a_machine_with_everything(void **state)
 		    strstr(machine_output(), "devices/vfio10 "));
 	machine_reports("  cdev: has all it needs\n");
 	machine_reports("  compat: has all it needs\n");
+	machine_reports(
+		"  noiommu\n    devices behind the IOMMU can't be had without it\n      -> ");
 	machine_report(EXIT_DONE, "doctor", "--json", NULL);
 	machine_reports("\"VFIO_DEVICE_CDEV\":\"y\"");
 	machine_reports("\"memlock\":134217728,");
@@ -230,15 +232,31 @@ static void remove_groups(void)
 
 static void without_iommu(void **state)
 {
+	static const struct {
+		const char *name, *what, *remedy;
+	} tables[] = {
+		{ "DMAR", "the IOMMU (Intel VT-d) is off", "-> boot with intel_iommu=on\n" },
+		{ "IVRS", "the IOMMU (AMD-Vi) is off", "-> boot without amd_iommu=off and" },
+		{ "VIOT", "the IOMMU (virtio-iommu) has no driver", "-> modprobe virtio_iommu" },
+		{ "IORT", "the IOMMU (ARM SMMU) has no driver", "CONFIG_ARM_SMMU_V3" },
+	};
+	char path[64];
+	unsigned i;
+
 	(void)state;
 	boot();
 	remove_groups();
 	machine_report(EXIT_FAILED, "doctor", NULL);
 	machine_reports("there is no IOMMU, or the firmware keeps it off");
 	machine_reports("the unsafe no-IOMMU mode is off");
-	pci_sysfs_file("/sys/firmware/acpi/tables/DMAR", "");
-	machine_report(EXIT_FAILED, "doctor", NULL);
-	machine_reports("-> boot with intel_iommu=on");
+	for (i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		snprintf(path, sizeof(path), "/sys/firmware/acpi/tables/%s", tables[i].name);
+		pci_sysfs_file(path, "");
+		machine_report(EXIT_FAILED, "doctor", NULL);
+		machine_reports(tables[i].what);
+		machine_reports(tables[i].remedy);
+		pci_sysfs_remove(path);
+	}
 	pci_sysfs_file(SWITCH, "Y\n");
 	machine_report(EXIT_FAILED, "doctor", NULL);
 	machine_reports("no CAP_SYS_RAWIO");
