@@ -97,8 +97,8 @@ struct plx_ioas_usage {
 	unsigned contexts;  /* that they are mapped in */
 	uint64_t maps_left; /* more that each context takes; UINT64_MAX: no limit is known */
 	/*
-	 * That the memlock limit leaves to this process (UINT64_MAX: no limit). iommufd counts all
-	 * processes of a user together: others of the user's may leave less.
+	 * More that the memlock limit lets be mapped (UINT64_MAX: no limit). Each type 1 container
+	 * locks them anew. iommufd counts all processes of a user together: others may leave less.
 	 */
 	uint64_t bytes_left;
 };

@@ -69,27 +69,43 @@ int plx_claim_check_group(const struct plx_claim *claim, struct plx_refusal *why
 	if (claim->facts->noiommu_group ||
 	    !plx_group_intruder(claim->facts, bdf, sizeof(bdf), driver, sizeof(driver)))
 		return 0;
-	return plx_refuse_about(why, PLX_REFUSED_GROUP, -EBUSY, bdf, NULL,
+	return plx_refuse_about(why, PLX_REFUSED_GROUP, -EBUSY, bdf, PLX_REMEDY_USUAL,
 				"group %d is not viable: %s is held by %s", claim->facts->group,
 				bdf, driver);
 }
 
 int plx_refuse_isolation(struct plx_refusal *why, int err)
 {
-	return plx_refuse_about(why, PLX_REFUSED_ISOLATION, err, "interrupt remapping", NULL,
-				"interrupt remapping is missing (EPERM)");
+	return plx_refuse_about(why, PLX_REFUSED_ISOLATION, err, "interrupt remapping",
+				PLX_REMEDY_USUAL, "interrupt remapping is missing (EPERM)");
+}
+
+int plx_refuse_rawio(struct plx_refusal *why, int err)
+{
+	return plx_refuse_about(why, PLX_REFUSED_PERMISSION, err, "CAP_SYS_RAWIO",
+				PLX_REMEDY_CAPABILITY, "no-IOMMU needs CAP_SYS_RAWIO");
+}
+
+int plx_refuse_token(const struct plx_claim *claim, struct plx_refusal *why)
+{
+	return plx_refuse_about(why, PLX_REFUSED_TOKEN, -EACCES, claim->facts->bdf,
+				PLX_REMEDY_USUAL, "the VF token is %s",
+				claim->opts->vf_token ? "wrong" : "missing");
+}
+
+int plx_refuse_uuid(const struct plx_claim *claim, struct plx_refusal *why)
+{
+	return plx_refuse_about(why, PLX_REFUSED_TOKEN, -EINVAL, claim->facts->bdf, PLX_REMEDY_UUID,
+				"the VF token is no UUID: \"%.64s\"", claim->opts->vf_token);
 }
 
 static int refuse_driver(const struct plx_facts *facts, struct plx_refusal *why)
 {
 	if (facts->driver[0])
-		return plx_refuse_about(why, PLX_REFUSED_DRIVER, -EBUSY, facts->driver, NULL,
-					"bound to %s", facts->driver);
+		return plx_refuse_about(why, PLX_REFUSED_DRIVER, -EBUSY, facts->driver,
+					PLX_REMEDY_USUAL, "bound to %s", facts->driver);
 	return plx_refuse_about(why, PLX_REFUSED_DRIVER, -ENODEV, facts->bdf,
-				facts->group < 0
-					? "bind it to vfio-pci (without an IOMMU that takes "
-					  "vfio.enable_unsafe_noiommu_mode=1)"
-					: NULL,
+				facts->group < 0 ? PLX_REMEDY_BIND_NOIOMMU : PLX_REMEDY_USUAL,
 				"bound to no driver");
 }
 
@@ -100,8 +116,8 @@ static int check_user(const struct plx_claim *claim, struct plx_refusal *why)
 		return plx_refuse(why, PLX_REFUSED_NOT_ASKED, -EINVAL,
 				  "the device is served by a process");
 	if (!claims[PLX_VFIO_USER])
-		return plx_refuse(why, PLX_REFUSED_NODE, -ENOTSUP,
-				  "this build has no vfio-user: it needs json-c");
+		return plx_refuse_about(why, PLX_REFUSED_NODE, -ENOTSUP, "json-c", PLX_REMEDY_JSON,
+					"this build has no vfio-user");
 	return 0;
 }
 
@@ -118,7 +134,8 @@ static int check_mode(const struct plx_claim *claim, struct plx_refusal *why)
 		return plx_refuse(why, PLX_REFUSED_NOT_ASKED, -EINVAL,
 				  "the device is the kernel's");
 	if (!claim->facts->present && opts->cdev_fd < 0 && opts->group_fd < 0)
-		return plx_refuse(why, PLX_REFUSED_NO_DEVICE, -ENODEV, "no such PCI function");
+		return plx_refuse_about(why, PLX_REFUSED_NO_DEVICE, -ENODEV, claim->facts->bdf,
+					PLX_REMEDY_USUAL, "no such PCI function");
 	if (!plx_facts_bound(claim->facts) && opts->cdev_fd < 0 && opts->group_fd < 0)
 		return refuse_driver(claim->facts, why);
 	return 0;
@@ -139,14 +156,14 @@ static int check_unsafe(const struct plx_claim *claim, struct plx_refusal *why)
 		return 0;
 	/* Of interest only to somebody who asked for nothing else. */
 	if (claim->facts->group >= 0 && !is_noiommu(claim->facts))
-		return plx_refuse(
+		return plx_refuse_about(
 			why, safe_asked ? PLX_REFUSED_NOT_ASKED : PLX_REFUSED_NODE, -ENODEV,
-			"the device is behind an IOMMU: there is no unprotected access to "
-			"it");
+			claim->facts->bdf, PLX_REMEDY_SAFE_MODE,
+			"the device is behind an IOMMU, and has no unprotected access");
 	if (claim->opts->allow_noiommu)
 		return 0;
-	return plx_refuse_about(why, PLX_REFUSED_UNSAFE, -EPERM, claim->facts->bdf, NULL,
-				"unprotected DMA was not allowed");
+	return plx_refuse_about(why, PLX_REFUSED_UNSAFE, -EPERM, claim->facts->bdf,
+				PLX_REMEDY_USUAL, "unprotected DMA was not allowed");
 }
 
 /* Only when foretelling: the kernel tells who claims. */

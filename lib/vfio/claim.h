@@ -54,8 +54,13 @@ int plx_claim_check_node(const struct plx_claim *claim, const char *path, struct
  */
 int plx_claim_check_group(const struct plx_claim *claim, struct plx_refusal *why);
 
-/* The usual reason for EPERM with an IOMMU: a device could forge interrupts. */
+/* The usual reason for EPERM: with an IOMMU, that a device could forge interrupts. */
 int plx_refuse_isolation(struct plx_refusal *why, int err);
+int plx_refuse_rawio(struct plx_refusal *why, int err);
+
+/* A VF token that the kernel doesn't take, or that is none. */
+int plx_refuse_token(const struct plx_claim *claim, struct plx_refusal *why);
+int plx_refuse_uuid(const struct plx_claim *claim, struct plx_refusal *why);
 
 /*
  * plx_vfio_open() without its log lines and its events. A failure without a refusal is about the

@@ -27,12 +27,12 @@ static int probe_kind(const struct plx_claim *claim, struct plx_refusal *why)
 		if (facts->noiommu_cdev)
 			return 0;
 		return plx_refuse_about(why, PLX_REFUSED_NODE, -ENODEV, "noiommu-vfio",
-					"use a kernel with CONFIG_IOMMUFD_NOIOMMU",
+					PLX_REMEDY_NOIOMMU_CDEV_KERNEL,
 					"the device has no no-IOMMU cdev");
 	}
 	if (facts->noiommu_cdev || facts->noiommu_group)
-		return plx_refuse_about(why, PLX_REFUSED_IOMMU, -ENODEV, facts->bdf, NULL,
-					"there is no IOMMU before the device");
+		return plx_refuse_about(why, PLX_REFUSED_IOMMU, -ENODEV, facts->bdf,
+					PLX_REMEDY_USUAL, "there is no IOMMU before the device");
 	return 0;
 }
 
@@ -53,16 +53,14 @@ static int cdev_probe(const struct plx_claim *claim, struct plx_refusal *why)
 	if (claim->opts->cdev_fd < 0) {
 		if (!claim->facts->cdev[0])
 			return plx_refuse_about(why, PLX_REFUSED_NODE, -ENOENT, "vfio-dev",
-						"use a kernel with CONFIG_VFIO_DEVICE_CDEV",
-						"the device has no cdev");
+						PLX_REMEDY_CDEV_KERNEL, "the device has no cdev");
 		node_path(claim->facts, path);
 		err = plx_claim_check_node(claim, path, why);
 		if (err)
 			return err;
 	}
 	if (claim->mode == PLX_VFIO_NOIOMMU_CDEV && !plx_have_rawio())
-		return plx_refuse_about(why, PLX_REFUSED_PERMISSION, -EPERM, "CAP_SYS_RAWIO",
-					"grant it", "no-IOMMU needs CAP_SYS_RAWIO");
+		return plx_refuse_rawio(why, -EPERM);
 	if (claim->opts->iommufd < 0) {
 		err = plx_claim_check_node(claim, "/dev/iommu", why);
 		if (err)
@@ -92,28 +90,36 @@ static int parse_token(const char *text, uint8_t token[16])
 static int refuse_bind(const struct plx_claim *claim, int err, struct plx_refusal *why)
 {
 	switch (err) {
-	case -EACCES:
-		return plx_refuse_about(why, PLX_REFUSED_TOKEN, err, claim->facts->bdf, NULL,
-					"the VF token is %s",
-					claim->opts->vf_token ? "wrong" : "missing");
+	case -EACCES: return plx_refuse_token(claim, why);
 	case -EBUSY:
 		if (plx_claim_check_group(claim, why))
 			return why->err;
 		return plx_refuse_about(
-			why, PLX_REFUSED_BUSY, err, claim->facts->bdf, NULL,
+			why, PLX_REFUSED_BUSY, err, claim->facts->bdf, PLX_REMEDY_USUAL,
 			"the device, or its group, is held through another file, by "
 			"this process or another");
 	case -EPERM:
 		if (claim->mode == PLX_VFIO_NOIOMMU_CDEV)
-			return plx_refuse_about(why, PLX_REFUSED_PERMISSION, err, "CAP_SYS_RAWIO",
-						"grant it", "no-IOMMU needs CAP_SYS_RAWIO");
+			return plx_refuse_rawio(why, err);
 		if (plx_claim_check_group(claim, why))
 			return why->err;
 		return plx_refuse_isolation(why, err);
-	default:
-		return plx_refuse(why, PLX_REFUSED_KERNEL, err,
-				  "VFIO_DEVICE_BIND_IOMMUFD failed: %s", strerror(-err));
+	case -EINVAL:
+		if (claim->opts->cdev_fd < 0)
+			break;
+		return plx_refuse_about(why, PLX_REFUSED_BUSY, err, claim->facts->bdf,
+					PLX_REMEDY_OPEN_AGAIN,
+					"the caller's cdev can't be bound, or is bound already");
+	case -EBADF:
+	case -EBADFD:
+		if (claim->opts->iommufd < 0)
+			break;
+		return plx_refuse_about(why, PLX_REFUSED_NODE, err, "iommufd",
+					PLX_REMEDY_IOMMUFD_FD,
+					"what the caller handed in is no iommufd");
 	}
+	return plx_refuse(why, PLX_REFUSED_KERNEL, err, "VFIO_DEVICE_BIND_IOMMUFD failed: %s",
+			  strerror(-err));
 }
 
 /*
@@ -155,8 +161,7 @@ static int bind_device(const struct plx_claim *claim, int dev_fd, int iommufd, u
 		return err ? refuse_bind(claim, err, why) : 0;
 	}
 	if (parse_token(claim->opts->vf_token, token))
-		return plx_refuse(why, PLX_REFUSED_TOKEN, -EINVAL,
-				  "the VF token is no UUID: \"%.64s\"", claim->opts->vf_token);
+		return plx_refuse_uuid(claim, why);
 	arg.argsz = sizeof(arg);
 	arg.flags = UAPI_BIND_FLAG_TOKEN;
 	arg.token_uuid_ptr = (uintptr_t)token;
@@ -173,38 +178,64 @@ static int bind_device(const struct plx_claim *claim, int dev_fd, int iommufd, u
 	return err ? refuse_bind(claim, err, why) : 0;
 }
 
-/* To an IOAS that is there already, if one suits the device; else to the caller's, or a new one. */
+/* The caller's IOAS, which does not take the device: err says why. */
+static int refuse_given(const struct plx_claim *claim, int err, struct plx_refusal *why)
+{
+	unsigned int id = claim->opts->ioas_id;
+	char object[32];
+
+	snprintf(object, sizeof(object), "IOAS %u", id);
+	plx_refuse_about(why, PLX_REFUSED_IOMMU, err, object, PLX_REMEDY_IOAS,
+			 "the device can't be attached to IOAS %u of the caller's iommufd: %s%s",
+			 id, strerror(-err),
+			 err == -EADDRINUSE ? " (by what is mapped where the device can't go)"
+			 : err == -EINVAL   ? " (its devices are behind another kind of IOMMU)"
+					    : "");
+	why->wanted = id;
+	return err;
+}
+
+static int refuse_attach(const struct plx_claim *claim, int err, struct plx_refusal *why)
+{
+	return plx_refuse_about(why, PLX_REFUSED_IOMMU, err, claim->facts->bdf, PLX_REMEDY_USUAL,
+				"the device can't be attached to an I/O address space: %s",
+				strerror(-err));
+}
+
+/*
+ * To an IOAS that is there already, if one suits the device; else to a new one. To the caller's and
+ * no other, if it named one.
+ */
 static int attach(const struct plx_claim *claim, struct plx_vfio_dev *dev, struct plx_iommufd *file,
 		  uint32_t devid, struct plx_refusal *why)
 {
-	unsigned int ioas_id = claim->opts->iommufd < 0 ? 0 : claim->opts->ioas_id;
+	unsigned int given = claim->opts->iommufd < 0 ? 0 : claim->opts->ioas_id;
 	struct plx_ioas *ioas = claim->ioas;
 	struct plx_iommu *iommu;
 	int err;
 
 	for (iommu = ioas->contexts; iommu; iommu = iommu->next) {
-		if (!plx_iommufd_is_of(iommu, file))
+		if (!plx_iommufd_is_of(iommu, file) || (given && plx_iommufd_ioas(iommu) != given))
 			continue;
-		/* One context an IOAS: this one didn't suit, or is about to. */
-		if (plx_iommufd_ioas(iommu) == ioas_id)
-			ioas_id = 0;
-		if (iommu->mode != claim->mode ||
-		    plx_iommufd_attach(iommu, dev->fd, devid, ioas->policy.track_dirty,
-				       &dev->untracked))
-			continue;
-		dev->iommu = iommu;
-		return plx_ioas_join(ioas, iommu, why);
+		err = iommu->mode != claim->mode
+			      ? -EINVAL
+			      : plx_iommufd_attach(iommu, dev->fd, devid, ioas->policy.track_dirty,
+						   &dev->untracked);
+		if (!err) {
+			dev->iommu = iommu;
+			return plx_ioas_join(ioas, iommu, why);
+		}
+		if (given)
+			return refuse_given(claim, err, why);
 	}
-	err = plx_iommufd_create(&ioas->iommufds, file, claim->mode, ioas_id, &iommu, why);
+	err = plx_iommufd_create(&ioas->iommufds, file, claim->mode, given, &iommu, why);
 	if (err)
 		return err;
+	dev->iommu = iommu;
 	err = plx_iommufd_attach(iommu, dev->fd, devid, ioas->policy.track_dirty, &dev->untracked);
 	if (err)
-		plx_refuse(why, PLX_REFUSED_IOMMU, err,
-			   "the device can't be attached to an I/O address space: %s",
-			   strerror(-err));
-	dev->iommu = iommu;
-	return err ? err : plx_ioas_join(ioas, iommu, why);
+		return given ? refuse_given(claim, err, why) : refuse_attach(claim, err, why);
+	return plx_ioas_join(ioas, iommu, why);
 }
 
 static int cdev_open(const struct plx_claim *claim, struct plx_vfio_dev *dev,

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <pollux/log.h>
+
 #include "claim.h"
 #include "refusal.h"
 #include "uapi.h"
@@ -41,12 +43,10 @@ static int probe_kind(const struct plx_claim *claim, struct plx_refusal *why)
 
 	if (facts->group < 0)
 		return plx_refuse_about(why, PLX_REFUSED_IOMMU, -ENODEV, facts->bdf,
-					"turn the IOMMU on in the firmware and on the kernel's "
-					"command line",
-					"the device has no IOMMU group");
+					PLX_REMEDY_IOMMU_ON, "the device has no IOMMU group");
 	if (claim->mode != PLX_VFIO_NOIOMMU && facts->noiommu_group)
-		return plx_refuse_about(why, PLX_REFUSED_IOMMU, -ENODEV, facts->bdf, NULL,
-					"there is no IOMMU before the device");
+		return plx_refuse_about(why, PLX_REFUSED_IOMMU, -ENODEV, facts->bdf,
+					PLX_REMEDY_USUAL, "there is no IOMMU before the device");
 	return 0;
 }
 
@@ -71,8 +71,7 @@ static int group_probe(const struct plx_claim *claim, struct plx_refusal *why)
 			return err;
 	}
 	if (claim->mode == PLX_VFIO_NOIOMMU && !plx_have_rawio())
-		return plx_refuse_about(why, PLX_REFUSED_PERMISSION, -EPERM, "CAP_SYS_RAWIO",
-					"grant it", "no-IOMMU needs CAP_SYS_RAWIO");
+		return plx_refuse_rawio(why, -EPERM);
 	if (given_container(claim) < 0) {
 		err = plx_claim_check_node(claim, container, why);
 		if (err)
@@ -85,13 +84,17 @@ static int group_probe(const struct plx_claim *claim, struct plx_refusal *why)
 static void close_group(struct plx_ioas *ioas, struct plx_group *group)
 {
 	struct plx_group **at = &ioas->groups;
+	int err = 0;
 
 	while (*at && *at != group)
 		at = &(*at)->next;
 	if (*at)
 		*at = group->next;
 	if (group->iommu)
-		plx_ioctl(group->fd, VFIO_GROUP_UNSET_CONTAINER, NULL);
+		err = plx_ioctl(group->fd, VFIO_GROUP_UNSET_CONTAINER, NULL);
+	if (err)
+		plx_warn("group %d stays in its container until its file is closed: %s", group->id,
+			 strerror(-err));
 	plx_sys->close(group->fd);
 	plx_sys->free(group);
 }
@@ -107,14 +110,16 @@ static int check_viable(const struct plx_claim *claim, int fd, struct plx_refusa
 	if (!(status.flags & VFIO_GROUP_FLAGS_VIABLE)) {
 		if (plx_claim_check_group(claim, why))
 			return why->err;
-		return plx_refuse_about(why, PLX_REFUSED_GROUP, -EBUSY, NULL, NULL,
+		return plx_refuse_about(why, PLX_REFUSED_GROUP, -EBUSY, claim->facts->bdf,
+					PLX_REMEDY_USUAL,
 					"group %d is not viable: a member is held by "
 					"another driver",
 					claim->facts->group);
 	}
 	if (status.flags & VFIO_GROUP_FLAGS_CONTAINER_SET)
-		return plx_refuse_about(why, PLX_REFUSED_BUSY, -EBUSY, claim->facts->bdf, NULL,
-					"group %d is in a container already", claim->facts->group);
+		return plx_refuse_about(why, PLX_REFUSED_BUSY, -EBUSY, claim->facts->bdf,
+					PLX_REMEDY_USUAL, "group %d is in a container already",
+					claim->facts->group);
 	return 0;
 }
 
@@ -157,21 +162,30 @@ static int refuse_container(const struct plx_claim *claim, int err, struct plx_r
 	if ((err == -EPERM || err == -EBUSY) && plx_claim_check_group(claim, why))
 		return why->err;
 	if (err == -EPERM && claim->mode == PLX_VFIO_NOIOMMU)
-		return plx_refuse_about(why, PLX_REFUSED_PERMISSION, err, "CAP_SYS_RAWIO",
-					"grant it", "no-IOMMU needs CAP_SYS_RAWIO");
+		return plx_refuse_rawio(why, err);
 	if (err == -EPERM)
 		return plx_refuse_isolation(why, err);
 	if (err == -EBUSY)
-		return plx_refuse_about(why, PLX_REFUSED_BUSY, err, claim->facts->bdf, NULL,
-					"group %d is held by somebody else", claim->facts->group);
+		return plx_refuse_about(why, PLX_REFUSED_BUSY, err, claim->facts->bdf,
+					PLX_REMEDY_USUAL, "group %d is held by somebody else",
+					claim->facts->group);
 	if (err == -ENODEV || err == -EINVAL)
-		return plx_refuse(
-			why, PLX_REFUSED_IOMMU, err,
-			"the container does not take group %d as %s: %s (the IOMMU type is "
-			"not built in, or the device has reserved 1:1 ranges)",
-			claim->facts->group, plx_vfio_mode_name(claim->mode), strerror(-err));
+		return plx_refuse_about(
+			why, PLX_REFUSED_IOMMU, err, claim->facts->bdf, PLX_REMEDY_TYPE1_KERNEL,
+			"the container does not take group %d as %s: %s", claim->facts->group,
+			plx_vfio_mode_name(claim->mode), strerror(-err));
 	return plx_refuse(why, PLX_REFUSED_KERNEL, err, "group %d can't enter a container: %s",
 			  claim->facts->group, strerror(-err));
+}
+
+/* The caller's, which others of its groups gave an IOMMU type: that is done once. */
+static int refuse_typed(const struct plx_claim *claim, int err, struct plx_refusal *why)
+{
+	return plx_refuse_about(why, PLX_REFUSED_BUSY, err, "container", PLX_REMEDY_EMPTY_CONTAINER,
+				"the caller's container has an IOMMU type already, and does not "
+				"take group %d as %s: %s",
+				claim->facts->group, plx_vfio_mode_name(claim->mode),
+				strerror(-err));
 }
 
 /* Into a container that is there already, if one takes the group; else into a new one. */
@@ -180,6 +194,7 @@ static int enter_container(const struct plx_claim *claim, struct plx_group *grou
 {
 	int given = given_container(claim);
 	struct plx_iommu *iommu;
+	bool typed;
 	int err;
 
 	for (iommu = claim->ioas->contexts; iommu; iommu = iommu->next) {
@@ -194,8 +209,9 @@ static int enter_container(const struct plx_claim *claim, struct plx_group *grou
 		return err;
 	err = plx_container_add(iommu, group->fd, true);
 	if (err) {
+		typed = given >= 0 && plx_container_has_type(iommu);
 		iommu->ops->destroy(iommu);
-		return refuse_container(claim, err, why);
+		return typed ? refuse_typed(claim, err, why) : refuse_container(claim, err, why);
 	}
 	group->iommu = iommu;
 	return 0;
@@ -204,10 +220,7 @@ static int enter_container(const struct plx_claim *claim, struct plx_group *grou
 static int refuse_device(const struct plx_claim *claim, int err, struct plx_refusal *why)
 {
 	switch (err) {
-	case -EACCES:
-		return plx_refuse_about(why, PLX_REFUSED_TOKEN, err, claim->facts->bdf, NULL,
-					"the VF token is %s",
-					claim->opts->vf_token ? "wrong" : "missing");
+	case -EACCES: return plx_refuse_token(claim, why);
 	case -EPERM:
 	case -EBUSY:
 		/* The compatibility container finds out only here. */
@@ -216,16 +229,16 @@ static int refuse_device(const struct plx_claim *claim, int err, struct plx_refu
 		if (err == -EPERM && claim->mode != PLX_VFIO_NOIOMMU)
 			return plx_refuse_isolation(why, err);
 		if (err == -EPERM)
-			return plx_refuse_about(why, PLX_REFUSED_PERMISSION, err, "CAP_SYS_RAWIO",
-						"grant it", "no-IOMMU needs CAP_SYS_RAWIO");
-		return plx_refuse_about(why, PLX_REFUSED_BUSY, err, claim->facts->bdf, NULL,
+			return plx_refuse_rawio(why, err);
+		return plx_refuse_about(why, PLX_REFUSED_BUSY, err, claim->facts->bdf,
+					PLX_REMEDY_USUAL,
 					"the device is held through another file");
 	case -EADDRINUSE:
 		/* As above: type 1 doesn't let such a group in. */
-		return plx_refuse(
-			why, PLX_REFUSED_POLICY, err,
+		return plx_refuse_about(
+			why, PLX_REFUSED_POLICY, err, claim->facts->bdf, PLX_REMEDY_USUAL,
 			"memory is mapped at device addresses (IOVA = %s) that this device "
-			"can't use: claim it before memory is mapped",
+			"can't use",
 			plx_addr_policy_name(claim->ioas->policy.addr));
 	default:
 		return plx_refuse(why, PLX_REFUSED_KERNEL, err,
@@ -241,9 +254,7 @@ static int get_device(const struct plx_claim *claim, struct plx_group *group,
 
 	if (claim->opts->vf_token) {
 		if (strlen(claim->opts->vf_token) != 36)
-			return plx_refuse(why, PLX_REFUSED_TOKEN, -EINVAL,
-					  "the VF token is no UUID: \"%.64s\"",
-					  claim->opts->vf_token);
+			return plx_refuse_uuid(claim, why);
 		snprintf(name, sizeof(name), "%s vf_token=%s", claim->facts->bdf,
 			 claim->opts->vf_token);
 		fd = plx_ioctl(group->fd, VFIO_GROUP_GET_DEVICE_FD, name);
@@ -288,9 +299,10 @@ static int group_open(const struct plx_claim *claim, struct plx_vfio_dev *dev,
 	int err = 0;
 
 	if (group && group->iommu->mode != claim->mode)
-		return plx_refuse(why, PLX_REFUSED_BUSY, -EBUSY,
-				  "group %d is held by this process as %s", group->id,
-				  plx_vfio_mode_name(group->iommu->mode));
+		return plx_refuse_about(why, PLX_REFUSED_BUSY, -EBUSY, claim->facts->bdf,
+					PLX_REMEDY_ONE_MODE,
+					"group %d is held by this process as %s", group->id,
+					plx_vfio_mode_name(group->iommu->mode));
 	if (!group) {
 		err = open_group(claim, &group, why);
 		if (err)
@@ -324,12 +336,17 @@ static void group_close(struct plx_vfio_dev *dev)
 {
 	struct plx_group *group = dev->group;
 	struct plx_iommu *iommu = dev->iommu;
+	bool stays = iommu->devices > 1;
 
 	plx_sys->close(dev->fd);
 	/* First: a container without groups unmaps nothing, and may have others of the caller's. */
 	plx_ioas_leave(dev->ioas, iommu);
-	if (!--group->devices)
-		close_group(dev->ioas, group);
+	if (--group->devices)
+		return;
+	close_group(dev->ioas, group);
+	/* It is the group that a type 1 container goes by. */
+	if (stays)
+		plx_ioas_widen(dev->ioas, iommu);
 }
 
 const struct plx_claim_ops plx_claim_group = {

@@ -28,9 +28,10 @@ static int refuse_connect(const char *path, int err, struct plx_refusal *why)
 	if (err != -ECONNREFUSED)
 		return plx_refuse_socket(why, path, err);
 	if (!plx_sys->stat(path, &st) && !S_ISSOCK(st.st_mode))
-		return plx_refuse(why, PLX_REFUSED_NODE, -ENOTSOCK, "%s is no socket", path);
-	return plx_refuse(why, PLX_REFUSED_NODE, err,
-			  "nobody serves %s any more: start the process that does", path);
+		return plx_refuse_about(why, PLX_REFUSED_NODE, -ENOTSOCK, path,
+					PLX_REMEDY_NAME_SOCKET, "%s is no socket", path);
+	return plx_refuse_about(why, PLX_REFUSED_NODE, err, path, PLX_REMEDY_START_PROCESS,
+				"nobody serves %s any more", path);
 }
 
 /* Its process may have been started at the same moment: tries for a bounded time. */

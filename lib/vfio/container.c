@@ -42,10 +42,13 @@ int plx_container_create(enum plx_vfio_mode mode, int given, struct plx_iommu **
 	}
 	version = plx_ioctl(iommu->fd, VFIO_GET_API_VERSION, NULL);
 	if (version != VFIO_API_VERSION) {
-		plx_refuse(why, PLX_REFUSED_KERNEL, version < 0 ? version : -EPROTO,
-			   "%s is no VFIO container of API version %d (%s %d)", kinds[mode].path,
-			   VFIO_API_VERSION, version < 0 ? "errno" : "version",
-			   version < 0 ? -version : version);
+		plx_refuse_about(why, PLX_REFUSED_KERNEL, version < 0 ? version : -EPROTO,
+				 kinds[mode].path,
+				 given < 0 ? PLX_REMEDY_USUAL : PLX_REMEDY_CONTAINER_FD,
+				 "%s is no VFIO container of API version %d (%s %d)",
+				 given < 0 ? kinds[mode].path : "what the caller handed in",
+				 VFIO_API_VERSION, version < 0 ? "errno" : "version",
+				 version < 0 ? -version : version);
 		plx_sys->close(iommu->fd);
 		plx_sys->free(iommu);
 		return why->err;
@@ -64,6 +67,16 @@ int plx_container_add(struct plx_iommu *iommu, int group_fd, bool first)
 	if (err < 0)
 		plx_ioctl(group_fd, VFIO_GROUP_UNSET_CONTAINER, NULL);
 	return err;
+}
+
+bool plx_container_has_type(const struct plx_iommu *iommu)
+{
+	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
+	int err = plx_ioctl(iommu->fd, VFIO_IOMMU_GET_INFO, &info);
+
+	/* Without a type EINVAL, or ENODEV of iommufd's. No-IOMMU is a type that knows no commands.
+	 */
+	return !err || err == -ENOTTY;
 }
 
 bool plx_container_is_iommufd(const struct plx_iommu *iommu)

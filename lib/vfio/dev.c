@@ -19,8 +19,9 @@ int plx_dev_init(struct plx_vfio_dev *dev, struct plx_refusal *why)
 	if (err)
 		return err;
 	if (!(info.flags & VFIO_DEVICE_FLAGS_PCI))
-		return plx_refuse(why, PLX_REFUSED_DRIVER, -ENODEV,
-				  "VFIO says that this is no PCI device (flags 0x%x)", info.flags);
+		return plx_refuse_about(why, PLX_REFUSED_DRIVER, -ENODEV, dev->name, PLX_REMEDY_PCI,
+					"VFIO says that this is no PCI device (flags 0x%x)",
+					info.flags);
 	dev->flags = info.flags;
 	dev->num_regions = at_most(info.num_regions, PLX_VFIO_MAX_REGIONS);
 	dev->num_irqs = at_most(info.num_irqs, PLX_VFIO_MAX_INDEXES);

@@ -24,9 +24,10 @@ static int user_info(struct plx_vfio_dev *dev, struct vfio_device_info *info,
 	int err = plx_user_call(dev->user, &call);
 
 	if (err)
-		return plx_refuse(why, PLX_REFUSED_NODE, err,
-				  "its process doesn't say what the device is: %s",
-				  plx_user_is_lost(dev->user) ? dev->user->reason : strerror(-err));
+		return plx_refuse_about(
+			why, PLX_REFUSED_NODE, err, dev->name, PLX_REMEDY_ASK_PROCESS,
+			"its process doesn't say what the device is: %s",
+			plx_user_is_lost(dev->user) ? dev->user->reason : strerror(-err));
 	info->flags = reply.flags;
 	info->num_regions = reply.regions;
 	info->num_irqs = reply.irqs;

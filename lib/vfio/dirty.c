@@ -18,9 +18,10 @@ int plx_dirty_join(const struct plx_ioas *ioas, struct plx_iommu *iommu, struct 
 	if (!ioas->tracking)
 		return 0;
 	err = iommu->ops->track ? iommu->ops->track(iommu, true) : -EOPNOTSUPP;
-	return err ? plx_refuse(why, PLX_REFUSED_POLICY, err,
-				"the address space tracks dirty pages, which %s can't: %s",
-				iommu->ops->name, strerror(-err))
+	return err ? plx_refuse_about(why, PLX_REFUSED_POLICY, err, iommu->ops->name,
+				      PLX_REMEDY_NO_TRACKING,
+				      "the address space tracks dirty pages, which %s can't: %s",
+				      iommu->ops->name, strerror(-err))
 		   : 0;
 }
 

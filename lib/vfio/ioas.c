@@ -136,9 +136,9 @@ static int map_locked(struct plx_ioas *ioas, struct plx_mapping *m, struct plx_r
 	int err;
 
 	if (overlaps(&around, m->va, m->len))
-		return plx_refuse(why, PLX_REFUSED_MEMORY, -EEXIST,
-				  "memory at 0x%" PRIx64 " is mapped already, at least in part",
-				  m->va);
+		return plx_refuse_range(
+			why, PLX_REFUSED_MEMORY, -EEXIST, m->va, m->len, PLX_REMEDY_UNMAP,
+			"memory at 0x%" PRIx64 " is mapped already, at least in part", m->va);
 	err = plx_xlate_prepare(&ioas->xlate, plx_frame(m->va), plx_frame(m->va + m->len - 1));
 	if (err)
 		return plx_refuse(why, PLX_REFUSED_KERNEL, err, "out of memory for book-keeping");
@@ -304,42 +304,51 @@ static uint64_t bytes_of_bars(struct plx_ioas *ioas)
 	return bytes;
 }
 
-/* Bytes that count against the memlock limit of this process, and of this user. */
-static void count_pins(struct plx_ioas *ioas, uint64_t *process, uint64_t *user)
+/* Memory that this process has locked, by mlock() too. */
+static uint64_t locked_by_process(void)
 {
-	uint64_t bars = bytes_of_bars(ioas);
-	const struct plx_iommu *iommu;
 	char text[8192], *line;
 
-	*process = *user = 0;
+	if (plx_sys_read_text("/proc/self/status", text, sizeof(text)) <= 0)
+		return 0;
+	line = strstr(text, "\nVmLck:");
+	return line ? strtoull(line + 7, NULL, 10) << 10 : 0;
+}
+
+/* What is left for a map, of the limit on what contexts count for the process, or for the user. */
+static uint64_t left_of(struct plx_ioas *ioas, enum plx_pins pins, uint64_t limit)
+{
+	uint64_t bars = bytes_of_bars(ioas), used = 0, more;
+	const struct plx_iommu *iommu;
+	unsigned int times = 0;
+
 	for (iommu = ioas->contexts; iommu; iommu = iommu->next) {
 		/* What was copied from another context is pinned once. */
-		if (iommu->ops->pins == PLX_PINS_USER && !plx_iommu_source(ioas, iommu))
-			*user += iommu->mapped - bars;
-		else if (iommu->ops->pins == PLX_PINS_PROCESS)
-			*process += iommu->mapped - bars;
+		if (iommu->ops->pins != pins || plx_iommu_source(ioas, iommu))
+			continue;
+		used += iommu->mapped - bars;
+		times++;
 	}
-	/* The kernel's figure has memory locked by mlock() in it, too. */
-	if (*process && plx_sys_read_text("/proc/self/status", text, sizeof(text)) > 0) {
-		line = strstr(text, "\nVmLck:");
-		if (line && strtoull(line + 7, NULL, 10) << 10 > *process)
-			*process = strtoull(line + 7, NULL, 10) << 10;
-	}
+	if (!times)
+		return limit;
+	more = used && pins == PLX_PINS_PROCESS ? locked_by_process() : 0;
+	used = more > used ? more : used;
+	return used < limit ? (limit - used) / times : 0;
 }
 
 /* What the limit leaves, of whichever account is fuller. */
 static uint64_t memlock_left(struct plx_ioas *ioas)
 {
-	uint64_t limit = plx_memlock_limit(), process, user, used;
+	uint64_t limit = plx_memlock_limit(), process, user;
 
 	if (limit == UINT64_MAX)
 		return UINT64_MAX;
-	count_pins(ioas, &process, &user);
-	used = process > user ? process : user;
 	/* The first device will have all of it pinned. */
 	if (!ioas->contexts)
-		used = ioas->bytes;
-	return used < limit ? limit - used : 0;
+		return ioas->bytes < limit ? limit - ioas->bytes : 0;
+	process = left_of(ioas, PLX_PINS_PROCESS, limit);
+	user = left_of(ioas, PLX_PINS_USER, limit);
+	return process < user ? process : user;
 }
 
 void plx_ioas_usage(struct plx_ioas *ioas, struct plx_ioas_usage *usage)

@@ -81,6 +81,12 @@ int plx_ioas_join(struct plx_ioas *ioas, struct plx_iommu *iommu, struct plx_ref
  */
 void plx_ioas_leave(struct plx_ioas *ioas, struct plx_iommu *iommu);
 
+/*
+ * A context's ranges may have become wider, for a device or group has gone: reads them again. Lock
+ * held. What can't be found out stays as narrow as it was, which is safe.
+ */
+void plx_ioas_widen(struct plx_ioas *ioas, struct plx_iommu *iommu);
+
 /* What all contexts, and one more (or NULL), can map. The old value is kept on failure. */
 int plx_ioas_narrow(struct plx_ioas *ioas, const struct plx_iommu *more);
 

@@ -18,17 +18,18 @@
 #include "sys.h"
 
 struct plx_iommu;
+struct plx_ioas;
 
 /* A run of memory that a context is to map under one key. */
 struct plx_iommu_map {
 	uint64_t key;
 	uint64_t va, len;
 	size_t page_size;
-	int fd;	  /* shared mapping of this file at va, or -1 */
-	bool bar; /* memory of a device, and fd its dma-buf */
+	int fd;	  /* shared mapping of this file at va, or negative */
+	bool bar; /* memory of a device, and fd its dma-buf or why there is none: -errno */
 	uint64_t fd_offset;
-	unsigned int access; /* PLX_DMA_* */
-	uint64_t total;	     /* bytes, of all that is to be mapped in the context with this */
+	unsigned int access;	     /* PLX_DMA_* */
+	const struct plx_ioas *ioas; /* all that is to be mapped in the context with this */
 	/* A context of the same kind and file that has the very same map, or NULL. */
 	const struct plx_iommu *source;
 };
@@ -143,6 +144,9 @@ int plx_container_create(enum plx_vfio_mode mode, int given, struct plx_iommu **
 
 /* Puts a group in; the first one also fixes the IOMMU type. */
 int plx_container_add(struct plx_iommu *iommu, int group_fd, bool first);
+
+/* Whether the IOMMU type is fixed: by groups of the caller's, if no group of ours is in it. */
+bool plx_container_has_type(const struct plx_iommu *iommu);
 
 /* Whether iommufd serves the container, whatever its node is called. */
 bool plx_container_is_iommufd(const struct plx_iommu *iommu);

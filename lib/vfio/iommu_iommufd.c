@@ -113,7 +113,8 @@ static uint32_t map_flags(unsigned int access)
 
 /*
  * By file, where there is one: such pins go with the file, not with this process. What the kernel
- * can't take that way (an older kernel, a kind of file) it may still take by address.
+ * can't take that way (an older kernel, a kind of file) it may still take by address, unless it is
+ * the memory of a device.
  */
 static int map_file(struct ioas_context *c, const struct plx_iommu_map *map)
 {
@@ -128,7 +129,9 @@ static int map_file(struct ioas_context *c, const struct plx_iommu_map *map)
 	};
 	int err;
 
-	if (map->fd < 0 || c->no_map_file)
+	if (map->fd < 0)
+		return map->bar ? map->fd : -EOPNOTSUPP;
+	if (c->no_map_file)
 		return -EOPNOTSUPP;
 	err = plx_ioctl(c->base.fd, UAPI_IOAS_MAP_FILE, &arg);
 	if (err == -ENOTTY)
@@ -154,16 +157,16 @@ static int copy_map(struct ioas_context *c, const struct plx_iommu_map *map)
 	return plx_ioctl(c->base.fd, UAPI_IOAS_COPY, &arg);
 }
 
-/* The memory of a device is nothing that could be pinned by address. */
-static int refuse_bar(struct plx_refusal *why, int err)
+static int refuse_bar(struct plx_refusal *why, const struct plx_iommu_map *map, int err)
 {
 	if (err != -ENOTTY && err != -EOPNOTSUPP)
-		return plx_refuse(why, PLX_REFUSED_MEMORY, err,
-				  "iommufd doesn't map the dma-buf of a BAR: %s", strerror(-err));
-	return plx_refuse(
-		why, PLX_REFUSED_MEMORY, -EOPNOTSUPP,
-		"iommufd maps no BAR here: peer-to-peer DMA takes Linux 6.19 or later with "
-		"CONFIG_VFIO_PCI_DMABUF, or the access mode type1v2");
+		return plx_refuse_range(
+			why, PLX_REFUSED_MEMORY, err, map->va, map->len, PLX_REMEDY_PEER_AGAIN,
+			"the dma-buf of a BAR can't be had, or not mapped through iommufd: %s",
+			strerror(-err));
+	return plx_refuse_range(why, PLX_REFUSED_MEMORY, -EOPNOTSUPP, map->va, map->len,
+				PLX_REMEDY_PEER_KERNEL,
+				"iommufd maps no BAR here, for peer-to-peer DMA");
 }
 
 static int iommufd_map(struct plx_iommu *iommu, const struct plx_iommu_map *map,
@@ -183,7 +186,7 @@ static int iommufd_map(struct plx_iommu *iommu, const struct plx_iommu_map *map,
 	if (err && err != -ENOMEM && err != -EEXIST)
 		err = map_file(c, map);
 	if (err && map->bar)
-		return refuse_bar(why, err);
+		return refuse_bar(why, map, err);
 	if (err && err != -ENOMEM && err != -EEXIST)
 		err = plx_ioctl(iommu->fd, UAPI_IOAS_MAP, &arg);
 	return err ? plx_refuse_map(why, iommu, map, err) : 0;
@@ -468,14 +471,15 @@ int plx_iommufd_attach(struct plx_iommu *iommu, int dev_fd, uint32_t devid, bool
 		       bool *untracked)
 {
 	struct ioas_context *c = context(iommu);
-	int err;
+	int err = -EOPNOTSUPP;
 
 	*untracked = false;
-	if (track_dirty && iommu->ops->track && !attach_tracked(c, dev_fd, devid))
-		return 0;
-	/* What it does would be missed. */
-	if (c->tracking)
-		return -EOPNOTSUPP;
+	if (track_dirty && iommu->ops->track)
+		err = attach_tracked(c, dev_fd, devid);
+	/* Without tracking what it does would be missed, and a lack of memory says nothing of it.
+	 */
+	if (!err || err == -ENOMEM || c->tracking)
+		return err;
 	err = attach_to(dev_fd, c->ioas_id);
 	if (err)
 		return err;
@@ -488,8 +492,11 @@ int plx_iommufd_attach(struct plx_iommu *iommu, int dev_fd, uint32_t devid, bool
 void plx_iommufd_detach(struct plx_iommu *iommu, int dev_fd, bool untracked)
 {
 	struct uapi_detach_iommufd_pt arg = { .argsz = sizeof(arg) };
+	int err = plx_ioctl(dev_fd, UAPI_DEVICE_DETACH_IOMMUFD_PT, &arg);
 
-	plx_ioctl(dev_fd, UAPI_DEVICE_DETACH_IOMMUFD_PT, &arg);
+	if (err)
+		plx_warn("a device stays attached to its IOAS until its file is closed: %s",
+			 strerror(-err));
 	if (untracked)
 		context(iommu)->untracked--;
 }

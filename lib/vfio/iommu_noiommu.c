@@ -15,12 +15,16 @@ static int noiommu_map(struct plx_iommu *iommu, const struct plx_iommu_map *map,
 		       struct plx_refusal *why)
 {
 	(void)iommu;
-	if (map->page_size < PLX_FRAME_SIZE)
-		return plx_refuse(why, PLX_REFUSED_MEMORY, -EOPNOTSUPP,
-				  "memory at 0x%" PRIx64 " is not of hugepages: nothing pins it "
-				  "in no-IOMMU, and other pages may move under a device",
-				  map->va);
-	return 0;
+	if (map->page_size >= PLX_FRAME_SIZE)
+		return 0;
+	plx_refuse_range(
+		why, PLX_REFUSED_MEMORY, -EOPNOTSUPP, map->va, map->len, PLX_REMEDY_HUGEPAGES,
+		"memory at 0x%" PRIx64 " is not of hugepages, nothing pins it in no-IOMMU, "
+		"and other pages may move under a device",
+		map->va);
+	why->found = map->page_size;
+	why->wanted = PLX_FRAME_SIZE;
+	return why->err;
 }
 
 static int noiommu_unmap(struct plx_iommu *iommu, uint64_t key, uint64_t len)

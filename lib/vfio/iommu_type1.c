@@ -44,6 +44,30 @@ static void read_limit(struct plx_iommu *iommu, const void *info, size_t len, ui
 	iommu->limit = avail.avail < UINT32_MAX - iommu->maps ? iommu->maps + avail.avail : 0;
 }
 
+/* Others have maps in it, too, or its limit isn't known. */
+static int refuse_maps(const struct plx_iommu *iommu, struct plx_refusal *why)
+{
+	plx_refuse_about(why, PLX_REFUSED_MEMORY, -ENOSPC, "vfio_iommu_type1.dma_entry_limit",
+			 PLX_REMEDY_FEWER_MAPS,
+			 "DMA map failed: the container's limit of maps is used up (%u are ours)",
+			 iommu->maps);
+	why->found = iommu->maps;
+	why->wanted = (uint64_t)iommu->maps + 1;
+	return why->err;
+}
+
+static int refuse_bar(const struct plx_iommu *iommu, const struct plx_iommu_map *map,
+		      struct plx_refusal *why)
+{
+	if (plx_container_is_iommufd(iommu))
+		return plx_refuse_range(
+			why, PLX_REFUSED_MEMORY, -EOPNOTSUPP, map->va, map->len,
+			PLX_REMEDY_PEER_TYPE1,
+			"this container is iommufd's, which maps no BAR by address");
+	return plx_refuse_range(why, PLX_REFUSED_MEMORY, -EFAULT, map->va, map->len,
+				PLX_REMEDY_DECODING, "the BAR can't be faulted in");
+}
+
 static int type1_map(struct plx_iommu *iommu, const struct plx_iommu_map *map,
 		     struct plx_refusal *why)
 {
@@ -61,20 +85,9 @@ static int type1_map(struct plx_iommu *iommu, const struct plx_iommu_map *map,
 		arg.flags |= VFIO_DMA_MAP_FLAG_WRITE;
 	err = plx_ioctl(iommu->fd, VFIO_IOMMU_MAP_DMA, &arg);
 	if (err == -ENOSPC)
-		return plx_refuse(why, PLX_REFUSED_MEMORY, err,
-				  "DMA map failed: the container's limit of maps is used up (%u "
-				  "are ours): use larger pages, or raise "
-				  "vfio_iommu_type1.dma_entry_limit",
-				  iommu->maps);
-	if (err == -EFAULT && map->bar && !plx_container_is_iommufd(iommu))
-		return plx_refuse(why, PLX_REFUSED_MEMORY, err,
-				  "the BAR can't be faulted in: is memory decoding off in the "
-				  "device's command register?");
+		return refuse_maps(iommu, why);
 	if (err == -EFAULT && map->bar)
-		return plx_refuse(why, PLX_REFUSED_MEMORY, -EOPNOTSUPP,
-				  "this container is iommufd's, which maps no BAR by address: "
-				  "peer-to-peer DMA takes a type 1 container, or a cdev and Linux "
-				  "6.19 or later");
+		return refuse_bar(iommu, map, why);
 	return err ? plx_refuse_map(why, iommu, map, err) : 0;
 }
 

@@ -63,11 +63,26 @@ static int refuse_map(struct plx_refusal *why, const struct plx_user *user,
 		      const struct plx_iommu_map *map, int err)
 {
 	if (plx_user_is_lost(user))
-		return plx_refuse(why, PLX_REFUSED_MEMORY, err, "%s", user->reason);
-	return plx_refuse(why, PLX_REFUSED_MEMORY, err,
-			  "%s: its process refuses a DMA map of %" PRIu64 " KiB at 0x%" PRIx64
-			  ": %s",
-			  user->name, map->len >> 10, map->key, strerror(-err));
+		return plx_refuse_about(why, PLX_REFUSED_MEMORY, err, user->name,
+					PLX_REMEDY_ASK_PROCESS, "%s", user->reason);
+	plx_refuse_about(why, PLX_REFUSED_MEMORY, err, user->name, PLX_REMEDY_ASK_PROCESS,
+			 "%s: its process refuses a DMA map of %" PRIu64 " KiB at 0x%" PRIx64
+			 ": %s",
+			 user->name, map->len >> 10, map->key, strerror(-err));
+	why->wanted = map->len;
+	return err;
+}
+
+static int refuse_page(struct plx_refusal *why, const struct plx_user *user,
+		       const struct plx_iommu_map *map, uint64_t page)
+{
+	plx_refuse_about(why, PLX_REFUSED_MEMORY, -EINVAL, user->name, PLX_REMEDY_LARGER_PAGES,
+			 "%s: its process takes DMA maps in pages of %" PRIu64
+			 " KiB only, not %" PRIu64 " KiB at 0x%" PRIx64,
+			 user->name, page >> 10, map->len >> 10, map->key);
+	why->found = page;
+	why->wanted = map->len;
+	return why->err;
 }
 
 static int user_map(struct plx_iommu *iommu, const struct plx_iommu_map *map,
@@ -88,10 +103,7 @@ static int user_map(struct plx_iommu *iommu, const struct plx_iommu_map *map,
 	if (is_moot(user))
 		return 0;
 	if ((map->key | map->len) & (page - 1))
-		return plx_refuse(why, PLX_REFUSED_MEMORY, -EINVAL,
-				  "%s: its process takes DMA maps in pages of %" PRIu64
-				  " KiB only, not %" PRIu64 " KiB at 0x%" PRIx64,
-				  user->name, page >> 10, map->len >> 10, map->key);
+		return refuse_page(why, user, map, page);
 	err = plx_user_map_add(user, &entry);
 	if (err)
 		return plx_refuse(why, PLX_REFUSED_KERNEL, err, "out of memory for book-keeping");

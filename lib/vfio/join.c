@@ -197,10 +197,11 @@ int plx_ioas_join(struct plx_ioas *ioas, struct plx_iommu *iommu, struct plx_ref
 	int err;
 
 	if (!iommu->ops->translates && ioas->policy.addr != PLX_ADDR_PA)
-		return plx_refuse(why, PLX_REFUSED_POLICY, -EOPNOTSUPP,
-				  "no-IOMMU needs physical addresses, but the address space was "
-				  "made for IOVA = %s (%.100s)",
-				  plx_addr_policy_name(ioas->policy.addr), ioas->policy.reason);
+		return plx_refuse_about(
+			why, PLX_REFUSED_POLICY, -EOPNOTSUPP, "IOVA", PLX_REMEDY_USUAL,
+			"no-IOMMU needs physical addresses, but the address space was made for "
+			"IOVA = %s (%.60s)",
+			plx_addr_policy_name(ioas->policy.addr), ioas->policy.reason);
 	iommu->ranges = (struct plx_ranges){ 0 };
 	err = try_join(ioas, iommu, why);
 	/* A device that didn't come narrows nothing. */
@@ -210,12 +211,29 @@ int plx_ioas_join(struct plx_ioas *ioas, struct plx_iommu *iommu, struct plx_ref
 	return err;
 }
 
+void plx_ioas_widen(struct plx_ioas *ioas, struct plx_iommu *iommu)
+{
+	struct plx_ranges before = iommu->ranges;
+
+	if (!iommu->ops->translates)
+		return;
+	iommu->ranges = (struct plx_ranges){ 0 };
+	if (iommu->ops->ranges(iommu, &iommu->ranges)) {
+		plx_ranges_free(&iommu->ranges);
+		iommu->ranges = before;
+		return;
+	}
+	plx_ranges_free(&before);
+	plx_ioas_narrow(ioas, NULL);
+}
+
 void plx_ioas_leave(struct plx_ioas *ioas, struct plx_iommu *iommu)
 {
 	struct plx_iommu **at;
 
 	if (iommu->devices > 1) {
 		iommu->devices--;
+		plx_ioas_widen(ioas, iommu);
 		return;
 	}
 	for (at = &ioas->contexts; *at; at = &(*at)->next) {

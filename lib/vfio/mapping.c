@@ -89,7 +89,7 @@ int plx_mapping_apply(const struct plx_ioas *ioas, struct plx_iommu *iommu,
 	err = plx_iommu_has_room(iommu, plx_mapping_count(iommu, m), why);
 	if (err)
 		return err;
-	map.total = ioas->bytes;
+	map.ioas = ioas;
 	map.source = plx_iommu_source(ioas, iommu);
 	if (!iommu->ops->translates)
 		return map_one(iommu, &map, why);
@@ -201,9 +201,7 @@ int plx_iommu_has_room(const struct plx_iommu *iommu, uint64_t maps, struct plx_
 	plx_refuse_about(
 		why, PLX_REFUSED_MEMORY, -ENOSPC,
 		iommu->peer ? iommu->peer : "vfio_iommu_type1.dma_entry_limit",
-		iommu->peer ? "use larger pages"
-			    : "use larger pages, or raise "
-			      "vfio_iommu_type1.dma_entry_limit",
+		iommu->peer ? PLX_REMEDY_LARGER_PAGES : PLX_REMEDY_FEWER_MAPS,
 		"DMA map failed: %s takes %u DMA maps, %u are used and %" PRIu64 " more needed",
 		iommu->peer ? iommu->peer : iommu->ops->name, iommu->limit, iommu->maps, maps);
 	why->found = iommu->limit;
@@ -231,32 +229,63 @@ uint64_t plx_memlock_limit(void)
 	return limit.rlim_cur;
 }
 
+/*
+ * What counts against the limit that a context's maps count against: it has all of it locked
+ * already, or will have when all is mapped in it. Returns how many contexts lock memory anew.
+ */
+static unsigned int count_locked(const struct plx_ioas *ioas, const struct plx_iommu *iommu,
+				 uint64_t *locked)
+{
+	bool joined = plx_iommu_source(ioas, iommu) != NULL; /* what is copied is there already */
+	unsigned int contexts = 0;
+	const struct plx_iommu *c;
+
+	*locked = 0;
+	for (c = ioas->contexts; c; c = c->next) {
+		joined |= c == iommu;
+		if (c->ops->pins != iommu->ops->pins || plx_iommu_source(ioas, c))
+			continue;
+		*locked += c->mapped;
+		contexts++;
+	}
+	if (joined)
+		return contexts;
+	*locked += iommu->mapped;
+	return contexts + 1;
+}
+
 static int refuse_memlock(struct plx_refusal *why, const struct plx_iommu *iommu,
 			  const struct plx_iommu_map *map)
 {
-	char want[32], have[32], most[32], total[32];
-	uint64_t limit = plx_memlock_limit();
+	char want[32], have[32], most[32], total[32], times[32] = "";
+	uint64_t limit = plx_memlock_limit(), locked, all;
+	unsigned int contexts = count_locked(map->ioas, iommu, &locked);
 
+	all = map->ioas->bytes * contexts;
+	if (contexts > 1)
+		snprintf(times, sizeof(times), ", for %u contexts", contexts);
 	size_text(want, sizeof(want), map->len);
-	size_text(have, sizeof(have), iommu->mapped);
+	size_text(have, sizeof(have), locked);
 	if (limit == UINT64_MAX)
-		return plx_refuse(why, PLX_REFUSED_MEMORY, -ENOMEM,
-				  "DMA map of %s failed: out of memory, or a limit that this "
-				  "process can't see (%s mapped already)",
-				  want, have);
-	plx_refuse_about(why, PLX_REFUSED_MEMORY, -ENOMEM, "RLIMIT_MEMLOCK", "raise the limit",
+		return plx_refuse_range(why, PLX_REFUSED_MEMORY, -ENOMEM, map->va, map->len,
+					PLX_REMEDY_OTHER_LIMITS,
+					"DMA map of %s failed: out of memory, or a limit that this "
+					"process can't see (%s mapped already)",
+					want, have);
+	plx_refuse_about(why, PLX_REFUSED_MEMORY, -ENOMEM, "RLIMIT_MEMLOCK", PLX_REMEDY_MEMLOCK,
 			 "DMA map of %s failed: the memlock limit is %s (ulimit -l), %s mapped "
-			 "already, %s needed in all",
+			 "already, %s needed in all%s",
 			 want, size_text(most, sizeof(most), limit), have,
-			 size_text(total, sizeof(total), map->total));
+			 size_text(total, sizeof(total), all), times);
 	why->found = limit;
-	why->wanted = map->total;
+	why->wanted = all;
 	return why->err;
 }
 
 int plx_refuse_map(struct plx_refusal *why, const struct plx_iommu *iommu,
 		   const struct plx_iommu_map *map, int err)
 {
+	enum plx_remedy remedy = PLX_REMEDY_OTHER_LIMITS;
 	const char *hint = "";
 	char want[32];
 
@@ -264,12 +293,24 @@ int plx_refuse_map(struct plx_refusal *why, const struct plx_iommu *iommu,
 	switch (err) {
 	case -ENOMEM: return refuse_memlock(why, iommu, map);
 	case -EINVAL:
-		hint = ": these addresses are reserved, out of reach, or not aligned for the IOMMU";
+		hint = ", these addresses are reserved, out of reach, or not aligned for the IOMMU";
+		remedy = PLX_REMEDY_ELSEWHERE;
 		break;
-	case -EEXIST: hint = ": something is mapped there already"; break;
-	case -EFAULT: hint = ": this memory can't be pinned (device memory, or not mapped)"; break;
+	case -EEXIST:
+		hint = ", something is mapped there already";
+		remedy = PLX_REMEDY_UNMAP;
+		break;
+	case -EFAULT:
+		hint = ", this memory can't be pinned";
+		remedy = PLX_REMEDY_PINNABLE;
+		break;
+	case -ENOSPC: break;
+	default:
+		return plx_refuse(why, PLX_REFUSED_MEMORY, err,
+				  "DMA map of %s at 0x%" PRIx64 " through %s failed: %s", want,
+				  map->key, iommu->ops->name, strerror(-err));
 	}
-	return plx_refuse(why, PLX_REFUSED_MEMORY, err,
-			  "DMA map of %s at 0x%" PRIx64 " through %s failed: %s%s", want, map->key,
-			  iommu->ops->name, strerror(-err), hint);
+	return plx_refuse_range(why, PLX_REFUSED_MEMORY, err, map->key, map->len, remedy,
+				"DMA map of %s at 0x%" PRIx64 " through %s failed: %s%s", want,
+				map->key, iommu->ops->name, strerror(-err), hint);
 }

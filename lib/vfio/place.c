@@ -159,6 +159,31 @@ static int alloc_choose(struct plx_ioas *ioas, const struct plx_mapping *m, uint
 	return 0;
 }
 
+static uint64_t bytes_in(const struct plx_ranges *list)
+{
+	uint64_t bytes = 0;
+	unsigned int i;
+
+	for (i = 0; i < list->count; i++)
+		bytes += list->range[i].last - list->range[i].first + 1;
+	return bytes;
+}
+
+static int refuse_room(const struct plx_ioas *ioas, const struct plx_mapping *m,
+		       struct plx_refusal *why)
+{
+	uint64_t all = bytes_in(&ioas->allowed), used = bytes_in(&ioas->used);
+	uint64_t free = all > used ? all - used : 0;
+
+	plx_refuse_range(why, PLX_REFUSED_MEMORY, -ENOSPC, m->va, m->len, PLX_REMEDY_MAP_LESS,
+			 "no room for %" PRIu64 " KiB in the ranges of device addresses that the "
+			 "IOMMU offers (%" PRIu64 " KiB are free, not all in one piece)",
+			 m->len >> 10, free >> 10);
+	why->found = free;
+	why->wanted = m->len;
+	return why->err;
+}
+
 static int place_alloc(struct plx_ioas *ioas, struct plx_mapping *m,
 		       const struct plx_neighbours *around, struct plx_refusal *why)
 {
@@ -171,23 +196,20 @@ static int place_alloc(struct plx_ioas *ioas, struct plx_mapping *m,
 	if (tail)
 		plx_xlate_get(&ioas->xlate, last_frame(m), &tail_delta);
 	if (head && tail && delta != tail_delta)
-		return plx_refuse(why, PLX_REFUSED_MEMORY, -ENOSPC,
-				  "memory at 0x%" PRIx64 " joins two mappings that are apart for "
-				  "devices; align mappings to 2 MiB",
-				  m->va);
+		return plx_refuse_range(
+			why, PLX_REFUSED_MEMORY, -ENOSPC, m->va, m->len, PLX_REMEDY_ALIGN,
+			"memory at 0x%" PRIx64 " joins two mappings that are apart for devices",
+			m->va);
 	if (!head && tail)
 		delta = tail_delta;
 	if ((head || tail) && !alloc_fits(ioas, m, around, delta))
-		return plx_refuse(why, PLX_REFUSED_MEMORY, -ENOSPC,
-				  "memory at 0x%" PRIx64 " can't follow the mapping that it shares "
-				  "a 2 MiB frame with: those device addresses are taken; align "
-				  "mappings to 2 MiB",
-				  m->va);
+		return plx_refuse_range(
+			why, PLX_REFUSED_MEMORY, -ENOSPC, m->va, m->len, PLX_REMEDY_ALIGN,
+			"memory at 0x%" PRIx64 " can't follow the mapping that it shares a 2 MiB "
+			"frame with, as those device addresses are taken",
+			m->va);
 	if (!head && !tail && alloc_choose(ioas, m, &delta))
-		return plx_refuse(why, PLX_REFUSED_MEMORY, -ENOSPC,
-				  "no room for %" PRIu64 " KiB in the ranges of device addresses "
-				  "that the IOMMU offers",
-				  m->len >> 10);
+		return refuse_room(ioas, m, why);
 	/* With room for one range a mapping, taking frames out again never needs memory. */
 	err = plx_ranges_reserve(&ioas->used, ioas->nmaps + 2);
 	if (!err && own_frames(m, around, &first, &last))
@@ -196,6 +218,25 @@ static int place_alloc(struct plx_ioas *ioas, struct plx_mapping *m,
 	if (err)
 		return plx_refuse(why, PLX_REFUSED_KERNEL, err, "out of memory");
 	return add_seg(m, m->va, m->va + delta, m->len);
+}
+
+static int refuse_phys(uint64_t va, uint64_t len, int err, struct plx_refusal *why)
+{
+	switch (err) {
+	case -EPERM:
+		return plx_refuse_about(why, PLX_REFUSED_PERMISSION, err, "/proc/self/pagemap",
+					PLX_REMEDY_CAPABILITY,
+					"no physical address for 0x%" PRIx64
+					": /proc/self/pagemap needs CAP_SYS_ADMIN",
+					va);
+	case -EOPNOTSUPP:
+		return plx_refuse_range(why, PLX_REFUSED_MEMORY, err, va, len, PLX_REMEDY_ALIGN,
+					"no one physical address for the 2 MiB frame at 0x%" PRIx64,
+					va);
+	default:
+		return plx_refuse(why, PLX_REFUSED_MEMORY, err,
+				  "no physical address for 0x%" PRIx64 ": %s", va, strerror(-err));
+	}
 }
 
 /* Segments from one source of physical addresses; iommu NULL: pagemap. */
@@ -226,11 +267,7 @@ static int resolve(struct plx_mapping *m, struct plx_iommu *iommu, struct plx_re
 			err = add_seg(m, va, phys, run);
 		if (err) {
 			drop_segs(m);
-			return plx_refuse(
-				why, err == -EPERM ? PLX_REFUSED_PERMISSION : PLX_REFUSED_MEMORY,
-				err, "no physical address for 0x%" PRIx64 ": %s%s", va,
-				strerror(-err),
-				err == -EPERM ? " (/proc/self/pagemap needs CAP_SYS_ADMIN)" : "");
+			return refuse_phys(va, m->len, err, why);
 		}
 		at += run;
 	}
@@ -270,11 +307,16 @@ static int place_pa(struct plx_ioas *ioas, struct plx_mapping *m, struct plx_ref
 	bool asked = false;
 	int err = 0;
 
-	if (m->page_size < PLX_FRAME_SIZE)
-		return plx_refuse(why, PLX_REFUSED_MEMORY, -EOPNOTSUPP,
-				  "memory at 0x%" PRIx64 " is not of hugepages: without an IOMMU "
-				  "only pages of 2 MiB or more can be reached by devices",
-				  m->va);
+	if (m->page_size < PLX_FRAME_SIZE) {
+		plx_refuse_range(
+			why, PLX_REFUSED_MEMORY, -EOPNOTSUPP, m->va, m->len, PLX_REMEDY_HUGEPAGES,
+			"memory at 0x%" PRIx64 " is not of hugepages, and without an IOMMU "
+			"only pages of 2 MiB or more can be reached by devices",
+			m->va);
+		why->found = m->page_size;
+		why->wanted = PLX_FRAME_SIZE;
+		return why->err;
+	}
 	for (iommu = ioas->contexts; iommu; iommu = iommu->next) {
 		if (iommu->ops->translates)
 			continue;
@@ -330,10 +372,11 @@ int plx_place_publish(struct plx_ioas *ioas, const struct plx_mapping *m, struct
 		/* Only the first and the last frame can be shared. */
 		for (frame = first; frame <= last; frame += last > first ? last - first : 1)
 			if (plx_xlate_get(&ioas->xlate, frame, &old) && old != delta)
-				return plx_refuse(why, PLX_REFUSED_MEMORY, -EOPNOTSUPP,
-						  "the 2 MiB frame at 0x%" PRIx64 " would have two "
-						  "device addresses; align mappings to 2 MiB",
-						  frame << PLX_FRAME_SHIFT);
+				return plx_refuse_range(why, PLX_REFUSED_MEMORY, -EOPNOTSUPP, m->va,
+							m->len, PLX_REMEDY_ALIGN,
+							"the 2 MiB frame at 0x%" PRIx64
+							" would have two device addresses",
+							frame << PLX_FRAME_SHIFT);
 	}
 	for (i = 0; i < m->nsegs; i++) {
 		const struct plx_seg *s = &m->seg[i];
@@ -363,16 +406,18 @@ int plx_place_check(const struct plx_ioas *ioas, const struct plx_mapping *m,
 
 		if (plx_ranges_contain(ranges, s->dma, s->dma + s->len - 1))
 			continue;
-		return plx_refuse(
-			why, PLX_REFUSED_POLICY, -ENOSPC,
+		plx_refuse_range(
+			why, PLX_REFUSED_POLICY, -ENOSPC, s->dma, s->len,
+			ioas->policy.addr == PLX_ADDR_VA ? PLX_REMEDY_IOVA_ALLOC : PLX_REMEDY_USUAL,
 			"device addresses 0x%" PRIx64 "-0x%" PRIx64 " (IOVA = %s) are "
-			"outside what the IOMMU offers, 0x%" PRIx64 "-0x%" PRIx64
-			" in %u range%s%s",
+			"outside what the IOMMU offers, 0x%" PRIx64 "-0x%" PRIx64 " in %u range%s",
 			s->dma, s->dma + s->len - 1, plx_addr_policy_name(ioas->policy.addr),
 			ranges->count ? ranges->range[0].first : 0,
 			ranges->count ? ranges->range[ranges->count - 1].last : 0, ranges->count,
-			ranges->count == 1 ? "" : "s",
-			ioas->policy.addr == PLX_ADDR_VA ? ": start with --iova=alloc" : "");
+			ranges->count == 1 ? "" : "s");
+		why->found = ranges->count ? ranges->range[ranges->count - 1].last : 0;
+		why->wanted = s->dma + s->len - 1;
+		return why->err;
 	}
 	return 0;
 }

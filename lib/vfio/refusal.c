@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -62,6 +63,63 @@ static const struct {
 				 "look up the call and the errno that it names" },
 };
 
+/* doc/access-modes.md lists these, too. */
+static const char *const remedies[PLX_REMEDIES] = {
+	[PLX_REMEDY_IOMMUFD_KERNEL] = "load iommufd or use a kernel with CONFIG_IOMMUFD",
+	[PLX_REMEDY_CONTAINER_KERNEL] = "load vfio, or use a kernel with CONFIG_VFIO_CONTAINER or "
+					"CONFIG_IOMMUFD_VFIO_CONTAINER",
+	[PLX_REMEDY_CDEV_KERNEL] = "use a kernel with CONFIG_VFIO_DEVICE_CDEV",
+	[PLX_REMEDY_GROUP_KERNEL] = "use a kernel with CONFIG_VFIO_GROUP",
+	[PLX_REMEDY_NOIOMMU_CDEV_KERNEL] = "use a kernel with CONFIG_IOMMUFD_NOIOMMU",
+	[PLX_REMEDY_TYPE1_KERNEL] = "use a kernel with CONFIG_VFIO_IOMMU_TYPE1; leave a device "
+				    "with reserved 1:1 ranges to the kernel",
+	[PLX_REMEDY_PEER_KERNEL] = "use Linux 6.19 or later with CONFIG_VFIO_PCI_DMABUF, or the "
+				   "access mode type1v2",
+	[PLX_REMEDY_PEER_TYPE1] = "use a type 1 container, or a cdev and Linux 6.19 or later",
+	[PLX_REMEDY_BIND_NOIOMMU] = "bind it to vfio-pci (without an IOMMU that takes "
+				    "vfio.enable_unsafe_noiommu_mode=1)",
+	[PLX_REMEDY_IOMMU_ON] = "turn the IOMMU on in the firmware and on the kernel's command "
+				"line",
+	[PLX_REMEDY_SAFE_MODE] = "allow a mode that uses the IOMMU",
+	[PLX_REMEDY_ONE_MODE] = "claim all devices of the group in one mode",
+	[PLX_REMEDY_CHOWN] = "chown it to your user",
+	[PLX_REMEDY_CAPABILITY] = "grant the capability",
+	[PLX_REMEDY_UUID] = "write it as a UUID, in 8-4-4-4-12 hexadecimal digits",
+	[PLX_REMEDY_OPEN_AGAIN] = "open the cdev again: one can be bound only once",
+	[PLX_REMEDY_IOMMUFD_FD] = "hand in a descriptor of /dev/iommu",
+	[PLX_REMEDY_CONTAINER_FD] = "hand in a descriptor of /dev/vfio/vfio or /dev/iommu",
+	[PLX_REMEDY_EMPTY_CONTAINER] = "hand in a container that no group is in yet",
+	[PLX_REMEDY_IOAS] = "hand in an IOAS that takes all its devices, or 0 for one that is made",
+	[PLX_REMEDY_START_PROCESS] = "start the process that serves the device",
+	[PLX_REMEDY_NAME_SOCKET] = "name the socket of a process that serves a device",
+	[PLX_REMEDY_END_ONE] = "end one of them",
+	[PLX_REMEDY_END_CLIENT] = "end its other client, if it has one",
+	[PLX_REMEDY_ASK_PROCESS] = "see what that process says about it",
+	[PLX_REMEDY_VERSION] = "use versions of both programs that go together",
+	[PLX_REMEDY_PCI] = "name a PCI device",
+	[PLX_REMEDY_JSON] = "build with json-c",
+	[PLX_REMEDY_MEMLOCK] = "raise the limit",
+	[PLX_REMEDY_OTHER_LIMITS] = "free memory, or raise the limits of the user and the cgroup",
+	[PLX_REMEDY_FEWER_MAPS] = "use larger pages, or raise vfio_iommu_type1.dma_entry_limit",
+	[PLX_REMEDY_LARGER_PAGES] = "use larger pages",
+	[PLX_REMEDY_HUGEPAGES] = "use hugepages",
+	[PLX_REMEDY_ALIGN] = "align mappings to 2 MiB",
+	[PLX_REMEDY_UNMAP] = "unmap what is there first",
+	[PLX_REMEDY_MAP_LESS] = "map less, or unmap what is not needed any more",
+	[PLX_REMEDY_IOVA_ALLOC] = "start with --iova=alloc",
+	[PLX_REMEDY_ELSEWHERE] = "take whole pages at other addresses, or start with --iova=alloc",
+	[PLX_REMEDY_PINNABLE] = "map memory that is there, and not a device's",
+	[PLX_REMEDY_DECODING] = "turn memory decoding on in the device's command register",
+	[PLX_REMEDY_PEER_AGAIN] = "turn memory decoding on in the device's command register; after "
+				  "a reset unmap the BAR and map it again",
+	[PLX_REMEDY_NO_TRACKING] = "leave dirty tracking off, or claim no such device",
+};
+
+const char *plx_remedy_text(enum plx_remedy remedy)
+{
+	return (unsigned int)remedy < PLX_REMEDIES ? remedies[remedy] : NULL;
+}
+
 const char *plx_refusal_name(enum plx_refusal_code code)
 {
 	return (unsigned int)code < PLX_REFUSED_CODES ? codes[code].name : "?";
@@ -88,45 +146,65 @@ int plx_refuse(struct plx_refusal *why, enum plx_refusal_code code, int err, con
 	return err;
 }
 
-int plx_refuse_about(struct plx_refusal *why, enum plx_refusal_code code, int err,
-		     const char *object, const char *remedy, const char *fmt, ...)
+static int refuse(struct plx_refusal *why, enum plx_refusal_code code, int err, const char *object,
+		  enum plx_remedy remedy, const char *fmt, va_list args)
 {
+	const char *todo = plx_remedy_text(remedy);
 	size_t len;
-	va_list args;
 
 	*why = (struct plx_refusal){ .code = code, .err = err };
-	why->remedy = remedy ? remedy : codes[code].remedy;
+	why->remedy = todo ? todo : codes[code].remedy;
 	if (object)
 		snprintf(why->object, sizeof(why->object), "%s", object);
-	va_start(args, fmt);
 	vsnprintf(why->text, sizeof(why->text), fmt, args);
-	va_end(args);
 	len = strlen(why->text);
 	snprintf(why->text + len, sizeof(why->text) - len, ": %s", why->remedy);
 	return err;
 }
 
-static const char *node_remedy(const char *path)
+int plx_refuse_about(struct plx_refusal *why, enum plx_refusal_code code, int err,
+		     const char *object, enum plx_remedy remedy, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	refuse(why, code, err, object, remedy, fmt, args);
+	va_end(args);
+	return err;
+}
+
+int plx_refuse_range(struct plx_refusal *why, enum plx_refusal_code code, int err, uint64_t first,
+		     uint64_t len, enum plx_remedy remedy, const char *fmt, ...)
+{
+	char object[64];
+	va_list args;
+
+	snprintf(object, sizeof(object), "0x%" PRIx64 "-0x%" PRIx64, first, first + len - 1);
+	va_start(args, fmt);
+	refuse(why, code, err, object, remedy, fmt, args);
+	va_end(args);
+	return err;
+}
+
+static enum plx_remedy node_remedy(const char *path)
 {
 	if (!strcmp(path, "/dev/iommu"))
-		return "load iommufd or use a kernel with CONFIG_IOMMUFD";
+		return PLX_REMEDY_IOMMUFD_KERNEL;
 	if (!strcmp(path, "/dev/vfio/vfio"))
-		return "load vfio, or use a kernel with CONFIG_VFIO_CONTAINER or "
-		       "CONFIG_IOMMUFD_VFIO_CONTAINER";
+		return PLX_REMEDY_CONTAINER_KERNEL;
 	if (!strncmp(path, "/dev/vfio/devices/", 18))
-		return "use a kernel with CONFIG_VFIO_DEVICE_CDEV";
-	return "use a kernel with CONFIG_VFIO_GROUP";
+		return PLX_REMEDY_CDEV_KERNEL;
+	return PLX_REMEDY_GROUP_KERNEL;
 }
 
 static int refuse_access(struct plx_refusal *why, const char *path, int err)
 {
-	static const char chown_it[] = "chown it to your user";
 	struct stat st;
 
 	if (plx_sys->stat(path, &st))
-		return plx_refuse_about(why, PLX_REFUSED_PERMISSION, err, path, chown_it,
+		return plx_refuse_about(why, PLX_REFUSED_PERMISSION, err, path, PLX_REMEDY_CHOWN,
 					"%s: permission denied for uid %u", path, geteuid());
-	plx_refuse_about(why, PLX_REFUSED_PERMISSION, err, path, chown_it,
+	plx_refuse_about(why, PLX_REFUSED_PERMISSION, err, path, PLX_REMEDY_CHOWN,
 			 "%s: permission denied for uid %u (owner %u:%u, mode %04o)", path,
 			 geteuid(), st.st_uid, st.st_gid, st.st_mode & 07777);
 	why->found = st.st_mode & 07777;
@@ -138,13 +216,12 @@ int plx_refuse_socket(struct plx_refusal *why, const char *path, int err)
 	switch (err) {
 	case -ENOENT:
 	case -ENOTDIR:
-		return plx_refuse_about(why, PLX_REFUSED_NODE, err, path,
-					"start the process that serves the device",
+		return plx_refuse_about(why, PLX_REFUSED_NODE, err, path, PLX_REMEDY_START_PROCESS,
 					"%s does not exist", path);
 	case -EACCES:
 	case -EPERM: return refuse_access(why, path, err);
 	case -EAGAIN:
-		return plx_refuse_about(why, PLX_REFUSED_BUSY, err, path, "end one of them",
+		return plx_refuse_about(why, PLX_REFUSED_BUSY, err, path, PLX_REMEDY_END_ONE,
 					"%s: too many others wait for the process that serves it",
 					path);
 	default:
@@ -164,9 +241,10 @@ int plx_refuse_node(struct plx_refusal *why, const char *path, int err)
 	case -EACCES: return refuse_access(why, path, err);
 	case -EPERM:
 		return plx_refuse_about(why, PLX_REFUSED_PERMISSION, err, path,
-					"grant CAP_SYS_RAWIO", "%s: not permitted", path);
+					PLX_REMEDY_CAPABILITY,
+					"%s: not permitted without CAP_SYS_RAWIO", path);
 	case -EBUSY:
-		return plx_refuse_about(why, PLX_REFUSED_BUSY, err, path, NULL,
+		return plx_refuse_about(why, PLX_REFUSED_BUSY, err, path, PLX_REMEDY_USUAL,
 					"%s is in use, by another process or by this one in "
 					"another access mode",
 					path);

@@ -372,20 +372,20 @@ static int agree_on_version(struct plx_user *user, struct plx_refusal *why)
 	call.data_len = room;
 	err = len < 0 ? len : plx_user_call(user, &call);
 	if (user->lost)
-		plx_refuse(why, PLX_REFUSED_BUSY, err, "%s (does it serve somebody else?)",
-			   user->reason);
+		plx_refuse_about(why, PLX_REFUSED_BUSY, err, user->name, PLX_REMEDY_END_CLIENT,
+				 "%s", user->reason);
 	else if (err)
-		plx_refuse(why, PLX_REFUSED_NODE, err, "its process refuses this version: %s",
-			   strerror(-err));
+		plx_refuse_about(why, PLX_REFUSED_NODE, err, user->name, PLX_REMEDY_VERSION,
+				 "its process refuses this version: %s", strerror(-err));
 	if (!err) {
 		err = plx_vfu_version_parse(call.data, call.data_len, &version, &user->peer);
 		if (!err && version.minor > VFU_MINOR)
 			err = -ENOTSUP;
 		if (err)
-			plx_refuse(why, PLX_REFUSED_NODE, err,
-				   "its process's version and capabilities make no sense, or are "
-				   "not for this program: %s",
-				   strerror(-err));
+			plx_refuse_about(why, PLX_REFUSED_NODE, err, user->name, PLX_REMEDY_VERSION,
+					 "its process's version and capabilities make no sense, or "
+					 "are not for this program: %s",
+					 strerror(-err));
 		else
 			user->minor = version.minor;
 	}

@@ -94,6 +94,49 @@ static void memlock_is_foreseen(void **state)
 	}
 }
 
+/* Each container locks all of it for itself. */
+static void memlock_of_several_containers(void **state)
+{
+	struct plx_vfio_dev *a, *b;
+	struct plx_refusals why;
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig, PLX_VFIO_TYPE1V2, PLX_ADDR_VA);
+	rig.dev[1]->loner = true;
+	fake.memlock = 12 * MIB;
+	a = rig_open(&rig, BDF0);
+	assert_int_equal(rig_map(rig.ioas, VA, 8 * MIB), 0);
+	assert_int_equal(plx_vfio_open(rig.ioas, BDF1, &rig.opts, &b, &why), -ENOMEM);
+	assert_non_null(strstr(why.mode[PLX_VFIO_TYPE1V2].text, "8 MiB mapped already"));
+	assert_non_null(strstr(why.mode[PLX_VFIO_TYPE1V2].text, "16 MiB needed in all, for 2"));
+	assert_int_equal(why.mode[PLX_VFIO_TYPE1V2].found, 12 * MIB);
+	assert_int_equal(why.mode[PLX_VFIO_TYPE1V2].wanted, 16 * MIB);
+	assert_int_equal(rig_unmap(rig.ioas, VA, 8 * MIB), 0);
+	b = rig_open(&rig, BDF1);
+	assert_int_equal(rig_map(rig.ioas, VA, 4 * MIB), 0);
+	assert_int_equal(usage_of(rig.ioas).bytes_left, 2 * MIB);
+	assert_int_equal(rig_map(rig.ioas, VA + GIB, 4 * MIB), -ENOMEM);
+	assert_true(fake_logged(PLX_LOG_ERR, "16 MiB needed in all, for 2 contexts"));
+	assert_int_equal(rig_map(rig.ioas, VA + GIB, 2 * MIB), 0);
+	assert_int_equal(usage_of(rig.ioas).bytes_left, 0);
+	plx_vfio_close(b);
+	plx_vfio_close(a);
+	rig_stop(&rig);
+	/* IOASes of one file share it. */
+	rig_start(&rig, PLX_VFIO_CDEV, PLX_ADDR_VA);
+	fake.memlock = 8 * MIB;
+	a = rig_open(&rig, BDF0);
+	fake_ioctl_fail(FK_ATTACH_PT, EINVAL, 0, 1);
+	b = rig_open(&rig, BDF1);
+	assert_int_equal(rig_map(rig.ioas, VA, 8 * MIB), 0);
+	assert_int_equal(rig_map(rig.ioas, VA + GIB, 4 * MIB), -ENOMEM);
+	assert_true(fake_logged(PLX_LOG_ERR, "8 MiB mapped already, 12 MiB needed in all:"));
+	plx_vfio_close(b);
+	plx_vfio_close(a);
+	rig_stop(&rig);
+}
+
 /* No limit binds who may lock memory without one: it isn't what is in the way. */
 static void a_limit_that_does_not_bind_is_not_blamed(void **state)
 {
@@ -413,6 +456,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(usage_is_counted),
 		cmocka_unit_test(memlock_is_foreseen),
+		cmocka_unit_test(memlock_of_several_containers),
 		cmocka_unit_test(a_limit_that_does_not_bind_is_not_blamed),
 		cmocka_unit_test(all_that_a_late_comer_needs_is_named),
 		cmocka_unit_test(map_limits_are_known_before_they_are_hit),

@@ -2,6 +2,7 @@
 /* Claiming by descriptors that the caller opened. */
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 
 #include "fake_abi.h"
 #include "fake_kernel.h"
@@ -83,7 +84,7 @@ static void given_descriptors_do_not_keep_the_memory(void **state)
 	assert_int_equal(fake.pinned, 0);
 	assert_int_equal(fake_log_count(PLX_LOG_WARN), 0);
 	/* It stays bound, as long as the caller's descriptor is open. */
-	rig_refuses(&rig, -EINVAL, PLX_VFIO_CDEV, PLX_REFUSED_KERNEL, "BIND");
+	rig_refuses(&rig, -EINVAL, PLX_VFIO_CDEV, PLX_REFUSED_BUSY, "open the cdev again");
 	plx_sys->close(cdev);
 	cdev = plx_sys->open("/dev/vfio/devices/vfio0", O_RDWR);
 	rig.opts.cdev_fd = cdev;
@@ -126,11 +127,84 @@ static void a_given_ioas_is_used_and_stays(void **state)
 	iommufd = plx_sys->open("/dev/iommu", O_RDWR);
 	rig.opts.iommufd = iommufd;
 	rig.opts.ioas_id = 77;
-	rig_refuses(&rig, -ENOENT, PLX_VFIO_CDEV, PLX_REFUSED_IOMMU, "can't be attached");
+	rig_refuses(&rig, -ENOENT, PLX_VFIO_CDEV, PLX_REFUSED_IOMMU, "attached to IOAS 77");
 	/* Without the file that it is in, a number says nothing. */
 	rig.opts.iommufd = -1;
 	plx_vfio_close(rig_open(&rig, BDF0));
 	plx_sys->close(iommufd);
+	rig_stop(&rig);
+}
+
+/* The caller's IOAS is what was asked for: no other is taken in its place. */
+static void a_given_ioas_is_not_replaced(void **state)
+{
+	struct plx_vfio_dev *first, *second;
+	struct plx_refusals why;
+	unsigned id, other;
+	struct rig rig;
+	int iommufd;
+
+	(void)state;
+	rig_start(&rig, PLX_VFIO_CDEV, PLX_ADDR_VA);
+	iommufd = plx_sys->open("/dev/iommu", O_RDWR);
+	rig.opts.iommufd = iommufd;
+	/* Ours is there, and would suit. */
+	first = rig_open(&rig, BDF0);
+	assert_int_equal(plx_iommufd_make_ioas(iommufd, &id), 0);
+	rig.opts.ioas_id = id;
+	fake_ioctl_fail(FK_ATTACH_PT, EINVAL, 0, 1);
+	assert_int_equal(plx_vfio_open(rig.ioas, BDF1, &rig.opts, &second, &why), -EINVAL);
+	assert_int_equal(why.mode[PLX_VFIO_CDEV].code, PLX_REFUSED_IOMMU);
+	assert_int_equal(why.mode[PLX_VFIO_CDEV].wanted, id);
+	assert_non_null(strstr(why.mode[PLX_VFIO_CDEV].object, "IOAS "));
+	assert_non_null(strstr(why.mode[PLX_VFIO_CDEV].text, "hand in an IOAS"));
+	assert_int_equal(rig.dev[1]->pt, 0);
+	/* Each in its own, with all that is mapped. */
+	second = rig_open(&rig, BDF1);
+	assert_int_equal(rig.dev[1]->pt, id);
+	assert_int_not_equal(rig.dev[0]->pt, id);
+	assert_int_equal(rig_map(rig.ioas, VA, HUGE), 0);
+	assert_true(rig_reaches(rig.ioas, rig.dev[0], VA, HUGE));
+	assert_true(rig_reaches(rig.ioas, rig.dev[1], VA, HUGE));
+	plx_vfio_close(first);
+	/* It is one of ours now, and the next one asks for another. */
+	assert_int_equal(plx_iommufd_make_ioas(iommufd, &other), 0);
+	rig.opts.ioas_id = other;
+	first = rig_open(&rig, BDF0);
+	assert_int_equal(rig.dev[0]->pt, other);
+	plx_vfio_close(first);
+	/* One that has a context, and doesn't take the device. */
+	rig.opts.ioas_id = id;
+	fake_ioctl_fail(FK_ATTACH_PT, EADDRINUSE, 0, 1);
+	rig_refuses(&rig, -EADDRINUSE, PLX_VFIO_CDEV, PLX_REFUSED_IOMMU, "can't go");
+	plx_vfio_close(second);
+	plx_sys->close(iommufd);
+	rig_stop(&rig);
+}
+
+/* Groups of the caller's have given it an IOMMU type: what is in the way is that, and said. */
+static void a_given_container_that_has_a_type(void **state)
+{
+	int container, group;
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig, PLX_VFIO_TYPE1V2, PLX_ADDR_VA);
+	container = plx_sys->open("/dev/vfio/vfio", O_RDWR);
+	group = plx_sys->open("/dev/vfio/11", O_RDWR);
+	assert_int_equal(plx_sys->ioctl(group, VFIO_GROUP_SET_CONTAINER, &container), 0);
+	rig.opts.container_fd = container;
+	assert_int_equal(plx_sys->ioctl(container, VFIO_SET_IOMMU, (void *)VFIO_TYPE1v2_IOMMU), 0);
+	rig_refuses(&rig, -EINVAL, PLX_VFIO_TYPE1V2, PLX_REFUSED_BUSY, "has an IOMMU type already");
+	assert_true(fake_logged(PLX_LOG_ERR, "hand in a container that no group is in yet"));
+	/* Without a type it will do. */
+	assert_int_equal(plx_sys->ioctl(group, VFIO_GROUP_UNSET_CONTAINER, NULL), 0);
+	plx_vfio_close(rig_open(&rig, BDF0));
+	/* What has nothing to do with types is said as ever. */
+	fake_ioctl_fail(VFIO_SET_IOMMU, ENODEV, 0, 1);
+	rig_refuses(&rig, -ENODEV, PLX_VFIO_TYPE1V2, PLX_REFUSED_IOMMU, "VFIO_IOMMU_TYPE1");
+	plx_sys->close(group);
+	plx_sys->close(container);
 	rig_stop(&rig);
 }
 
@@ -283,6 +357,8 @@ int main(void)
 		cmocka_unit_test(given_descriptors_are_used_and_stay_open),
 		cmocka_unit_test(given_descriptors_do_not_keep_the_memory),
 		cmocka_unit_test(a_given_ioas_is_used_and_stays),
+		cmocka_unit_test(a_given_ioas_is_not_replaced),
+		cmocka_unit_test(a_given_container_that_has_a_type),
 		cmocka_unit_test(maps_of_the_callers_stay),
 		cmocka_unit_test(maps_of_ours_go_from_a_container_of_the_callers),
 		cmocka_unit_test(given_descriptors_do_without_sysfs),

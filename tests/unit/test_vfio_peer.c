@@ -16,8 +16,10 @@ static void start(struct rig *rig, enum plx_vfio_mode mode, enum plx_addr_policy
 	rig_start(rig, mode, addr);
 	if (mode == PLX_VFIO_CDEV)
 		fake.flavour = FAKE_C;
-	for (i = 0; i < 2; i++)
+	for (i = 0; i < 2; i++) {
 		rig->dev[i]->features |= UINT64_C(1) << FK_FEATURE_DMA_BUF;
+		rig->dev[i]->decodes = true;
+	}
 }
 
 static void a_bar_is_reached_by_others(void **state)
@@ -139,7 +141,7 @@ static void where_it_can_not_be(void **state)
 	dev = rig_open(&rig, BDF0);
 	fake_ioctl_fail(FK_MAP_FILE, EPERM, 0, 1);
 	assert_int_equal(plx_vfio_peer_map(dev, BAR, 0, PAGE, &peer), -EPERM);
-	assert_true(fake_logged(PLX_LOG_ERR, "doesn't map the dma-buf"));
+	assert_true(fake_logged(PLX_LOG_ERR, "dma-buf of a BAR can't be had, or not mapped"));
 	assert_int_equal(fake_ioctl_count(FK_IOAS_MAP), 0);
 	plx_vfio_close(dev);
 	rig_stop(&rig);

@@ -7,6 +7,7 @@
 
 #include "fake_abi.h"
 #include "fake_rig.h"
+#include "refusal.h"
 
 #define TOKEN "bd8d9d2b-5a5f-4f5a-a211-f591514ba1f3"
 
@@ -528,6 +529,81 @@ static void each_has_a_code_an_object_and_a_remedy(void **state)
 	rig_stop(&rig);
 }
 
+static void those_with_remedies_of_their_own(void **state)
+{
+	struct plx_refusals why;
+	struct plx_vfio_dev *dev;
+	struct fake_dev *sibling;
+	struct rig rig;
+
+	(void)state;
+	rig_boot(&rig, FAKE_A, false);
+	rig.opts.allow_noiommu = true;
+	check_data(why_not(&rig, PLX_VFIO_NOIOMMU, &why), PLX_REFUSED_NODE, BDF0);
+	assert_string_equal(why.mode[PLX_VFIO_NOIOMMU].remedy,
+			    plx_remedy_text(PLX_REMEDY_SAFE_MODE));
+	rig.opts.vf_token = "none";
+	check_data(why_not(&rig, PLX_VFIO_CDEV, &why), PLX_REFUSED_TOKEN, BDF0);
+	check_data(why_not(&rig, PLX_VFIO_TYPE1, &why), PLX_REFUSED_TOKEN, BDF0);
+	rig.opts.vf_token = NULL;
+	/* A sibling in another mode. */
+	sibling = fake_dev(BDF1, 10);
+	fake_publish();
+	rig.opts.modes = 1u << PLX_VFIO_TYPE1;
+	assert_int_equal(plx_vfio_open(rig.ioas, BDF1, &rig.opts, &dev, NULL), 0);
+	check_data(why_not(&rig, PLX_VFIO_TYPE1V2, &why), PLX_REFUSED_BUSY, BDF0);
+	assert_string_equal(why.mode[PLX_VFIO_TYPE1V2].remedy,
+			    plx_remedy_text(PLX_REMEDY_ONE_MODE));
+	plx_vfio_close(dev);
+	sibling->driver = NULL;
+	/* A kernel without type 1, behind the container. */
+	fake_ioctl_fail(VFIO_SET_IOMMU, ENODEV, 0, 1);
+	check_data(why_not(&rig, PLX_VFIO_TYPE1V2, &why), PLX_REFUSED_IOMMU, BDF0);
+	/* An attachment that iommufd doesn't make. */
+	fake_ioctl_fail(FK_ATTACH_PT, EINVAL, 0, 1);
+	check_data(why_not(&rig, PLX_VFIO_CDEV, &why), PLX_REFUSED_IOMMU, BDF0);
+	fake.hook = not_pci;
+	check_data(why_not(&rig, PLX_VFIO_CDEV, &why), PLX_REFUSED_DRIVER, BDF0);
+	fake.hook = NULL;
+	fake_path_remove("/sys/bus/pci/devices/" BDF0);
+	check_data(why_not(&rig, PLX_VFIO_CDEV, &why), PLX_REFUSED_NO_DEVICE, BDF0);
+	rig_stop(&rig);
+}
+
+/* Memory that a device can't have: where it is, and how far the IOMMU goes. */
+static void memory_in_the_way(void **state)
+{
+	const struct plx_refusal *r;
+	struct plx_refusals why;
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig, PLX_VFIO_CDEV, PLX_ADDR_VA);
+	rig.dev[0]->range[1].last = (UINT64_C(1) << 39) - 1;
+	assert_int_equal(rig_map(rig.ioas, VA, HUGE), 0);
+	r = why_not(&rig, PLX_VFIO_CDEV, &why);
+	check_data(r, PLX_REFUSED_POLICY, "0x7f0000000000-0x7f00001fffff");
+	assert_int_equal(r->found, (UINT64_C(1) << 39) - 1);
+	assert_int_equal(r->wanted, VA + HUGE - 1);
+	rig_stop(&rig);
+	rig_start(&rig, PLX_VFIO_CDEV, PLX_ADDR_VA);
+	assert_int_equal(rig_map(rig.ioas, VA, HUGE), 0);
+	fake_ioctl_fail(FK_IOAS_MAP, EFAULT, 0, 1);
+	check_data(why_not(&rig, PLX_VFIO_CDEV, &why), PLX_REFUSED_MEMORY,
+		   "0x7f0000000000-0x7f00001fffff");
+	fake_ioctl_fail(FK_IOAS_MAP, ENOMEM, 0, 1);
+	check_data(why_not(&rig, PLX_VFIO_CDEV, &why), PLX_REFUSED_MEMORY,
+		   "0x7f0000000000-0x7f00001fffff");
+	rig_stop(&rig);
+	rig_start(&rig, PLX_VFIO_NOIOMMU, PLX_ADDR_VA);
+	check_data(why_not(&rig, PLX_VFIO_NOIOMMU, &why), PLX_REFUSED_POLICY, "IOVA");
+	rig_stop(&rig);
+	rig_start(&rig, PLX_VFIO_CDEV, PLX_ADDR_VA);
+	assert_int_equal(plx_ioas_dirty_start(rig.ioas), 0);
+	check_data(why_not(&rig, PLX_VFIO_CDEV, &why), PLX_REFUSED_POLICY, "iommufd");
+	rig_stop(&rig);
+}
+
 static void limits_are_numbers(void **state)
 {
 	struct plx_refusals why;
@@ -572,6 +648,33 @@ static void the_list_in_the_documentation_is_the_codes(void **state)
 	assert_null(plx_refusal_remedy(PLX_REFUSED_CODES));
 }
 
+/* And each remedy, in its order. */
+static void the_list_in_the_documentation_is_the_remedies(void **state)
+{
+	FILE *doc = fopen(ACCESS_MODES_MD, "r");
+	enum plx_remedy remedy = PLX_REMEDY_USUAL;
+	char line[512], item[512];
+	bool inside = false;
+
+	(void)state;
+	assert_non_null(doc);
+	while (fgets(line, sizeof(line), doc)) {
+		if (inside && line[0] != '-' && line[0] != '\n')
+			break;
+		if (inside && line[0] == '-') {
+			remedy++;
+			assert_true(remedy < PLX_REMEDIES);
+			snprintf(item, sizeof(item), "- %s\n", plx_remedy_text(remedy));
+			assert_string_equal(line, item);
+		}
+		inside |= !strncmp(line, "Where more is known than the code", 33);
+	}
+	fclose(doc);
+	assert_int_equal(remedy, PLX_REMEDIES - 1);
+	assert_null(plx_remedy_text(PLX_REMEDY_USUAL));
+	assert_null(plx_remedy_text(PLX_REMEDIES));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -593,8 +696,11 @@ int main(void)
 		cmocka_unit_test(the_line_that_says_why_is_short),
 		cmocka_unit_test(an_ioas_that_stays_is_said),
 		cmocka_unit_test(each_has_a_code_an_object_and_a_remedy),
+		cmocka_unit_test(those_with_remedies_of_their_own),
+		cmocka_unit_test(memory_in_the_way),
 		cmocka_unit_test(limits_are_numbers),
 		cmocka_unit_test(the_list_in_the_documentation_is_the_codes),
+		cmocka_unit_test(the_list_in_the_documentation_is_the_remedies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

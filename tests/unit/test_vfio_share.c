@@ -115,11 +115,15 @@ static void the_ranges_of_all_devices_bind(void **state)
 		assert_int_equal(rig_map(rig.ioas, VA, HUGE), -ENOSPC);
 		assert_int_equal(fake_log_count(PLX_LOG_ERR), 1);
 		assert_true(rig_reaches(rig.ioas, rig.dev[1], 64 * GIB, HUGE));
-		plx_vfio_close(a);
+		/* With the narrow one gone there is room again, for the other one, too. */
 		plx_vfio_close(b);
-		/* With the narrow one gone there is room again. */
 		assert_int_equal(rig_map(rig.ioas, VA, HUGE), 0);
-		a = rig_open(&rig, BDF0);
+		assert_true(rig_reaches(rig.ioas, rig.dev[0], VA, HUGE));
+		assert_int_equal(rig_unmap(rig.ioas, VA, HUGE), 0);
+		/* One that joins and can't be had after all leaves nothing behind. */
+		fake_ioctl_fail(VFIO_DEVICE_GET_INFO, EIO, 0, 1);
+		assert_int_equal(plx_vfio_open(rig.ioas, BDF1, &rig.opts, &b, NULL), -EIO);
+		assert_int_equal(rig_map(rig.ioas, VA, HUGE), 0);
 		plx_vfio_close(a);
 		rig_stop(&rig);
 	}
