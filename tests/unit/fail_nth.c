@@ -92,7 +92,8 @@ static const struct {
 	{ VFIO_DEVICE_RESET, { EAGAIN, ENOTTY, EINVAL, EIO } },
 	{ VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, { ENODEV, ENOTTY, EINVAL, ENOMEM, EPERM } },
 	{ VFIO_DEVICE_PCI_HOT_RESET, { EINVAL, EBADF, ENODEV, ENOTTY, EAGAIN, EPERM } },
-	{ VFIO_DEVICE_FEATURE, { ENOTTY, EINVAL, EFAULT, EIO } },
+	{ VFIO_DEVICE_FEATURE, { ENOTTY, EINVAL, EFAULT, EIO, EMFILE, ENOMEM } },
+	{ VFIO_IOMMU_DIRTY_PAGES, { EACCES, EINVAL, ENOMEM, EFAULT, ENOTTY } },
 	{ FK_BIND_IOMMUFD, { EACCES, EPERM, EBUSY, EINVAL, ENODEV, EBADF, ENOMEM } },
 	{ FK_ATTACH_PT, { ENOENT, EADDRINUSE, EINVAL, EBUSY, ENOMEM, ENODEV } },
 	{ FK_IOAS_ALLOC, { ENOMEM, EOPNOTSUPP, EINVAL } },
@@ -101,6 +102,10 @@ static const struct {
 	{ FK_IOAS_COPY, { ENOENT, EEXIST, EINVAL, ENOMEM, ENOSPC, EOVERFLOW } },
 	{ FK_MAP_FILE, { ENOTTY, EINVAL, EBADF, EEXIST, ENOMEM, E2BIG, ENOSPC } },
 	{ FK_IOAS_UNMAP, { ENOENT, EINVAL, EOVERFLOW, EBUSY } },
+	{ FK_DESTROY, { EBUSY, ENOENT } },
+	{ FK_HWPT_ALLOC, { EOPNOTSUPP, ENOENT, EINVAL, ENOMEM } },
+	{ FK_SET_DIRTY, { EOPNOTSUPP, ENOENT, EINVAL, ENOMEM } },
+	{ FK_GET_DIRTY, { EOPNOTSUPP, ENOENT, EINVAL, EFAULT, ENOMEM } },
 	{ FK_GET_PA, { EPERM, ENOENT, EOPNOTSUPP, ENOTTY, EINVAL } },
 };
 
@@ -108,6 +113,7 @@ static const struct plx_sys *inner;
 static const struct fail_nth_other *expected;
 static struct {
 	unsigned count; /* calls so far */
+	unsigned from;	/* of these, how many are left alone */
 	unsigned at;	/* the one to fail, from 1; 0: none */
 	unsigned which; /* of the errnos of that call */
 	bool for_good;	/* and all after it */
@@ -325,6 +331,11 @@ bool fail_nth_for_good(void)
 	return nth.for_good;
 }
 
+void fail_nth_from_here(void)
+{
+	nth.from = nth.count;
+}
+
 static int run(int (*scenario)(void *arg), void *arg, unsigned at, unsigned which, bool for_good)
 {
 	struct plx_sys sys;
@@ -431,14 +442,16 @@ struct fail_nth_result fail_nth(const char *name, int (*scenario)(void *arg), vo
 				int (*leaks)(void), bool (*logged)(void))
 {
 	struct fail_nth_result result = { 0 };
-	unsigned at, which;
+	unsigned at, which, last;
 	int ret;
 
 	ret = run(scenario, arg, 0, 0, false);
 	if (ret || leaks())
 		fail_msg("%s: fails without help: %d", name, ret);
-	result.calls = nth.count;
-	for (at = 1; at <= result.calls; at++) {
+	at = nth.from + 1;
+	last = nth.count;
+	result.calls = last - nth.from;
+	for (; at <= last; at++) {
 		which = 0;
 		do {
 			nth.at = at;

@@ -51,4 +51,7 @@ void fail_nth_expect(const struct fail_nth_other *others);
 /* For scenarios: whether all calls from one on fail, so that no roll-back can succeed. */
 bool fail_nth_for_good(void);
 
+/* For scenarios: the calls up to here are left alone, since another sweep has had them. */
+void fail_nth_from_here(void);
+
 #endif

@@ -160,3 +160,18 @@ bool rig_reaches(const struct plx_ioas *ioas, const struct fake_dev *dev, uint64
 	}
 	return true;
 }
+
+bool rig_logged(void)
+{
+	bool any = fake_log_count(PLX_LOG_ERR) > 0;
+
+	fake_log_clear();
+	return any;
+}
+
+int rig_report(const char *what, int ret)
+{
+	if (ret)
+		plx_err("%s: %d", what, ret);
+	return ret;
+}

@@ -79,6 +79,12 @@ uint64_t rig_dma(const struct plx_ioas *ioas, uint64_t va);
 bool rig_reaches(const struct plx_ioas *ioas, const struct fake_dev *dev, uint64_t va,
 		 uint64_t len);
 
+/* For sweeps (fail_nth.h): whether an error was logged since the last call of it. */
+bool rig_logged(void);
+
+/* For scenarios of sweeps: says what the library leaves its caller to say. Returns ret. */
+int rig_report(const char *what, int ret);
+
 /* Every mode of the kernel, for tests that are to run in all. */
 #define RIG_EACH_MODE(mode) \
 	for (enum plx_vfio_mode mode = PLX_VFIO_CDEV; mode < PLX_VFIO_USER; mode++)

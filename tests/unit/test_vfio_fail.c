@@ -15,22 +15,7 @@
 #include "fake_abi.h"
 #include "fake_rig.h"
 
-static bool logged(void)
-{
-	bool any = fake_log_count(PLX_LOG_ERR) > 0;
-
-	fake_log_clear();
-	return any;
-}
-
-/* What a driver does in its life. Calls whose failure a driver reports itself log a line here. */
-static int report(const char *what, int ret)
-{
-	if (ret)
-		plx_err("%s: %d", what, ret);
-	return ret;
-}
-
+/* What a driver does in its life. */
 static int use_device(struct plx_vfio_dev *dev)
 {
 	struct plx_vfio_region region;
@@ -42,37 +27,39 @@ static int use_device(struct plx_vfio_dev *dev)
 	for (i = 0; i < 3 && !ret; i++) {
 		fds[i] = plx_sys->eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 		if (fds[i] < 0)
-			ret = report("eventfd", -errno);
+			ret = rig_report("eventfd", -errno);
 	}
 	if (!ret)
-		ret = report("region", plx_vfio_region(dev, VFIO_PCI_BAR3_REGION_INDEX, &region));
+		ret = rig_report("region",
+				 plx_vfio_region(dev, VFIO_PCI_BAR3_REGION_INDEX, &region));
 	if (!ret)
-		ret = report("write", plx_vfio_write(dev, VFIO_PCI_CONFIG_REGION_INDEX, PCI_COMMAND,
-						     &command, sizeof(command)));
+		ret = rig_report("write", plx_vfio_write(dev, VFIO_PCI_CONFIG_REGION_INDEX,
+							 PCI_COMMAND, &command, sizeof(command)));
 	if (!ret)
-		ret = report("read", plx_vfio_read(dev, VFIO_PCI_BAR0_REGION_INDEX, 0, &command,
-						   sizeof(command)));
+		ret = rig_report("read", plx_vfio_read(dev, VFIO_PCI_BAR0_REGION_INDEX, 0, &command,
+						       sizeof(command)));
 	if (!ret)
-		ret = report("mmap", plx_vfio_mmap(dev, VFIO_PCI_BAR0_REGION_INDEX, &va, &len));
+		ret = rig_report("mmap", plx_vfio_mmap(dev, VFIO_PCI_BAR0_REGION_INDEX, &va, &len));
 	if (!ret)
-		ret = report("mmap", plx_vfio_mmap(dev, VFIO_PCI_BAR1_REGION_INDEX, &va, &len));
+		ret = rig_report("mmap", plx_vfio_mmap(dev, VFIO_PCI_BAR1_REGION_INDEX, &va, &len));
 	if (!ret)
-		ret = report("irqs", plx_vfio_irq_set(dev, VFIO_PCI_MSIX_IRQ_INDEX, 0, 2, fds));
+		ret = rig_report("irqs", plx_vfio_irq_set(dev, VFIO_PCI_MSIX_IRQ_INDEX, 0, 2, fds));
 	if (!ret)
-		ret = report("irqs", plx_vfio_irq_set(dev, VFIO_PCI_MSIX_IRQ_INDEX, 2, 1, fds + 2));
+		ret = rig_report("irqs",
+				 plx_vfio_irq_set(dev, VFIO_PCI_MSIX_IRQ_INDEX, 2, 1, fds + 2));
 	if (!ret)
-		ret = report("fire", plx_vfio_irq_fire(dev, VFIO_PCI_MSIX_IRQ_INDEX, 0));
+		ret = rig_report("fire", plx_vfio_irq_fire(dev, VFIO_PCI_MSIX_IRQ_INDEX, 0));
 	if (!ret)
-		ret = report("reset", plx_vfio_reset(dev));
+		ret = rig_report("reset", plx_vfio_reset(dev));
 	if (!ret)
-		ret = report("restore", plx_vfio_irq_restore(dev));
+		ret = rig_report("restore", plx_vfio_irq_restore(dev));
 	if (!ret)
-		ret = report("hot reset", plx_vfio_hot_reset(dev));
+		ret = rig_report("hot reset", plx_vfio_hot_reset(dev));
 	if (!ret)
-		ret = report("irqs", plx_vfio_irq_off(dev, VFIO_PCI_MSIX_IRQ_INDEX));
+		ret = rig_report("irqs", plx_vfio_irq_off(dev, VFIO_PCI_MSIX_IRQ_INDEX));
 	if (!ret)
-		ret = report("feature", plx_vfio_feature(dev, 2, VFIO_DEVICE_FEATURE_GET,
-							 (uint8_t[16]){ 0 }, 16));
+		ret = rig_report("feature", plx_vfio_feature(dev, 2, VFIO_DEVICE_FEATURE_GET,
+							     (uint8_t[16]){ 0 }, 16));
 	for (i = 0; i < 3; i++)
 		if (fds[i] >= 0)
 			plx_sys->close(fds[i]);
@@ -174,7 +161,7 @@ static void lives(enum plx_vfio_mode mode, enum plx_addr_policy addr)
 
 	start(mode);
 	fail_nth_expect(others);
-	result = fail_nth(plx_vfio_mode_name(mode), life, &addr, fake_leaks, logged);
+	result = fail_nth(plx_vfio_mode_name(mode), life, &addr, fake_leaks, rig_logged);
 	fail_nth_expect(NULL);
 	points += result.runs;
 	/* A life has many calls, and few of them may fail unnoticed. */
@@ -249,7 +236,7 @@ static void ring_memory(void **state)
 {
 	(void)state;
 	start(PLX_VFIO_CDEV);
-	fail_nth("dma", cut, NULL, fake_leaks, logged);
+	fail_nth("dma", cut, NULL, fake_leaks, rig_logged);
 	fake_stop();
 }
 
@@ -285,7 +272,7 @@ static void choice(void **state)
 
 	(void)state;
 	start(PLX_VFIO_CDEV);
-	result = fail_nth("choice", choose, NULL, fake_leaks, logged);
+	result = fail_nth("choice", choose, NULL, fake_leaks, rig_logged);
 	/* Most failures of the cdev are made good by a group. */
 	assert_true(result.survived > result.runs / 2);
 	fake_stop();
