@@ -6,7 +6,7 @@ Whether the fake kernel answers what was recorded of the real ones (tests/confor
 With --record, writes that file anew, from what test_conform.py left in FOLDER.
 
 A line of the file is an answer, after the kernels that give it: a letter each, a capital where
-there is no IOMMU.
+there is no IOMMU, and r where it doesn't remap interrupts.
 """
 
 import difflib
@@ -15,15 +15,16 @@ import subprocess
 import sys
 
 FILE = pathlib.Path(__file__).resolve().parent / "answers"
-# By the name of the guest: the kernel, and whether there is no IOMMU
-KERNELS = {"kernel a": ("a", False), "kernel b": ("b", False), "kernel c": ("c", False),
-           "kernel a, no IOMMU": ("a", True), "kernel c, no IOMMU": ("c", True)}
+# By the name of the guest: its letter, the kernel, and what the fake one is told of the IOMMU
+KERNELS = {"kernel a": ("a", "a", None), "kernel b": ("b", "b", None),
+           "kernel c": ("c", "c", None), "kernel a, no IOMMU": ("A", "a", "--noiommu"),
+           "kernel c, no IOMMU": ("C", "c", "--noiommu"),
+           "kernel a, no remapping of interrupts": ("r", "a", "--forgeable")}
 
 
 def letter(name):
     """How the file calls a kernel."""
-    kernel, noiommu = KERNELS[name]
-    return kernel.upper() if noiommu else kernel
+    return KERNELS[name][0]
 
 
 def file_name(name):
@@ -33,8 +34,8 @@ def file_name(name):
 
 def of_fake(program, name):
     """What the fake kernel answers when it is like that one."""
-    kernel, noiommu = KERNELS[name]
-    done = subprocess.run([program, kernel, *(("--noiommu",) if noiommu else ())],
+    _, kernel, option = KERNELS[name]
+    done = subprocess.run([program, kernel, *((option,) if option else ())],
                           stdout=subprocess.PIPE, text=True, check=False)
     return done.stdout.splitlines() + ([f"ended with {done.returncode}"] if done.returncode else [])
 

@@ -149,6 +149,8 @@ unsigned int conform_run(const char *const addresses[CONFORM_DEVS], const struct
 	get_memory(&c);
 	if (c.noiommu) {
 		conform_noiommu(&c);
+	} else if (env->forgeable) {
+		conform_forgeable(&c);
 	} else {
 		through_containers(&c, "/dev/vfio/vfio");
 		through_containers(&c, "/dev/iommu");

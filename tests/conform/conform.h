@@ -27,6 +27,8 @@ struct conform_env {
 	void (*rawio)(bool have);	     /* gives up CAP_SYS_RAWIO, and takes it back */
 	void (*memlock)(uint64_t bytes);     /* RLIMIT_MEMLOCK; UINT64_MAX: without limit */
 	void (*entries)(unsigned int limit); /* of maps, for the next container */
+	void (*trust)(bool devices);	     /* not to forge interrupts: a module's parameter */
+	bool forgeable;			     /* interrupts aren't remapped */
 };
 
 struct conform {
@@ -61,6 +63,12 @@ void node_close(int fd);
 int group_open(const struct plx_facts *dev);
 int cdev_open(const struct plx_facts *dev);
 
+/* Turns a device's memory on or off; that of a BAR of 128 KiB. Both must work. */
+void conform_memory(int dev, bool on);
+void *conform_bar(int dev, unsigned int index);
+
+#define CONFORM_BAR (128u << 10)
+
 /* Without a word, for what the next lines need: exits with a line if it can't be had. */
 int must(const char *what, int result);
 
@@ -76,5 +84,6 @@ void conform_iommufd(const struct conform *c);
 void conform_cdev(const struct conform *c);
 void conform_device(const struct conform *c, int fd, bool by_group);
 void conform_noiommu(const struct conform *c);
+void conform_forgeable(const struct conform *c);
 
 #endif

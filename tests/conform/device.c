@@ -17,6 +17,52 @@
 
 #define VECTORS 5 /* of an 82574 */
 
+static uint64_t offset_of(int dev, unsigned int index)
+{
+	struct vfio_region_info region = { .argsz = sizeof(region), .index = index };
+
+	must("region", call(dev, VFIO_DEVICE_GET_REGION_INFO, &region));
+	return region.offset;
+}
+
+static int done(ssize_t result)
+{
+	return result < 0 ? -errno : (int)result;
+}
+
+static void set_command(int dev, uint16_t command)
+{
+	must("write to the command register",
+	     done(plx_sys->pwrite(dev, &command, 2,
+				  offset_of(dev, VFIO_PCI_CONFIG_REGION_INDEX) + PCI_COMMAND)));
+}
+
+static uint16_t config16(int dev, unsigned int at)
+{
+	uint16_t value = 0;
+
+	must("read of config space",
+	     done(plx_sys->pread(dev, &value, 2,
+				 offset_of(dev, VFIO_PCI_CONFIG_REGION_INDEX) + at)));
+	return value;
+}
+
+void conform_memory(int dev, bool on)
+{
+	uint16_t command = config16(dev, PCI_COMMAND) & ~PCI_COMMAND_MEMORY;
+
+	set_command(dev, command | (on ? PCI_COMMAND_MEMORY : 0));
+}
+
+void *conform_bar(int dev, unsigned int index)
+{
+	void *va = plx_sys->mmap(NULL, CONFORM_BAR, PROT_READ | PROT_WRITE, MAP_SHARED, dev,
+				 offset_of(dev, index));
+
+	must("a BAR", va == MAP_FAILED ? -errno : 0);
+	return va;
+}
+
 static void infos(int dev)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
@@ -52,19 +98,6 @@ static void infos(int dev)
 	check("an unknown command", call(dev, _IO(';', 0xf0), NULL));
 }
 
-static uint64_t offset_of(int dev, unsigned int index)
-{
-	struct vfio_region_info region = { .argsz = sizeof(region), .index = index };
-
-	must("region", call(dev, VFIO_DEVICE_GET_REGION_INFO, &region));
-	return region.offset;
-}
-
-static int done(ssize_t result)
-{
-	return result < 0 ? -errno : (int)result;
-}
-
 static int get(int dev, unsigned int index, uint64_t at, size_t len)
 {
 	uint8_t bytes[64];
@@ -75,23 +108,6 @@ static int get(int dev, unsigned int index, uint64_t at, size_t len)
 static void tell_read(const char *what, int ret)
 {
 	tell(what, ret, "%d bytes", ret);
-}
-
-static void set_command(int dev, uint16_t command)
-{
-	must("write to the command register",
-	     done(plx_sys->pwrite(dev, &command, 2,
-				  offset_of(dev, VFIO_PCI_CONFIG_REGION_INDEX) + PCI_COMMAND)));
-}
-
-static uint16_t config16(int dev, unsigned int at)
-{
-	uint16_t value = 0;
-
-	must("read of config space",
-	     done(plx_sys->pread(dev, &value, 2,
-				 offset_of(dev, VFIO_PCI_CONFIG_REGION_INDEX) + at)));
-	return value;
 }
 
 static void config(int dev)

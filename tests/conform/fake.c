@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * conform-fake: what the fake kernel answers, as one of the lab's guests:
- * conform-fake a|b|c [--noiommu].
+ * conform-fake a|b|c [--noiommu|--forgeable].
  */
 #include <stdio.h>
 #include <string.h>
@@ -24,10 +24,17 @@ static void entries(unsigned int limit)
 	fake.dma_entry_limit = limit;
 }
 
+static void trust(bool devices)
+{
+	fake.unsafe_interrupts = devices;
+}
+
 static const char *const addresses[CONFORM_DEVS] = { "0000:01:00.0", "0000:02:00.0",
 						     "0000:03:00.0" };
 
-static const struct conform_env env = { .rawio = rawio, .memlock = memlock, .entries = entries };
+static struct conform_env env = {
+	.rawio = rawio, .memlock = memlock, .entries = entries, .trust = trust
+};
 
 /* The lab's: e1000e, behind an Intel IOMMU. */
 static void describe(bool noiommu)
@@ -53,12 +60,15 @@ int main(int argc, char **argv)
 	bool noiommu = argc == 3 && !strcmp(argv[2], "--noiommu");
 	unsigned int lines;
 
-	if (argc < 2 || argc > 2 + noiommu || strlen(argv[1]) != 1 || !strchr("abc", argv[1][0])) {
-		fprintf(stderr, "usage: conform-fake a|b|c [--noiommu]\n");
+	env.forgeable = argc == 3 && !strcmp(argv[2], "--forgeable");
+	if (argc < 2 || argc > 2 + (noiommu || env.forgeable) || strlen(argv[1]) != 1 ||
+	    !strchr("abc", argv[1][0])) {
+		fprintf(stderr, "usage: conform-fake a|b|c [--noiommu|--forgeable]\n");
 		return 2;
 	}
 	fake_start(argv[1][0] == 'a' ? FAKE_A : argv[1][0] == 'b' ? FAKE_B : FAKE_C);
 	fake.unsafe_noiommu = noiommu;
+	fake.isolated = !env.forgeable;
 	fake.touches = true;
 	describe(noiommu);
 	fake_publish();

@@ -10,16 +10,14 @@
 #include <linux/vfio.h>
 
 #include "conform.h"
-#include "fake_abi.h"
+#include "conform_iommufd.h"
 
 #define KIB  1024ull
 #define MIB  (1024 * KIB)
 #define IOVA (256 * MIB)
-#define RW   (FK_MAP_READABLE | FK_MAP_WRITEABLE)
-#define FIX  (RW | FK_MAP_FIXED_IOVA)
-#define NONE 4711u /* an id that nothing has */
+#define NONE CONFORM_NO_ID
 
-static uint32_t ioas_new(int fd)
+uint32_t ioas_new(int fd)
 {
 	struct fk_ioas_alloc arg = { .size = sizeof(arg) };
 
@@ -27,14 +25,14 @@ static uint32_t ioas_new(int fd)
 	return arg.out_ioas_id;
 }
 
-static int destroy(int fd, uint32_t id)
+int destroy(int fd, uint32_t id)
 {
 	struct fk_destroy arg = { .size = sizeof(arg), .id = id };
 
 	return call(fd, FK_DESTROY, &arg);
 }
 
-static int map(int fd, uint32_t ioas, uint64_t iova, const void *va, uint64_t size, uint32_t flags)
+int map(int fd, uint32_t ioas, uint64_t iova, const void *va, uint64_t size, uint32_t flags)
 {
 	struct fk_ioas_map arg = {
 		.size = sizeof(arg),
@@ -48,8 +46,8 @@ static int map(int fd, uint32_t ioas, uint64_t iova, const void *va, uint64_t si
 	return call(fd, FK_IOAS_MAP, &arg);
 }
 
-static int map_file(int fd, uint32_t ioas, uint64_t iova, int file, uint64_t start, uint64_t size,
-		    uint32_t flags)
+int map_file(int fd, uint32_t ioas, uint64_t iova, int file, uint64_t start, uint64_t size,
+	     uint32_t flags)
 {
 	struct fk_map_file arg = {
 		.size = sizeof(arg),
@@ -64,7 +62,7 @@ static int map_file(int fd, uint32_t ioas, uint64_t iova, int file, uint64_t sta
 	return call(fd, FK_MAP_FILE, &arg);
 }
 
-static void unmap(const char *what, int fd, uint32_t ioas, uint64_t iova, uint64_t size)
+void unmap(const char *what, int fd, uint32_t ioas, uint64_t iova, uint64_t size)
 {
 	struct fk_ioas_unmap arg = {
 		.size = sizeof(arg), .ioas_id = ioas, .iova = iova, .length = size
@@ -74,8 +72,8 @@ static void unmap(const char *what, int fd, uint32_t ioas, uint64_t iova, uint64
 	tell(what, ret, "%llu KiB", (unsigned long long)arg.length / KIB);
 }
 
-static int copy(int fd, uint32_t to, uint64_t iova, uint32_t from, uint64_t at, uint64_t size,
-		uint32_t flags)
+int copy(int fd, uint32_t to, uint64_t iova, uint32_t from, uint64_t at, uint64_t size,
+	 uint32_t flags)
 {
 	struct fk_ioas_copy arg = {
 		.size = sizeof(arg),
@@ -90,7 +88,7 @@ static int copy(int fd, uint32_t to, uint64_t iova, uint32_t from, uint64_t at, 
 	return call(fd, FK_IOAS_COPY, &arg);
 }
 
-static void ranges(const char *what, int fd, uint32_t ioas, uint32_t room)
+void ranges(const char *what, int fd, uint32_t ioas, uint32_t room)
 {
 	struct fk_iova_range range[8] = { 0 };
 	struct fk_iova_ranges arg = {
@@ -284,7 +282,7 @@ static void behind_vfio(int fd, uint32_t ioas)
 	check("IOMMU_VFIO_IOAS, something reserved", call(fd, FK_VFIO_IOAS, &arg));
 }
 
-static int attach(int dev, uint32_t *pt)
+int attach(int dev, uint32_t *pt)
 {
 	struct fk_attach_pt arg = { .argsz = sizeof(arg), .pt_id = *pt };
 	int ret = call(dev, FK_ATTACH_PT, &arg);
@@ -293,7 +291,7 @@ static int attach(int dev, uint32_t *pt)
 	return ret;
 }
 
-static int detach(int dev)
+int detach(int dev)
 {
 	struct fk_detach_pt arg = { .argsz = sizeof(arg) };
 
@@ -362,6 +360,7 @@ static void attached(const struct conform *c, int fd, int dev)
 	unmaps(fd, ioas, c->mem);
 	copies(fd, ioas, c->mem);
 	files(fd, ioas, c->file);
+	conform_buffers(fd, ioas, dev);
 	check("IOMMU_DESTROY while attached", destroy(fd, ioas));
 	check("map before it is left", map(fd, ioas, IOVA, c->mem, CONFORM_MEM, FIX));
 	pt = other;
@@ -400,6 +399,8 @@ void conform_iommufd(const struct conform *c)
 	dev = must("the cdev", cdev_open(&c->dev[0]));
 	must("bind", call(dev, FK_BIND_IOMMUFD, &bind));
 	attached(c, fd, dev);
+	scene("page tables");
+	conform_tables(c, fd, dev, bind.out_devid);
 	node_close(dev);
 	node_close(fd);
 }

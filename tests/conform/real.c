@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * lab-conform: what the kernel of a guest answers. Takes the addresses of the devices.
+ * lab-conform: what the kernel of a guest answers. Takes the addresses of the devices, after
+ * --forgeable if the guest's IOMMU doesn't remap interrupts.
  */
 #include <errno.h>
 #include <linux/capability.h>
@@ -40,26 +41,42 @@ static void memlock(uint64_t bytes)
 	capability(CAP_IPC_LOCK, bytes == UINT64_MAX);
 }
 
-/* Where there is no such module, nothing is limited. */
-static void entries(unsigned int limit)
+/* Where there is no such module, nothing is said. */
+static void parameter(const char *path, unsigned int value)
 {
-	FILE *file = fopen("/sys/module/vfio_iommu_type1/parameters/dma_entry_limit", "w");
+	FILE *file = fopen(path, "w");
 
 	if (!file)
 		return;
-	fprintf(file, "%u\n", limit);
+	fprintf(file, "%u\n", value);
 	fclose(file);
 }
 
-static const struct conform_env env = { .rawio = rawio, .memlock = memlock, .entries = entries };
+static void entries(unsigned int limit)
+{
+	parameter("/sys/module/vfio_iommu_type1/parameters/dma_entry_limit", limit);
+}
+
+static void trust(bool devices)
+{
+	parameter("/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts", devices);
+	parameter("/sys/module/iommufd/parameters/allow_unsafe_interrupts", devices);
+}
+
+static struct conform_env env = {
+	.rawio = rawio, .memlock = memlock, .entries = entries, .trust = trust
+};
 
 int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (argc != 1 + CONFORM_DEVS) {
-		fprintf(stderr, "usage: lab-conform BDF BDF BDF\n");
+	env.forgeable = argc > 1 && !strcmp(argv[1], "--forgeable");
+	argv += 1 + env.forgeable;
+	argc -= 1 + env.forgeable;
+	if (argc != CONFORM_DEVS) {
+		fprintf(stderr, "usage: lab-conform [--forgeable] BDF BDF BDF\n");
 		return 2;
 	}
-	conform_run((const char *const *)argv + 1, &env);
+	conform_run((const char *const *)argv, &env);
 	return 0;
 }

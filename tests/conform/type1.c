@@ -237,6 +237,26 @@ static void dirt(int fd, char *mem)
 	unmap("unmap of what was watched", fd, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL);
 }
 
+/* Memory of the device, by the address at which it is mapped. */
+static void bars(int fd, int dev)
+{
+	void *bar;
+
+	conform_memory(dev, true);
+	bar = conform_bar(dev, 0);
+	check("map of a BAR", map(fd, IOVA, bar, 8192, RW));
+	check("map of all of a BAR", map(fd, 2 * IOVA, bar, CONFORM_BAR, RW));
+	unmap("unmap of a BAR", fd, IOVA, 8192, 0);
+	unmap("unmap of all that is a BAR's", fd, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL);
+	conform_memory(dev, false);
+	check("map of a BAR with memory off", map(fd, IOVA, bar, 8192, RW));
+	unmap("unmap of a BAR with memory off", fd, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL);
+	conform_memory(dev, true);
+	check("map of a BAR with memory on again", map(fd, IOVA, bar, 8192, RW));
+	unmap("unmap of it", fd, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL);
+	plx_sys->munmap(bar, CONFORM_BAR);
+}
+
 /* The last group leaves, and another comes. */
 static void leave(const struct conform *c, int fd, unsigned int type, int group)
 {
@@ -306,6 +326,7 @@ void conform_type1(const struct conform *c, const char *path, unsigned int type)
 	maps(fd, c->mem);
 	unmaps(fd, c->mem);
 	dirt(fd, c->mem);
+	bars(fd, dev);
 	check("an unknown command", call(fd, _IO(';', 0xf0), NULL));
 	if (type == VFIO_TYPE1v2_IOMMU)
 		conform_device(c, dev, true);

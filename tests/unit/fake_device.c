@@ -36,6 +36,11 @@ static uint16_t command(const struct fake_dev *dev)
 	return dev->config[PCI_COMMAND] | dev->config[PCI_COMMAND + 1] << 8;
 }
 
+bool fake_device_decodes(const struct fake_dev *dev)
+{
+	return command(dev) & PCI_COMMAND_MEMORY;
+}
+
 /* Config space: a header, and capabilities MSI at 0x50 and MSI-X at 0x70. */
 void fake_device_prepare(struct fake_dev *dev)
 {
@@ -692,21 +697,28 @@ static int device_reset(struct fake_dev *dev)
 /* A descriptor that stands for parts of a BAR, after vfio_pci_dmabuf.c of Linux 6.19. */
 static int dma_buf(struct fake_dev *dev, const struct fk_dma_buf *arg, size_t len)
 {
-	const struct fake_region *region = &dev->region[arg->region_index];
+	const struct fake_region *region;
 	struct fake_file *file;
+	uint64_t end;
+	uint32_t i;
 
-	if (len < sizeof(*arg) + sizeof(arg->range[0]) || arg->flags ||
-	    len != sizeof(*arg) + arg->nr_ranges * sizeof(arg->range[0]))
+	if (len < sizeof(*arg) || arg->flags || !arg->nr_ranges)
 		return -EINVAL;
-	if (arg->region_index > VFIO_PCI_BAR5_REGION_INDEX)
+	if (arg->region_index > VFIO_PCI_BAR5_REGION_INDEX || !dev->region[arg->region_index].size)
 		return -ENODEV;
-	/* One is all that the tests need. */
-	if (arg->nr_ranges != 1 || !arg->range[0].length ||
-	    (arg->range[0].offset | arg->range[0].length) & (FAKE_PAGE - 1) ||
-	    arg->range[0].offset > region->size ||
-	    arg->range[0].length > region->size - arg->range[0].offset)
-		return -EINVAL;
+	if (arg->nr_ranges > 1u << 16)
+		return -ENOMEM;
+	region = &dev->region[arg->region_index];
+	for (i = 0; i < arg->nr_ranges; i++) {
+		if (__builtin_add_overflow(arg->range[i].offset, arg->range[i].length, &end))
+			return -EOVERFLOW;
+		if (region->ports || !arg->range[i].length || end > region->size ||
+		    (arg->range[i].offset | arg->range[i].length) & (FAKE_PAGE - 1))
+			return -EINVAL;
+	}
+	/* The first is all that the tests map. */
 	file = fake_file_new(FAKE_FILE_DMABUF);
+	file->dev = dev;
 	file->region = arg->region_index;
 	file->region_offset = arg->range[0].offset;
 	file->len = arg->range[0].length;
@@ -816,7 +828,7 @@ static ssize_t region_rw(struct fake_file *file, void *buf, size_t len, off_t of
 			memcpy(buf, dev->config + at, len);
 		return len;
 	}
-	if (dev->gone || (!dev->region[index].ports && !(command(dev) & PCI_COMMAND_MEMORY)))
+	if (dev->gone || (!dev->region[index].ports && !fake_device_decodes(dev)))
 		return -EIO;
 	return write ? pwrite(region_fd(dev, index), buf, len, at)
 		     : pread(region_fd(dev, index), buf, len, at);

@@ -93,14 +93,18 @@ static int ioas_new(struct fake_file *file, uint32_t *id)
 	return 0;
 }
 
-/* What the devices attached to an IOAS allow. */
+/* What the devices attached to an IOAS, and page tables made for it, allow. */
 static unsigned ioas_ranges(struct fake_file *file, const struct fake_ioas *ioas,
 			    struct fake_range *range)
 {
+	const struct fake_hwpt *hwpt = file->iommufd->hwpt;
 	struct fake_dev *dev;
 	unsigned i, n = 1;
 
 	range[0] = (struct fake_range){ 0, UINT64_MAX };
+	for (i = 0; i < FAKE_HWPTS; i++)
+		if (hwpt[i].id && hwpt[i].ioas == ioas->id && hwpt[i].last < range[0].last)
+			range[0].last = hwpt[i].last;
 	for (i = 0; (dev = fake_dev_at(i)); i++)
 		if (dev->bound == file && dev->pt == ioas->id && !dev->noiommu)
 			n = fake_range_intersect(range, n, dev->range, dev->nranges);
@@ -109,7 +113,7 @@ static unsigned ioas_ranges(struct fake_file *file, const struct fake_ioas *ioas
 
 static uint64_t alignment(const struct fake_ioas *ioas)
 {
-	return ioas->attached || ioas->noiommu || ioas->small ? FAKE_PAGE : 1;
+	return ioas->pinned || ioas->small ? FAKE_PAGE : 1;
 }
 
 /*
@@ -225,6 +229,8 @@ static int map_dmabuf(const struct fk_map_file *cmd, struct fake_map *map)
 		return 0;
 	if (cmd->start > buf->len || cmd->length > buf->len - cmd->start)
 		return -EINVAL;
+	if (!fake_device_decodes(buf->dev))
+		return -ENODEV;
 	map->va = FAKE_BAR_VA(buf->region, buf->region_offset + cmd->start);
 	return 0;
 }
@@ -423,6 +429,7 @@ static void ioas_unpin(struct fake_ioas *ioas)
 
 static int cmd_hwpt_alloc(struct fake_file *file, struct fk_hwpt_alloc *cmd)
 {
+	bool more = cmd->size > offsetof(struct fk_hwpt_alloc, data_type);
 	struct fake_ioas *ioas = fake_iommufd_ioas(file, cmd->pt_id);
 	struct fake_hwpt *hwpt = file->iommufd->hwpt;
 	struct fake_dev *dev;
@@ -431,14 +438,18 @@ static int cmd_hwpt_alloc(struct fake_file *file, struct fk_hwpt_alloc *cmd)
 
 	if (cmd->flags & ~FK_HWPT_DIRTY_TRACKING || cmd->reserved)
 		return -EOPNOTSUPP;
+	/* Of a kind of the hardware's own there is none. */
+	if (more && !cmd->data_type != !cmd->data_len)
+		return -EINVAL;
 	for (i = 0; (dev = fake_dev_at(i)); i++)
 		if (dev->bound == file && dev->devid == cmd->dev_id)
 			break;
 	if (!dev)
 		return -ENOENT;
+	/* Nested in one, it would be of the hardware's own kind. */
 	if (!ioas)
-		return hwpt_of(file, cmd->pt_id) ? -EINVAL : -ENOENT;
-	if (dev->noiommu || !dev->tracks_dirty)
+		return hwpt_of(file, cmd->pt_id) ? -EOPNOTSUPP : -EINVAL;
+	if (dev->noiommu || (cmd->flags && !dev->tracks_dirty))
 		return -EOPNOTSUPP;
 	for (i = 0; i < FAKE_HWPTS && hwpt[i].id; i++)
 		;
@@ -449,6 +460,8 @@ static int cmd_hwpt_alloc(struct fake_file *file, struct fk_hwpt_alloc *cmd)
 		return ret;
 	cmd->out_hwpt_id = hwpt[i].id = ++file->iommufd->next_id;
 	hwpt[i].ioas = ioas->id;
+	hwpt[i].tracks = cmd->flags;
+	hwpt[i].last = dev->range[dev->nranges - 1].last;
 	return 0;
 }
 
@@ -456,10 +469,12 @@ static int cmd_set_dirty(struct fake_file *file, const struct fk_set_dirty *cmd)
 {
 	struct fake_hwpt *hwpt = hwpt_of(file, cmd->hwpt_id);
 
-	if (cmd->flags & ~FK_DIRTY_ENABLE)
+	if (cmd->flags & ~FK_DIRTY_ENABLE || cmd->reserved)
 		return -EOPNOTSUPP;
 	if (!hwpt)
 		return -ENOENT;
+	if (!hwpt->tracks)
+		return -EOPNOTSUPP;
 	hwpt->tracking = cmd->flags;
 	hwpt->ndirty = 0;
 	return 0;
@@ -479,6 +494,8 @@ static int cmd_get_dirty(struct fake_file *file, const struct fk_get_dirty *cmd)
 	if (!cmd->length || !page || (cmd->iova | cmd->length) & (page - 1) ||
 	    (cmd->iova | cmd->length) & (FAKE_PAGE - 1))
 		return -EINVAL;
+	if (!hwpt->tracks)
+		return -EOPNOTSUPP;
 	if (!hwpt->tracking)
 		return -EINVAL;
 	while (i < hwpt->ndirty) {
@@ -637,7 +654,7 @@ int fake_iommufd_attach(struct fake_file *file, struct fake_dev *dev, uint32_t *
 
 	if (!ioas)
 		return -ENOENT;
-	if (hwpt && !dev->tracks_dirty)
+	if (hwpt && hwpt->tracks && !dev->tracks_dirty)
 		return -EINVAL;
 	if (dev->pt == ioas->id && dev->hwpt == (hwpt ? hwpt->id : 0))
 		return 0;
@@ -661,7 +678,7 @@ int fake_iommufd_attach(struct fake_file *file, struct fake_dev *dev, uint32_t *
 		ioas->noiommu++;
 	else
 		ioas->attached++;
-	*pt = PAGE_TABLES + ioas->id; /* made for it */
+	*pt = hwpt ? hwpt->id : PAGE_TABLES + ioas->id; /* made for it */
 	return 0;
 }
 
@@ -846,20 +863,21 @@ int fake_iommufd_ioctl(struct fake_file *file, unsigned long request, void *arg)
 {
 	static const struct {
 		unsigned long request;
-		size_t size;
+		size_t size, min; /* 0: all of it */
 	} sizes[] = {
-		{ FK_DESTROY, sizeof(struct fk_destroy) },
-		{ FK_IOAS_ALLOC, sizeof(struct fk_ioas_alloc) },
-		{ FK_IOAS_COPY, sizeof(struct fk_ioas_copy) },
-		{ FK_IOVA_RANGES, sizeof(struct fk_iova_ranges) },
-		{ FK_IOAS_MAP, sizeof(struct fk_ioas_map) },
-		{ FK_IOAS_UNMAP, sizeof(struct fk_ioas_unmap) },
-		{ FK_VFIO_IOAS, sizeof(struct fk_vfio_ioas) },
-		{ FK_HWPT_ALLOC, offsetof(struct fk_hwpt_alloc, reserved) + 4 },
-		{ FK_SET_DIRTY, sizeof(struct fk_set_dirty) },
-		{ FK_GET_DIRTY, sizeof(struct fk_get_dirty) },
-		{ FK_MAP_FILE, sizeof(struct fk_map_file) },
-		{ FK_GET_PA, sizeof(struct fk_get_pa) },
+		{ FK_DESTROY, sizeof(struct fk_destroy), 0 },
+		{ FK_IOAS_ALLOC, sizeof(struct fk_ioas_alloc), 0 },
+		{ FK_IOAS_COPY, sizeof(struct fk_ioas_copy), 0 },
+		{ FK_IOVA_RANGES, sizeof(struct fk_iova_ranges), 0 },
+		{ FK_IOAS_MAP, sizeof(struct fk_ioas_map), 0 },
+		{ FK_IOAS_UNMAP, sizeof(struct fk_ioas_unmap), 0 },
+		{ FK_VFIO_IOAS, sizeof(struct fk_vfio_ioas), 0 },
+		{ FK_HWPT_ALLOC, sizeof(struct fk_hwpt_alloc),
+		  offsetof(struct fk_hwpt_alloc, data_type) },
+		{ FK_SET_DIRTY, sizeof(struct fk_set_dirty), 0 },
+		{ FK_GET_DIRTY, sizeof(struct fk_get_dirty), 0 },
+		{ FK_MAP_FILE, sizeof(struct fk_map_file), 0 },
+		{ FK_GET_PA, sizeof(struct fk_get_pa), 0 },
 	};
 	size_t i;
 	int ret;
@@ -869,7 +887,7 @@ int fake_iommufd_ioctl(struct fake_file *file, unsigned long request, void *arg)
 			continue;
 		if (!arg)
 			return -EFAULT;
-		ret = check_size(arg, sizes[i].size, sizes[i].size);
+		ret = check_size(arg, sizes[i].min ? sizes[i].min : sizes[i].size, sizes[i].size);
 		if (ret)
 			return ret;
 	}

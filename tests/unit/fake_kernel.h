@@ -62,11 +62,12 @@ struct fake_ioas {
 #define FAKE_IOASES 8
 #define FAKE_HWPTS  8
 
-/* A page table of an IOAS that was asked for by itself, to track dirty pages. */
+/* A page table of an IOAS that was asked for by itself, as a rule to track dirty pages. */
 struct fake_hwpt {
 	uint32_t id, ioas;
 	int attached;
-	bool tracking;
+	uint64_t last; /* address that it can hold */
+	bool tracks, tracking;
 	uint64_t *dirty; /* pages that were written to */
 	size_t ndirty;
 };
@@ -103,6 +104,7 @@ void fake_file_put(struct fake_file *file);
 struct fake_file *fake_file_of(int fd);		   /* NULL: not one of ours */
 int fake_fd_install(struct fake_file *file);	   /* takes over the caller's reference */
 bool fake_va_is_device(uint64_t va, uint64_t len); /* overlaps memory mapped from a device */
+bool fake_va_is_off(uint64_t va, uint64_t len);	   /* ... that doesn't answer */
 int fake_va_touch(uint64_t va, uint64_t len);	   /* -EFAULT: some of it isn't there */
 uint64_t fake_va_of_file(int fd, uint64_t offset); /* where it is mapped; else the offset itself */
 
@@ -160,6 +162,7 @@ struct fake_ioas *fake_iommufd_ioas(struct fake_file *file, uint32_t id);
 
 /* fake_device.c */
 int fake_cdev_open(struct fake_dev *dev);
+bool fake_device_decodes(const struct fake_dev *dev); /* its memory */
 int fake_device_open_by_group(struct fake_file *group, const char *name);
 int fake_device_ioctl(struct fake_file *file, unsigned long request, void *arg);
 void fake_device_release(struct fake_file *file);

@@ -300,14 +300,26 @@ static void vma_remove(uint64_t start, uint64_t len)
 	}
 }
 
-bool fake_va_is_device(uint64_t va, uint64_t len)
+static const struct fake_dev *device_at(uint64_t va, uint64_t len)
 {
 	size_t i;
 
 	for (i = 0; i < nvmas; i++)
 		if (vmas[i].file && vmas[i].start < va + len && va < vmas[i].start + vmas[i].len)
-			return true;
-	return false;
+			return vmas[i].file->dev;
+	return NULL;
+}
+
+bool fake_va_is_device(uint64_t va, uint64_t len)
+{
+	return device_at(va, len);
+}
+
+bool fake_va_is_off(uint64_t va, uint64_t len)
+{
+	const struct fake_dev *dev = device_at(va, len);
+
+	return dev && !fake_device_decodes(dev);
 }
 
 int fake_va_touch(uint64_t va, uint64_t len)

@@ -299,7 +299,9 @@ static int map_dma(struct fake_container *container, const struct vfio_iommu_typ
 	n = container_ranges(container, range);
 	if (!fake_range_allows(range, n, arg->iova, last))
 		return -EINVAL;
-	ret = fake_va_touch(arg->vaddr, arg->size);
+	/* A BAR is faulted in, and nothing of it pinned. */
+	ret = fake_va_is_off(arg->vaddr, arg->size) ? -EFAULT
+						    : fake_va_touch(arg->vaddr, arg->size);
 	if (!ret)
 		ret = fake_pin(arg->size);
 	return ret ? ret : fake_maps_insert(&container->maps, &map);
