@@ -69,6 +69,7 @@ struct probe_nvme {
 	struct plx_dma sq, cq;
 	bool own_sq;
 	unsigned next; /* entry of both queues; a run doesn't get around */
+	bool stuck;    /* a command didn't end: what comes next proves nothing */
 };
 
 int probe_nvme_on(struct probe_nvme *nvme, struct plx_pci *pci, struct plx_ioas *ioas);

@@ -29,6 +29,9 @@
 #define IDENTIFY       0x06
 #define CNS_CONTROLLER 1
 
+/* What CAP.TO says is meant for hardware: a guest on a busy machine may have to wait for longer. */
+#define PATIENCE_MS 30000
+
 struct nvme_sqe { /* section 3.3.3.1 */
 	uint8_t opcode, flags;
 	uint16_t cid;
@@ -118,8 +121,10 @@ int probe_nvme_identify(struct probe_nvme *nvme, uint64_t dma)
 	__sync_synchronize();
 	reg_write(nvme, NVME_DOORBELLS, nvme->next + 1);
 	for (waited = 0; !(le16toh(cqe->status) & 1); waited++) {
-		if (waited == nvme->timeout_ms)
+		if (waited == nvme->timeout_ms) {
+			nvme->stuck = true;
 			return probe_fail("NVMe: no completion after %u ms", waited);
+		}
 		pause_ms(1);
 	}
 	__sync_synchronize();
@@ -182,7 +187,8 @@ int probe_nvme_on(struct probe_nvme *nvme, struct plx_pci *pci, struct plx_ioas 
 	nvme->regs = bar.va;
 	cap_high = reg_read(nvme, NVME_CAP + 4);
 	nvme->stride = 4u << (cap_high & 0xf);
-	nvme->timeout_ms = (reg_read(nvme, NVME_CAP) >> 24) * 500 + 1000;
+	nvme->stuck = false;
+	nvme->timeout_ms = (reg_read(nvme, NVME_CAP) >> 24) * 500 + PATIENCE_MS;
 	err = nvme->own_sq ? plx_dma_alloc(ioas, 4096, 4096, pci->node, &nvme->sq) : 0;
 	err = err ? err : plx_dma_alloc(ioas, 4096, 4096, pci->node, &nvme->cq);
 	err = err ? err : plx_pci_set_master(pci, true);
