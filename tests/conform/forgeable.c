@@ -17,9 +17,10 @@ static void by_group(const struct conform *c, const char *path)
 	int fd = must("a container", node_open(path));
 	struct vfio_group_status status = { .argsz = sizeof(status) };
 	char name[32];
+	int ret;
 
-	tell("VFIO_GROUP_GET_STATUS", call(group, VFIO_GROUP_GET_STATUS, &status), "%u",
-	     status.flags);
+	ret = call(group, VFIO_GROUP_GET_STATUS, &status);
+	tell("VFIO_GROUP_GET_STATUS", ret, "%u", status.flags);
 	tell("VFIO_CHECK_EXTENSION", 0, "type1 %d, type1v2 %d",
 	     call_int(fd, VFIO_CHECK_EXTENSION, VFIO_TYPE1_IOMMU),
 	     call_int(fd, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU));

@@ -152,17 +152,17 @@ struct range {
 static int export(int dev, uint32_t index, uint32_t flags, uint32_t count,
 		  const struct range *range, size_t len)
 {
-	struct {
-		struct vfio_device_feature head;
-		struct fk_dma_buf buf;
+	struct { /* struct vfio_device_feature, and struct fk_dma_buf as its data */
+		uint32_t argsz, feature;
+		uint32_t region_index, open_flags, flags, nr_ranges;
 		struct range range[2];
 	} arg = {
-		.head = { .argsz = sizeof(arg.head) + len,
-			  .flags = VFIO_DEVICE_FEATURE_GET | FK_FEATURE_DMA_BUF },
-		.buf = { .region_index = index,
-			 .open_flags = O_RDWR | O_CLOEXEC,
-			 .flags = flags,
-			 .nr_ranges = count },
+		.argsz = sizeof(struct vfio_device_feature) + len,
+		.feature = VFIO_DEVICE_FEATURE_GET | FK_FEATURE_DMA_BUF,
+		.region_index = index,
+		.open_flags = O_RDWR | O_CLOEXEC,
+		.flags = flags,
+		.nr_ranges = count,
 	};
 
 	memcpy(arg.range, range, (count < 2 ? count : 2) * sizeof(*range));
