@@ -19,6 +19,14 @@
 #define MAPS	  64
 #define IRQS	  65
 #define MAP_ALIGN 64
+#define LARGE	  (1u << 20) /* bytes of a map */
+
+struct fake_vfu_map {
+	uint64_t iova;
+	size_t len;
+	unsigned access;
+	uint8_t *mem; /* NULL: not in use */
+};
 
 struct plx_vfu {
 	const struct plx_vfu_ops *ops;
@@ -27,12 +35,7 @@ struct plx_vfu {
 		uint8_t *mem;
 		size_t len;
 	} region[PLX_VFU_REGIONS];
-	struct {
-		uint64_t iova;
-		size_t len;
-		unsigned access;
-		uint8_t *mem;
-	} map[MAPS];
+	struct fake_vfu_map map[MAPS];
 	bool armed[PLX_VFU_IRQS], connected;
 	unsigned raised[PLX_VFU_IRQS][IRQS];
 };
@@ -41,6 +44,37 @@ static struct plx_vfu server[2];
 static unsigned servers;
 static char said[4096];
 static unsigned lines;
+
+/*
+ * What is touched beyond it is found out: by a sanitizer, or by pages around that aren't there
+ * where it is too large to be cleared for each of many runs.
+ */
+static uint8_t *map_make(size_t len)
+{
+	const size_t page = 4096;
+	void *mem = NULL;
+
+	if (len < LARGE) {
+		assert_int_equal(posix_memalign(&mem, MAP_ALIGN, len), 0);
+		return memset(mem, 0, len);
+	}
+	assert_int_equal(len % page, 0);
+	mem = mmap(NULL, len + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(mem, MAP_FAILED);
+	assert_int_equal(mprotect((uint8_t *)mem + page, len, PROT_READ | PROT_WRITE), 0);
+	return (uint8_t *)mem + page;
+}
+
+static void map_free(struct fake_vfu_map *map)
+{
+	const size_t page = 4096;
+
+	if (map->mem && map->len >= LARGE)
+		munmap(map->mem - page, map->len + 2 * page);
+	else
+		free(map->mem);
+	map->mem = NULL;
+}
 
 /*
  * The server's interface.
@@ -72,7 +106,7 @@ void plx_vfu_destroy(struct plx_vfu *vfu)
 	if (!vfu)
 		return;
 	for (unsigned i = 0; i < MAPS; i++)
-		free(vfu->map[i].mem);
+		map_free(&vfu->map[i]);
 	for (unsigned i = 0; i < PLX_VFU_REGIONS; i++) {
 		if (vfu->region[i].mem)
 			munmap(vfu->region[i].mem, vfu->region[i].len);
@@ -185,8 +219,7 @@ void *fake_map(unsigned card, uint64_t iova, size_t len, unsigned access)
 		s->map[i].iova = iova;
 		s->map[i].len = len;
 		s->map[i].access = access;
-		assert_int_equal(posix_memalign((void **)&s->map[i].mem, MAP_ALIGN, len), 0);
-		memset(s->map[i].mem, 0, len);
+		s->map[i].mem = map_make(len);
 		return s->map[i].mem;
 	}
 	fail_msg("too many maps");
@@ -200,8 +233,7 @@ void fake_unmap(unsigned card, uint64_t iova)
 	for (unsigned i = 0; i < MAPS; i++) {
 		if (!s->map[i].mem || s->map[i].iova != iova)
 			continue;
-		free(s->map[i].mem);
-		s->map[i].mem = NULL;
+		map_free(&s->map[i]);
 		s->ops->dma_changed(s->model);
 		return;
 	}
@@ -227,8 +259,7 @@ void fake_leave(unsigned card)
 
 	s->connected = false;
 	for (unsigned i = 0; i < MAPS; i++) {
-		free(s->map[i].mem);
-		s->map[i].mem = NULL;
+		map_free(&s->map[i]);
 	}
 	s->ops->dma_changed(s->model);
 	s->ops->reset(s->model, PLX_VFU_RESET_GONE);
