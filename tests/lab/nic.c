@@ -36,6 +36,7 @@ static const struct {
 	{ "jumbo", case_jumbo },
 	{ "link", case_link },
 	{ "statistics", case_statistics },
+	{ "nodes", case_nodes },
 };
 
 int nic_fail(const char *fmt, ...)

@@ -9,6 +9,7 @@
  *   nic_offloads.c  checksums, VLAN tags
  *   nic_filters.c   addresses, VLAN ids, MTU
  *   nic_port.c      link, statistics
+ *   nic_memory.c    buffers on the card's NUMA node
  *
  * The device is a model of QEMU's: where it differs from the 82574's datasheet, the case says so.
  */
@@ -108,5 +109,6 @@ int case_mtu(struct nic *nic);
 int case_jumbo(struct nic *nic);
 int case_link(struct nic *nic);
 int case_statistics(struct nic *nic);
+int case_nodes(struct nic *nic);
 
 #endif

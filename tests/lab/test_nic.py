@@ -13,14 +13,16 @@ import subprocess
 import tap
 import testpmd
 
-GUESTS = {"kernel a": tap.Guest("--device", "e1000e,e1000e", timeout=300)}
+GUESTS = {"kernel a": tap.Guest("--device", "e1000e,e1000e", timeout=300),
+          "two nodes": tap.Guest("--numa", "--device", "e1000e,e1000e")}
+NODES = "nodes"     # the case that takes two of them
 
 
-def run(program, name):
+def run(program, name, eal=testpmd.EAL):
     """One case in a process of its own."""
     bus = testpmd.allow(*os.environ["LAB_PCI"].split())
     try:
-        done = subprocess.run([program, name, *bus, *testpmd.EAL], stdout=subprocess.PIPE,
+        done = subprocess.run([program, name, *bus, *eal], stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
                               errors="replace", timeout=testpmd.PATIENCE, check=False)
     except subprocess.TimeoutExpired as late:
@@ -29,12 +31,16 @@ def run(program, name):
                                     f"{done.stdout}")
 
 
-def cases(_guest, settings):
+def cases(guest, settings):
     """As lab-nic lists them."""
+    if guest == "two nodes":
+        yield NODES, lambda: run(settings.program, NODES, ("-l", "0-1", "--in-memory"))
+        return
     listed = subprocess.run([settings.program, "--list"], stdout=subprocess.PIPE, text=True,
                             check=True)
     for name in listed.stdout.split():
-        yield name, functools.partial(run, settings.program, name)
+        if name != NODES:
+            yield name, functools.partial(run, settings.program, name)
 
 
 if __name__ == "__main__":
