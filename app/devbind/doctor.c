@@ -222,20 +222,13 @@ static void add_modes(struct json_object *object, const struct machine *machine)
 {
 	struct json_object *modes = put_inside(object, "modes", json_object_new_array());
 	struct lack lacks[LACKS_MAX];
-	unsigned mode, i, count;
+	unsigned mode;
 
 	for (mode = 0; mode < MODES; mode++) {
-		struct json_object *one = json_object_new_object(), *missing, *lack;
+		struct json_object *one = json_object_new_object();
 
 		put_text(one, "mode", plx_vfio_mode_name(mode));
-		missing = put_inside(one, "missing", json_object_new_array());
-		count = machine_lacks(machine, mode, lacks);
-		for (i = 0; i < count; i++) {
-			lack = json_object_new_object();
-			put_text(lack, "what", lacks[i].what);
-			put_text(lack, "remedy", lacks[i].remedy);
-			json_object_array_add(missing, lack);
-		}
+		put_lacks(one, lacks, machine_lacks(machine, mode, lacks));
 		json_object_array_add(modes, one);
 	}
 }

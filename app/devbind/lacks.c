@@ -220,3 +220,17 @@ unsigned machine_lacks(const struct machine *machine, enum plx_vfio_mode mode,
 		count += needs[mode][i](machine, &lacks[count]);
 	return count;
 }
+
+void put_lacks(struct json_object *to, const struct lack *lacks, unsigned count)
+{
+	struct json_object *missing = put_inside(to, "missing", json_object_new_array());
+	unsigned i;
+
+	for (i = 0; i < count; i++) {
+		struct json_object *one = json_object_new_object();
+
+		put_text(one, "what", lacks[i].what);
+		put_text(one, "remedy", lacks[i].remedy);
+		json_object_array_add(missing, one);
+	}
+}

@@ -7,6 +7,7 @@
 #include <pollux/vfio.h>
 
 #include "device.h"
+#include "json.h"
 #include "kconfig.h"
 
 #define MACHINE_NODES	64
@@ -101,5 +102,8 @@ struct lack {
 /* Fills in at most LACKS_MAX; returns how many there are, 0: nothing. */
 unsigned machine_lacks(const struct machine *machine, enum plx_vfio_mode mode,
 		       struct lack lacks[LACKS_MAX]);
+
+/* The member "missing" of an access mode in a report. */
+void put_lacks(struct json_object *to, const struct lack *lacks, unsigned count);
 
 #endif

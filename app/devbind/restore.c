@@ -168,6 +168,8 @@ enum exit_code restore_run(const struct options *options, const struct inventory
 	if (code != EXIT_DONE)
 		return code;
 	code = choose(&restore, options);
+	if (code == EXIT_DONE && !restore.selection.count && !restore.gone.count)
+		plx_notice("there is nothing to restore");
 	if (code == EXIT_DONE)
 		code = carry_out(options, &restore);
 	selection_free(&restore.selection);

@@ -64,7 +64,7 @@ void usage(FILE *out)
 	fputs(text, out);
 	for (category = categories; category->key; category++)
 		fprintf(out, "%s%s",
-			i++ % 7	 ? ", "
+			i++ % 6	 ? ", "
 			: i == 1 ? " "
 				 : ",\n                            ",
 			category->key);

@@ -20,6 +20,8 @@ struct answer {
 	enum { REFUSED, POSSIBLE, TAKEN } verdict;
 	enum plx_refusal_code code;
 	char text[512];
+	struct lack lacks[LACKS_MAX]; /* what comes after that reason */
+	unsigned nlacks;
 };
 
 static void refuse_memory(const struct machine *machine, struct answer *answer)
@@ -41,16 +43,12 @@ static void refuse_busy(const char *holder, struct answer *answer)
 	snprintf(answer->text, sizeof(answer->text), "%s", holder);
 }
 
-/* A device that isn't VFIO's is refused by all modes for that reason: what comes after it? */
-static void add_lacks(const struct machine *machine, struct answer *answer)
+static void refuse_bridge(const struct device *dev, struct answer *answer)
 {
-	struct lack lacks[LACKS_MAX];
-	unsigned i, count = machine_lacks(machine, answer->mode, lacks);
-	size_t at = strlen(answer->text);
-
-	for (i = 0; i < count && at < sizeof(answer->text); i++)
-		at += snprintf(answer->text + at, sizeof(answer->text) - at, "%s%s (%s)",
-			       i ? ", " : "; besides, ", lacks[i].what, lacks[i].remedy);
+	answer->verdict = REFUSED;
+	answer->code = PLX_REFUSED_DRIVER;
+	snprintf(answer->text, sizeof(answer->text),
+		 "it is a bridge (%s): it stays with the kernel", dev->class_name);
 }
 
 /* One who has the device, or another one of its group: the kernel gives a group to one at a time.
@@ -70,8 +68,9 @@ static const char *holder_of(const struct inventory *inv, const struct device *d
 	return NULL;
 }
 
-static void ask(const struct options *options, const struct machine *machine, const char *bdf,
-		enum plx_vfio_mode mode, const char *holder, struct answer *answer)
+static void ask(const struct options *options, const struct machine *machine,
+		const struct device *dev, enum plx_vfio_mode mode, const char *holder,
+		struct answer *answer)
 {
 	struct plx_vfio_opts opts = PLX_VFIO_OPTS_INIT;
 	struct plx_refusals refusals;
@@ -79,10 +78,14 @@ static void ask(const struct options *options, const struct machine *machine, co
 	int err;
 
 	*answer = (struct answer){ .mode = mode };
+	if (!device_is_endpoint(dev)) {
+		refuse_bridge(dev, answer);
+		return;
+	}
 	opts.modes = 1u << mode;
 	opts.allow_noiommu = options->allow_noiommu;
 	memset(&refusals, 0, sizeof(refusals));
-	err = plx_vfio_foresee(bdf, &opts, &foreseen, &refusals);
+	err = plx_vfio_foresee(dev->bdf, &opts, &foreseen, &refusals);
 	if (!err) {
 		answer->verdict = POSSIBLE;
 		if (holder)
@@ -94,8 +97,9 @@ static void ask(const struct options *options, const struct machine *machine, co
 	answer->code = refusals.mode[mode].code;
 	snprintf(answer->text, sizeof(answer->text), "%s",
 		 refusals.mode[mode].text[0] ? refusals.mode[mode].text : strerror(-err));
+	/* All modes refuse a device that isn't VFIO's for that reason alone. */
 	if (answer->code == PLX_REFUSED_DRIVER)
-		add_lacks(machine, answer);
+		answer->nlacks = machine_lacks(machine, mode, answer->lacks);
 }
 
 /* Whether any mode will do. */
@@ -108,7 +112,7 @@ static bool ask_all(const struct options *options, const struct machine *machine
 	unsigned mode;
 
 	for (mode = 0; mode < MODES; mode++) {
-		ask(options, machine, dev->bdf, mode, holder, &answers[mode]);
+		ask(options, machine, dev, mode, holder, &answers[mode]);
 		if (taken || answers[mode].verdict != POSSIBLE)
 			continue;
 		answers[mode].verdict = TAKEN;
@@ -119,14 +123,19 @@ static bool ask_all(const struct options *options, const struct machine *machine
 
 static void print_answers(FILE *out, const struct device *dev, const struct answer answers[MODES])
 {
-	unsigned mode;
+	unsigned mode, i;
 
 	fprintf(out, "%s '%s %04x' drv=%s\n", dev->bdf, dev->device_name, dev->id.device,
 		dev->facts.driver);
-	for (mode = 0; mode < MODES; mode++)
+	for (mode = 0; mode < MODES; mode++) {
+		const struct answer *answer = &answers[mode];
+
 		fprintf(out, "  %-12s  %s%s%s\n", plx_vfio_mode_name(mode),
-			verdicts[answers[mode].verdict], answers[mode].text[0] ? ": " : "",
-			answers[mode].text);
+			verdicts[answer->verdict], answer->text[0] ? ": " : "", answer->text);
+		for (i = 0; i < answer->nlacks; i++)
+			fprintf(out, "%16sbesides, %s\n%18s-> %s\n", "", answer->lacks[i].what, "",
+				answer->lacks[i].remedy);
+	}
 }
 
 static struct json_object *answers_object(const struct device *dev,
@@ -145,6 +154,7 @@ static struct json_object *answers_object(const struct device *dev,
 		put_text(one, "code",
 			 answers[mode].code ? plx_refusal_name(answers[mode].code) : "");
 		put_text(one, "reason", answers[mode].text);
+		put_lacks(one, answers[mode].lacks, answers[mode].nlacks);
 		json_object_array_add(modes, one);
 	}
 	return object;

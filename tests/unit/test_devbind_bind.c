@@ -39,6 +39,8 @@ static void there_and_back(void **state)
 	assert_false(pci_sysfs_exists("/run/pollux/devbind/" NIC0));
 	assert_int_equal(machine_run("restore", NIC0, NULL), EXIT_DONE);
 	assert_true(machine_said("nothing is remembered"));
+	assert_int_equal(machine_run("restore", NULL), EXIT_DONE);
+	assert_true(machine_said("there is nothing to restore"));
 }
 
 static void as_dpdk_devbind(void **state)

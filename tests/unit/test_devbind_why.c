@@ -106,7 +106,13 @@ static void not_bound(void **state)
 	pci_sysfs_file("/boot/config-6.12.0", "#\nCONFIG_VFIO_PCI=y\n");
 	machine_report(EXIT_FAILED, "why", NIC0, NULL);
 	machine_reports("cdev          refused: bound to e1000e: bind it to vfio-pci");
-	machine_reports("the kernel has no CONFIG_VFIO_DEVICE_CDEV");
+	machine_reports("                besides, the kernel has no CONFIG_VFIO_DEVICE_CDEV\n"
+			"                  -> use a kernel with CONFIG_VFIO_DEVICE_CDEV\n");
+	machine_report(EXIT_FAILED, "why", "--json", NIC0, NULL);
+	machine_reports("\"what\":\"the kernel has no CONFIG_VFIO_DEVICE_CDEV\"");
+	machine_add("0000:00:01.0", "0x060400\n", "pcieport", 9);
+	machine_report(EXIT_FAILED, "why", "00:01.0", NULL);
+	machine_reports("cdev          refused: it is a bridge (");
 }
 
 static void memory(void **state)
