@@ -58,8 +58,7 @@ static int detach(const char *bdf, const char *driver)
 	return err;
 }
 
-/* The override makes the driver match, whatever ids it knows; then it is asked for by name. */
-static int attach(const char *bdf, const char *driver)
+static int attach(const char *bdf, const char *driver, bool by_name)
 {
 	char path[PATH_LEN], now[PLX_NAME_LEN];
 	int err;
@@ -71,8 +70,9 @@ static int attach(const char *bdf, const char *driver)
 		err = strcmp(now, driver) ? -ENODEV : 0;
 	}
 	if (err)
-		plx_err("%s does not take %s: %s (the kernel's log may say more)", driver, bdf,
-			strerror(-err));
+		plx_err("%s does not take %s: %s (%sthe kernel's log may say more)", driver, bdf,
+			strerror(-err),
+			err == -ENODEV && !by_name ? "it is for other devices, or " : "");
 	return err;
 }
 
@@ -91,6 +91,8 @@ static int apply(struct change *change)
 	const struct device *dev = change->dev;
 	const char *from = dev->facts.driver;
 	bool same = !strcmp(from, change->driver);
+	/* An override makes a driver match any device, which its probe may be no match for. */
+	const char *first = change->by_name ? change->driver : "";
 	int err = 0;
 
 	if (same && !strcmp(dev->override, change->override))
@@ -98,14 +100,14 @@ static int apply(struct change *change)
 
 	/* The first step: where sysfs can't be written, the device still has its driver. */
 	if (change->driver[0])
-		err = step(change, OVERRIDDEN, set_override(dev->bdf, change->driver));
+		err = step(change, OVERRIDDEN, set_override(dev->bdf, first));
 	if (!err && from[0] && !same)
 		err = step(change, DETACHED, detach(dev->bdf, from));
 	if (!err && change->driver[0] && !same) {
 		change->steps |= ASKED;
-		err = attach(dev->bdf, change->driver);
+		err = attach(dev->bdf, change->driver, change->by_name);
 	}
-	if (!err && strcmp(change->override, change->driver))
+	if (!err && strcmp(change->override, first))
 		err = step(change, OVERRIDDEN, set_override(dev->bdf, change->override));
 	return err;
 }
@@ -125,7 +127,7 @@ static int take_back(const struct change *change)
 	}
 	if (!err && change->steps & DETACHED && !now[0]) {
 		err = set_override(dev->bdf, from);
-		err = err ? err : attach(dev->bdf, from);
+		err = err ? err : attach(dev->bdf, from, true);
 	}
 	if (change->steps & (OVERRIDDEN | DETACHED))
 		later = set_override(dev->bdf, dev->override);

@@ -11,6 +11,7 @@ struct change {
 	const struct device *dev;    /* as it was before */
 	char driver[PLX_NAME_LEN];   /* "": none */
 	char override[PLX_NAME_LEN]; /* driver_override in the end; "": none */
+	bool by_name;		     /* whatever ids the driver knows: it takes any, or had it */
 	unsigned steps;		     /* what was done so far: change.c */
 	bool lost;		     /* what was done can't be taken back */
 };

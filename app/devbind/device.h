@@ -64,6 +64,13 @@ extern const char *const ready_drivers[];
 bool driver_is_ready(const char *name);
 
 /*
+ * Whether a driver is for any device, which it is told of by driver_override: these, VFIO's for
+ * devices of one kind, and those that keep a device from others. A driver of the kernel's own knows
+ * its devices by their ids, and may take the kernel down with another one.
+ */
+bool driver_takes_any(const char *name);
+
+/*
  * The function that a path of /sys/devices leads through, the one nearest to its end, or NULL:
  * "../../devices/pci0000:00/0000:00:01.0/0000:01:00.0/net/eth0". The path is taken apart.
  */

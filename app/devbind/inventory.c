@@ -24,6 +24,12 @@ bool driver_is_ready(const char *name)
 	return false;
 }
 
+bool driver_takes_any(const char *name)
+{
+	return driver_is_ready(name) || strstr(name, "vfio") || !strcmp(name, "pci-stub") ||
+	       !strcmp(name, "pciback");
+}
+
 bool device_is_ready(const struct device *dev)
 {
 	return plx_facts_bound(&dev->facts) || driver_is_ready(dev->facts.driver);

@@ -44,7 +44,12 @@ void plan_add(struct plan *plan, const struct device *dev, const char *driver, c
 			   driver);
 		return;
 	}
-	*change = (struct change){ .dev = dev };
+	/* What had the override before was chosen by somebody; a driver that is restored had it. */
+	*change = (struct change){
+		.dev = dev,
+		.by_name = plan->restoring || driver_takes_any(driver) ||
+			   !strcmp(dev->override, driver),
+	};
 	strcpy(change->driver, driver);
 	strcpy(change->override, override);
 	plan->count++;

@@ -260,6 +260,9 @@ def with_iommu(devbind):
 
     def no_such_driver():
         devbind.says(FAILED, ("bind", "warp", nic), "no driver warp")
+        # By driver_override it would take the disk, and go down.
+        devbind.says(FAILED, ("bind", "--force", "e1000e", nvme), "e1000e does not take",
+                     "it is for other devices", "nothing was changed")
         devbind.says(USAGE, ("bind", "vfio-pci", "0000:77:00.0"), "no device")
         check_unchanged()
 
@@ -442,7 +445,7 @@ def with_iommu(devbind):
             lambda address=address: there_and_back(address)
     yield "-b and -u", in_the_old_way
     yield "a bind that fails in the middle changes nothing", fails_in_the_middle
-    yield "no such driver, no such device", no_such_driver
+    yield "no such driver, one for other devices, no such device", no_such_driver
     yield "sysfs is read-only", sysfs_read_only
     yield "a device that vanished", vanished
     yield "a device that vanished, and was to stay bound", vanished_for_good

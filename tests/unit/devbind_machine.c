@@ -543,7 +543,7 @@ bool machine_said(const char *part)
 }
 
 /*
- * Names and modules. A function's modalias is its driver's name here; the module "late" can be
+ * Names and modules. A function's modalias is its driver's name here; the module "vfio-late" can be
  * loaded, "held" is held back by the configuration, and "empty" has no driver.
  */
 struct names *names_open(void)
@@ -583,7 +583,7 @@ int modules_of(struct modules *modules, const char *modalias, struct texts *driv
 enum module_state modules_state(struct modules *modules, const char *name)
 {
 	(void)modules;
-	return strcmp(name, "late") && strcmp(name, "held") && strcmp(name, "empty")
+	return strcmp(name, "vfio-late") && strcmp(name, "held") && strcmp(name, "empty")
 		       ? MODULE_MISSING
 		       : MODULE_AVAILABLE;
 }

@@ -276,9 +276,31 @@ static void drivers_and_modules(void **state)
 	(void)state;
 	assert_int_equal(machine_run("bind", "warp", NIC0, NULL), EXIT_FAILED);
 	assert_true(machine_said("no driver warp"));
-	assert_int_equal(machine_run("bind", "late", NIC0, NULL), EXIT_DONE);
-	assert_bound(NIC0, "late");
+	assert_int_equal(machine_run("bind", "vfio-late", NIC0, NULL), EXIT_DONE);
+	assert_bound(NIC0, "vfio-late");
 	assert_int_equal(machine_run("bind", "../vfio-pci", NIC0, NULL), EXIT_USAGE);
+}
+
+/* Told by name, a driver of the kernel's takes what it knows nothing of, and brings it down. */
+static void for_other_devices(void **state)
+{
+	(void)state;
+	assert_int_equal(machine_run("bind", "--force", "igb", NIC0, NULL), EXIT_FAILED);
+	assert_true(machine_said("igb does not take " NIC0 ": No such device (it is for other"));
+	assert_bound(NIC0, "e1000e");
+	assert_int_equal(machine_run("bind", "--persist", "igb", NIC0, NULL), EXIT_FAILED);
+	assert_false(pci_sysfs_exists(RULE));
+	assert_bound(NIC0, "e1000e");
+	/* By its ids, and what somebody wanted before. */
+	assert_int_equal(machine_run("unbind", NIC2, NULL), EXIT_DONE);
+	assert_int_equal(machine_run("bind", "igb", NIC2, NULL), EXIT_DONE);
+	assert_bound(NIC2, "igb");
+	pci_sysfs_set(NIC0, "driver_override", "igb\n");
+	assert_int_equal(machine_run("bind", "igb", NIC0, NULL), EXIT_DONE);
+	assert_string_equal(machine_driver(NIC0), "igb");
+	assert_int_equal(machine_run("restore", NIC0, NULL), EXIT_DONE);
+	assert_string_equal(machine_driver(NIC0), "e1000e");
+	assert_string_equal(machine_override(NIC0), "igb");
 }
 
 static void without_iommu(void **state)
@@ -387,11 +409,11 @@ static void persistent_failing(void **state)
 	(void)state;
 	assert_int_equal(machine_run("bind", "--persist", "vfio-pci", NIC0, NULL), EXIT_DONE);
 	snprintf(rule, sizeof(rule), "%s", pci_sysfs_text(RULE));
-	machine_refuse("late");
-	assert_int_equal(machine_run("bind", "--persist", "late", NIC0, NULL), EXIT_FAILED);
+	machine_refuse("vfio-late");
+	assert_int_equal(machine_run("bind", "--persist", "vfio-late", NIC0, NULL), EXIT_FAILED);
 	assert_string_equal(machine_driver(NIC0), "vfio-pci");
 	assert_string_equal(pci_sysfs_text(RULE), rule);
-	assert_int_equal(machine_run("bind", "--persist", "late", NIC1, NULL), EXIT_FAILED);
+	assert_int_equal(machine_run("bind", "--persist", "vfio-late", NIC1, NULL), EXIT_FAILED);
 	assert_false(pci_sysfs_exists("/etc/udev/rules.d/10-plx-devbind-" NIC1 ".rules"));
 }
 
@@ -766,6 +788,7 @@ int main(void)
 		TEST(bridges_stay),
 		TEST(groups),
 		TEST(drivers_and_modules),
+		TEST(for_other_devices),
 		TEST(without_iommu),
 		TEST(persistent),
 		TEST(persistent_already),
