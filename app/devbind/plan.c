@@ -198,11 +198,8 @@ static int remember(struct plan *plan)
 
 static int change_drivers(const struct plan *plan)
 {
-	int err = plan->switched ? noiommu_turn_on() : 0;
+	int err = changes_apply(plan->change, plan->count);
 
-	if (err)
-		return err;
-	err = changes_apply(plan->change, plan->count);
 	if (err && plan->switched)
 		noiommu_turn_off();
 	return err;
@@ -213,7 +210,12 @@ static enum exit_code carry_out(struct plan *plan)
 	int err = plan->restoring ? 0 : remember(plan);
 	enum exit_code code = EXIT_DONE;
 
-	err = err ? err : change_drivers(plan);
+	if (!err && plan->switched)
+		err = noiommu_turn_on();
+	if (err)
+		plx_err("nothing was changed: no driver was asked");
+	else
+		err = change_drivers(plan);
 	if (!err && plan->then)
 		code = plan->then(plan, plan->ctx);
 	if (code != EXIT_DONE && !plan->restoring) {

@@ -149,6 +149,7 @@ static void when_calls_fail(void **state)
 		{ "mkdir", "/var/lib/pollux", "devbind/" NIC0 " can't be written: Input/output" },
 		{ "rename", record, "devbind/" NIC0 " can't be written: Input/output error" },
 		{ "rename", RULE, RULE " can't be written: Input/output error" },
+		{ "rename", RULE, "nothing was changed: no driver was asked" },
 	};
 	static const char *const words[5] = { "bind", "--persist", "vfio-pci", NIC0 };
 	unsigned i;
@@ -225,6 +226,7 @@ static void unsafe_mode(void **state)
 	pci_sysfs_fail_at("write", SWITCH, 1, EIO);
 	machine_report(EXIT_FAILED, "bind", "--noiommu-mode", "vfio-pci", nic, NULL);
 	assert_true(machine_said(SWITCH " can't be written: Input/output error"));
+	assert_true(machine_said("nothing was changed: no driver was asked"));
 	assert_false(pci_sysfs_exists(mark));
 	pci_sysfs_fail_at("rename", mark, 1, EIO);
 	machine_report(EXIT_FAILED, "bind", "--noiommu-mode", "vfio-pci", nic, NULL);
