@@ -12,6 +12,7 @@ import glob
 import os
 import resource
 
+from sysfs import parameter, write
 import tap
 import testpmd
 
@@ -86,25 +87,6 @@ def driver(name):
         yield
     finally:
         bind("vfio-pci")
-
-
-@contextlib.contextmanager
-def parameter(module, name, value):
-    """While a module's parameter has another value."""
-    path = f"/sys/module/{module}/parameters/{name}"
-    with open(path, encoding="ascii") as handle:
-        before = handle.read()
-    write(path, value)
-    try:
-        yield
-    finally:
-        write(path, before)
-
-
-def write(path, text):
-    """Write a file of sysfs."""
-    with open(path, "w", encoding="ascii") as handle:
-        handle.write(text)
 
 
 def address():

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import time
 
+from sysfs import parameter, write
 import tap
 
 UDEVD, RULES = "/lib/systemd/systemd-udevd", "/etc/udev/rules.d"
@@ -150,12 +151,6 @@ def wait_for(condition, what):
         time.sleep(0.05)
 
 
-def write(path, text):
-    """A file of sysfs."""
-    with open(path, "w", encoding="ascii") as handle:
-        handle.write(text)
-
-
 def owner(path):
     """The user whose it is; None if it isn't there."""
     return os.stat(path).st_uid if os.path.exists(path) else None
@@ -275,14 +270,12 @@ def with_iommu(devbind):
         check_unchanged()
 
     def vanished():
-        with open(f"/sys/bus/pci/devices/{nic}/remove", "w", encoding="ascii") as handle:
-            handle.write("1")
+        write(f"/sys/bus/pci/devices/{nic}/remove", "1")
         try:
             devbind.says(USAGE, ("bind", "vfio-pci", vmx, nic), f"no device '{nic}'")
             tap.check_equal(driver(vmx), "vmxnet3", f"driver of {vmx}")
         finally:
-            with open("/sys/bus/pci/rescan", "w", encoding="ascii") as handle:
-                handle.write("1")
+            write("/sys/bus/pci/rescan", "1")
         check_unchanged()
 
     def vanished_for_good():
@@ -499,24 +492,12 @@ def without_iommu(devbind):
     yield "bind --noiommu-mode", accepted
 
 
-@contextlib.contextmanager
-def unsafe_interrupts(module, value):
-    """While VFIO puts up with devices that forge interrupts, or doesn't."""
-    path = f"/sys/module/{module}/parameters/allow_unsafe_interrupts"
-    with open(path, encoding="ascii") as handle:
-        before = handle.read().strip()
-    write(path, value)
-    try:
-        yield
-    finally:
-        write(path, before)
-
-
 def check_forgeable(devbind, nic):
     """Of an IOMMU that remaps no interrupts doctor and why say what the kernel then does."""
     safe, lack = {"N": "refused", "Y": "taken"}, "the IOMMU does not remap interrupts"
+    unsafe = "allow_unsafe_interrupts"
     for type1, iommufd in ("N", "N"), ("Y", "N"), ("N", "Y"):
-        with unsafe_interrupts("vfio_iommu_type1", type1), unsafe_interrupts("iommufd", iommufd):
+        with parameter("vfio_iommu_type1", unsafe, type1), parameter("iommufd", unsafe, iommufd):
             modes = devbind.modes(nic)
             tap.check_equal(modes["cdev"][0], safe[iommufd], "cdev")
             if iommufd == "N":
