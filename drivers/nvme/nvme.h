@@ -298,6 +298,10 @@ void nvme_ring_head(struct plx_nvme_qpair *q); /* the completion queue's */
 int nvme_set_io(struct plx_nvme_qpair *q, struct nvme_tracker *tr, const struct plx_nvme_ns *ns,
 		const struct plx_nvme_io *io, size_t off, uint32_t unit);
 
+/* For how many of these blocks one command can name the metadata, if it has a buffer; or -errno. */
+int64_t nvme_meta_reach(const struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns,
+			const struct plx_nvme_io *io, uint64_t blocks);
+
 /* split.c */
 int nvme_split_start(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns,
 		     const struct plx_nvme_io *io, uint32_t unit, plx_nvme_done_fn *done,

@@ -34,7 +34,7 @@ static int64_t next_blocks(const struct plx_nvme_qpair *q, const struct nvme_spl
 	if (reach < 0)
 		return reach;
 	blocks = (uint64_t)reach / s->unit;
-	return blocks ? (int64_t)blocks : -EINVAL;
+	return blocks ? nvme_meta_reach(q, s->ns, io, blocks) : -EINVAL;
 }
 
 static void advance(struct nvme_split *s, uint32_t blocks)

@@ -170,33 +170,46 @@ ssize_t nvme_reach(const struct plx_nvme_qpair *q, struct nvme_data at, size_t l
 	return prp > sgl && sgl >= 0 ? prp : prp < 0 ? prp : sgl;
 }
 
-/* Metadata in a buffer of its own: one address, which no SGL replaces here. */
-static int set_meta(struct plx_nvme_qpair *q, struct nvme_tracker *tr, const struct plx_nvme_ns *ns,
-		    const struct plx_nvme_io *io)
-{
-	size_t len = (size_t)io->blocks * ns->info.meta_size;
-	uint64_t dma = plx_xlate_dma(q->fast.xlate, io->meta), next = dma;
-	const struct iovec one = { io->meta, len };
-	struct nvme_data at = { &one, 0 };
-
-	if (dma & 3)
-		return dma == PLX_DMA_BAD ? -EFAULT : -EINVAL;
-	while (len) {
-		struct nvme_run run = nvme_next_run(q->fast.xlate, &at, len);
-
-		if (run.dma != next)
-			return -EFAULT;
-		next += run.len;
-		len -= run.len;
-	}
-	tr->cmd.mptr = htole64(dma);
-	return 0;
-}
-
 /* The controller makes the protection information when it writes, and strips it when it reads. */
 static bool strips(const struct plx_nvme_ns *ns, const struct plx_nvme_io *io)
 {
 	return io->flags & PLX_NVME_PRACT && ns->strippable;
+}
+
+/* Metadata in a buffer of its own: one address, which no SGL replaces here. */
+int64_t nvme_meta_reach(const struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns,
+			const struct plx_nvme_io *io, uint64_t blocks)
+{
+	size_t want = blocks * ns->info.meta_size, len = 0;
+	uint64_t dma = plx_xlate_dma(q->fast.xlate, io->meta);
+	const struct iovec one = { io->meta, want };
+	struct nvme_data at = { &one, 0 };
+
+	if (!ns->separate_meta || strips(ns, io))
+		return (int64_t)blocks;
+	if (dma & 3)
+		return dma == PLX_DMA_BAD ? -EFAULT : -EINVAL;
+	while (len < want) {
+		struct nvme_run run = nvme_next_run(q->fast.xlate, &at, want - len);
+
+		if (run.dma == PLX_DMA_BAD)
+			return -EFAULT;
+		if (run.dma != dma + len)
+			break;
+		len += run.len;
+	}
+	return len / ns->info.meta_size ? (int64_t)(len / ns->info.meta_size) : -EINVAL;
+}
+
+static int set_meta(struct plx_nvme_qpair *q, struct nvme_tracker *tr, const struct plx_nvme_ns *ns,
+		    const struct plx_nvme_io *io)
+{
+	int64_t reach = nvme_meta_reach(q, ns, io, io->blocks);
+
+	if (reach < io->blocks)
+		return reach < 0 ? (int)reach : -EINVAL;
+	tr->cmd.mptr = htole64(plx_xlate_dma(q->fast.xlate, io->meta));
+	return 0;
 }
 
 int nvme_set_io(struct plx_nvme_qpair *q, struct nvme_tracker *tr, const struct plx_nvme_ns *ns,
@@ -268,7 +281,7 @@ int plx_nvme_submit(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns,
 	if (err) {
 		nvme_tracker_free(q, tr);
 		/* What can't be named at once may be nameable in parts. */
-		if (err == -EINVAL && io->iovcnt > 1)
+		if (err == -EINVAL && (io->iovcnt > 1 || io->meta))
 			err = nvme_split_start(q, ns, io, unit, done, arg);
 		return err;
 	}
