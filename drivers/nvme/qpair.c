@@ -211,10 +211,17 @@ void nvme_qpair_clear(struct plx_nvme_qpair *q)
 		*q->sq_shadow = *q->cq_shadow = *q->sq_event = *q->cq_event = 0;
 }
 
+/* A plain command stays in a page. If that is more than one may move, then in less: a power of 2.
+ */
+static uint32_t plain_mask(const struct plx_nvme_qpair *q)
+{
+	return q->split_len <= q->page_mask ? q->split_len - 1 : q->page_mask;
+}
+
 void nvme_qpair_set_down(struct plx_nvme_qpair *q, bool down)
 {
 	q->down = down;
-	q->fast.plain_mask = down ? 0 : q->page_mask;
+	q->fast.plain_mask = down ? 0 : plain_mask(q);
 	/* What the controller wasn't told of yet it won't be: the doorbell may be another's. */
 	if (down)
 		q->sq_rung = nvme_sq_tail(q);

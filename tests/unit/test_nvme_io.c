@@ -522,10 +522,11 @@ static void test_separate_metadata(void **state)
 	assert_int_equal(seen(0)->cmd.mptr, 0);
 }
 
-/* Its ends are where they should be, what is between them isn't. */
+/* What is a neighbour here isn't one for the device: it takes a command for each part. */
 static void test_torn_metadata(void **state)
 {
 	struct plx_nvme_io io = { .opcode = PLX_NVME_READ, .blocks = 255 };
+	const size_t ms = 16384;
 
 	(void)state;
 	fake.conf.ns[0].ms = 16384;
@@ -533,7 +534,33 @@ static void test_torn_metadata(void **state)
 	start();
 	io.buf = buf;
 	io.meta = buf + (1 << 20);
+	for (size_t k = 0; k < 255 * ms; k++)
+		fake.conf.ns[0].meta[k] = (uint8_t)(k * 7 >> 5);
+	assert_int_equal(go(ns1, &io), 0);
+	assert_int_equal(fake.nseen, 3);
+	assert_memory_equal(io.meta, fake.conf.ns[0].meta, 255 * ms);
+	/* A block's metadata has one address: it can't lie across. */
+	io.meta = buf + (2 << 20) - 4;
+	assert_int_equal(plx_nvme_submit(q, ns1, &io, done, NULL), -EINVAL);
+	io.meta = buf + BUF_LEN - ms;
 	assert_int_equal(plx_nvme_submit(q, ns1, &io, done, NULL), -EFAULT);
+	assert_int_equal(fake_free(q), 8);
+}
+
+/* Pages that hold more than a command may move. */
+static void test_pages_above_limit(void **state)
+{
+	const struct plx_nvme_qpair_opts opts = { .depth = 8 };
+
+	(void)state;
+	fake.conf.mpsmax = 4;
+	fake.conf.mdts = 1;
+	start_with(&opts, "page=65536");
+	assert_int_equal(plx_nvme_read(q, ns1, buf, 0, 64, done, NULL), 0);
+	finish(1);
+	assert_int_equal(last_status, 0);
+	assert_int_equal(fake.nseen, 4);
+	assert_memory_equal(buf, fake.conf.ns[0].data, 64 * 512);
 }
 
 static void test_interleaved_metadata(void **state)
@@ -831,6 +858,7 @@ int main(void)
 		CASE(test_other_commands),
 		CASE(test_separate_metadata),
 		CASE(test_torn_metadata),
+		CASE(test_pages_above_limit),
 		CASE(test_verify_is_split),
 		CASE(test_interleaved_metadata),
 		CASE(test_depths),
