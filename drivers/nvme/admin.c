@@ -42,35 +42,53 @@ static void relax(void)
 #endif
 }
 
+/* Now and then: -ENODEV, and it is off already; -EIO: it has failed. */
+static int look_at_status(struct plx_nvme_ctrl *ctrl, uint8_t opcode)
+{
+	if (nvme_ctrl_gone(ctrl))
+		return -ENODEV;
+	if (!(nvme_read32(ctrl, NVME_CSTS) & NVME_CSTS_CFS))
+		return 0;
+	plx_err("%s: it reports a fatal error instead of answering admin command %02x: turning the "
+		"controller off",
+		ctrl->info.name, opcode);
+	return -EIO;
+}
+
 /*
- * False: it gave up, and the controller is off. Stopping it completes what is in flight, so the
+ * -errno: it gave up, and the controller is off. Stopping it completes what is in flight, so the
  * answer has come in any case.
  */
-static bool wait_for(struct plx_nvme_ctrl *ctrl, struct answer *answer, uint8_t opcode,
-		     uint32_t timeout_ms)
+static int wait_for(struct plx_nvme_ctrl *ctrl, struct answer *answer, uint8_t opcode,
+		    uint32_t timeout_ms)
 {
 	uint32_t spins = 0, waited = 0;
+	int err = 0;
 
 	for (;;) {
 		nvme_process_and_ring(ctrl->admin, 0);
 		if (answer->done)
-			return true;
+			return 0;
 		if (spins++ < SPINS && !ctrl->admin->broken) {
 			relax();
 			continue;
 		}
 		if (ctrl->admin->broken || waited == timeout_ms)
 			break;
-		if (!(waited++ % 128) && nvme_ctrl_gone(ctrl))
-			return false;
+		if (!(waited++ % 128))
+			err = look_at_status(ctrl, opcode);
+		if (err)
+			break;
 		plx_sys->sleep_ms(1);
 	}
-	if (!ctrl->admin->broken)
+	if (err == -ENODEV)
+		return err;
+	if (!err && !ctrl->admin->broken)
 		plx_err("%s: no answer to admin command %02x after %u ms: turning the controller "
 			"off",
 			ctrl->info.name, opcode, timeout_ms);
 	nvme_ctrl_stop(ctrl, NVME_OFF);
-	return false;
+	return ctrl->state == NVME_REMOVED ? -ENODEV : err ? err : -ETIMEDOUT;
 }
 
 static int run(struct plx_nvme_ctrl *ctrl, const struct plx_nvme_cmd *cmd, void *buf, size_t len,
@@ -81,8 +99,9 @@ static int run(struct plx_nvme_ctrl *ctrl, const struct plx_nvme_cmd *cmd, void 
 
 	if (err)
 		return err;
-	if (!wait_for(ctrl, &answer, cmd->opcode, timeout_ms))
-		return ctrl->state == NVME_REMOVED ? -ENODEV : -ETIMEDOUT;
+	err = wait_for(ctrl, &answer, cmd->opcode, timeout_ms);
+	if (err)
+		return err;
 	if (result)
 		*result = answer.result;
 	return answer.status & PLX_NVME_STATUS_CODE;
@@ -92,6 +111,7 @@ int nvme_admin(struct plx_nvme_ctrl *ctrl, const struct plx_nvme_cmd *cmd, void 
 	       uint32_t *result, uint32_t timeout_ms)
 {
 	struct plx_ioas *ioas = ctrl->pci->ioas;
+	size_t page = nvme_page_size(ctrl);
 	struct plx_dma data;
 	int err;
 
@@ -99,7 +119,8 @@ int nvme_admin(struct plx_nvme_ctrl *ctrl, const struct plx_nvme_cmd *cmd, void 
 		return run(ctrl, cmd, NULL, 0, result, timeout_ms);
 	if (len > NVME_ADMIN_TRANSFER_MAX)
 		return -EINVAL;
-	err = plx_dma_alloc(ioas, len, nvme_page_size(ctrl), ctrl->pci->node, &data);
+	/* Whole pages: a command that moves more than it was given room for hits no ring there. */
+	err = plx_dma_alloc(ioas, (len + page - 1) & ~(page - 1), page, ctrl->pci->node, &data);
 	if (err)
 		return err;
 	if (cmd->opcode & PLX_NVME_DATA_OUT)

@@ -103,8 +103,8 @@ int plx_nvme_ctrl_poll(struct plx_nvme_ctrl *ctrl);
 
 /*
  * Any admin command, and wait. The opcode says which way buf goes; it may be any memory, for it is
- * copied. result may be NULL: dword 0 of the completion. -ETIMEDOUT: no answer, the controller is
- * off now.
+ * copied. result may be NULL: dword 0 of the completion. -ETIMEDOUT: no answer, -EIO: a fatal error
+ * instead; the controller is off now.
  */
 int plx_nvme_admin(struct plx_nvme_ctrl *ctrl, const struct plx_nvme_cmd *cmd, void *buf,
 		   size_t len, uint32_t *result);

@@ -353,6 +353,41 @@ static void test_admin_timeout(void **state)
 	assert_int_equal(fake.aers, 4);
 }
 
+/* It has failed, and says so: nothing will be answered, and nobody need wait. */
+static void test_admin_fatal(void **state)
+{
+	struct plx_nvme_ctrl *ctrl;
+	struct plx_nvme_id_ctrl id;
+
+	(void)state;
+	ctrl = fake_plug("");
+	fake.mute = true;
+	fake_write(NVME_CSTS, NVME_CSTS_RDY | NVME_CSTS_CFS);
+	assert_int_equal(plx_nvme_identify(ctrl, PLX_NVME_CNS_CTRL, 0, &id), -EIO);
+	assert_int_equal(plx_nvme_ctrl_state(ctrl), -EIO);
+	assert_false(fake.master);
+	fake.mute = false;
+	assert_int_equal(plx_nvme_ctrl_reset(ctrl), 0);
+	assert_int_equal(plx_nvme_identify(ctrl, PLX_NVME_CNS_CTRL, 0, &id), 0);
+}
+
+/* A command that moves more than it was given room for hits nothing else, up to a page. */
+static void test_admin_moves_more(void **state)
+{
+	const struct plx_nvme_cmd cmd = { .opcode = PLX_NVME_IDENTIFY,
+					  .cdw10 = htole32(PLX_NVME_CNS_CTRL) };
+	struct plx_nvme_ctrl *ctrl;
+	uint8_t data[64 + 8];
+
+	(void)state;
+	ctrl = fake_plug("");
+	memset(data, 0xee, sizeof(data));
+	assert_int_equal(plx_nvme_admin(ctrl, &cmd, data, 64, NULL), 0);
+	assert_memory_equal(data, "\x36\x1b", 2);
+	for (unsigned i = 64; i < sizeof(data); i++)
+		assert_int_equal(data[i], 0xee);
+}
+
 static void test_format(void **state)
 {
 	const struct plx_nvme_format to_512 = { .lbaf = 0 }, bad = { .lbaf = 64 };
@@ -677,6 +712,8 @@ int main(void)
 		CASE(test_optional_parts),
 		CASE(test_admin),
 		CASE(test_admin_timeout),
+		CASE(test_admin_fatal),
+		CASE(test_admin_moves_more),
 		CASE(test_format),
 		CASE(test_events),
 		CASE(test_events_in_order),
