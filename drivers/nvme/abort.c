@@ -52,6 +52,8 @@ static int abort_all(struct plx_nvme_qpair *q, const void *arg)
 			continue;
 		if (!nvme_abort(q, &q->trackers[cid]))
 			return count ? count : -EAGAIN;
+		/* Nor is it wanted after a reset. */
+		q->trackers[cid].fast.retries = 0;
 		count++;
 	}
 	return count;

@@ -69,15 +69,17 @@ static void abort_late(struct plx_nvme_qpair *q, struct nvme_tracker *tr)
 		 q->id, nvme_cid(q, tr), tr->cmd.opcode);
 }
 
-/* True: the next step is a reset. */
+/* True: the next step is a reset. So it is if no Abort could be asked for in as much time again. */
 static bool find_late(struct plx_nvme_qpair *q)
 {
 	for (uint32_t cid = 0; cid < q->depth; cid++) {
 		struct nvme_tracker *tr = &q->trackers[cid];
+		uint32_t age = q->tick - tr->fast.tick;
 
-		if (!tr->fast.busy || q->tick - tr->fast.tick < q->timeout_ticks)
+		if (!tr->fast.busy || age < q->timeout_ticks)
 			continue;
-		if (q->opts.policy != PLX_NVME_TIMEOUT_ABORT || tr->fast.busy == NVME_ABORTING) {
+		if (q->opts.policy != PLX_NVME_TIMEOUT_ABORT || tr->fast.busy == NVME_ABORTING ||
+		    age >= 2 * q->timeout_ticks) {
 			q->timeouts++;
 			return true;
 		}
