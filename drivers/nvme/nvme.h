@@ -403,7 +403,12 @@ void nvme_complete(struct plx_nvme_qpair *q, struct nvme_tracker *tr, uint16_t s
 bool nvme_abort(struct plx_nvme_qpair *q, struct nvme_tracker *tr);
 
 /* timeout.c */
-#define NVME_POLLS_A_LOOK 1024 /* polls between looks at the clock */
+/* Polls between looks at the clock. Who sleeps between them has few, and time for it. */
+static inline uint32_t nvme_polls_a_look(const struct plx_nvme_qpair *q)
+{
+	return q->opts.irq ? 1 : 1024;
+}
+
 uint64_t nvme_now_ms(void);
 void nvme_look_at_clock(struct plx_nvme_qpair *q);
 void nvme_tick(struct plx_nvme_qpair *q);

@@ -170,7 +170,7 @@ int nvme_qpair_alloc(struct plx_nvme_ctrl *ctrl, uint16_t id,
 	q->tick_ms = q->tick_ms < TICK_MAX_MS ? q->tick_ms : TICK_MAX_MS;
 	q->timeout_ticks = opts->timeout_ms / q->tick_ms + 1;
 	q->next_tick = nvme_now_ms() + q->tick_ms;
-	q->polls = NVME_POLLS_A_LOOK;
+	q->polls = nvme_polls_a_look(q);
 	err = alloc_memory(q);
 	err = err ? err : set_doorbells(q);
 	if (err) {
@@ -414,23 +414,26 @@ int plx_nvme_qpair_fd(const struct plx_nvme_qpair *q)
 	return q->opts.irq ? plx_pci_irq_fd(q->ctrl->pci, q->vector) : -EINVAL;
 }
 
-/* Entries that arrived before the descriptor was drained are there to be polled. */
+/*
+ * Entries that arrived before the descriptor was drained are there to be polled. A controller that
+ * fell silent, or was reset by another thread, raises no interrupt: polls in time see to that.
+ */
 int plx_nvme_wait(struct plx_nvme_qpair *q, int ms)
 {
 	struct pollfd wake = { .fd = plx_nvme_qpair_fd(q), .events = POLLIN };
+	bool tick = ms < 0 || (uint32_t)ms > q->tick_ms;
 	uint64_t count;
 	int ready;
 
 	if (wake.fd < 0)
 		return wake.fd;
-	q->polls = 1; /* sleeping takes long enough to look at the clock */
 	plx_nvme_kick(q);
-	if (nvme_is_new(q))
+	if (nvme_is_new(q) || __atomic_load_n(&q->lost, __ATOMIC_RELAXED))
 		return 1;
-	ready = poll(&wake, 1, ms);
+	ready = poll(&wake, 1, tick ? (int)q->tick_ms : ms);
 	if (ready < 0)
 		return -errno;
 	if (ready && read(wake.fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		return -errno;
-	return ready;
+	return ready || tick;
 }

@@ -25,7 +25,7 @@ void nvme_look_at_clock(struct plx_nvme_qpair *q)
 {
 	uint64_t now = nvme_now_ms();
 
-	q->polls = NVME_POLLS_A_LOOK;
+	q->polls = nvme_polls_a_look(q);
 	if (now < q->next_tick)
 		return;
 	q->next_tick = now + q->tick_ms;

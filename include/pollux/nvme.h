@@ -288,7 +288,9 @@ int plx_nvme_poll(struct plx_nvme_qpair *q, unsigned max);
 
 /*
  * With opts.irq: waits until there may be something to poll, ms milliseconds at most (-1: no
- * limit). 1: there may; 0: time is over; -errno. Or wait on the descriptor: drain it, poll, sleep.
+ * limit). 1: there may, or it is time to look for commands that are late, which polling does; 0:
+ * time is over; -errno. Or wait on the descriptor: drain it, poll, sleep, and poll now and then
+ * whatever it says, for a late command raises no interrupt.
  */
 int plx_nvme_wait(struct plx_nvme_qpair *q, int ms);
 int plx_nvme_qpair_fd(const struct plx_nvme_qpair *q);

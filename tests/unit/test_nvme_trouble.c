@@ -342,6 +342,62 @@ static void test_abort_in_vain(void **state)
 	assert_int_equal(plx_nvme_abort(q, &requests[1]), -ENODEV);
 }
 
+/* As many Aborts as there may be are never answered: that is no reason to wait for ever. */
+static void test_abort_never(void **state)
+{
+	(void)state;
+	start(PLX_NVME_TIMEOUT_ABORT);
+	fake.hold = true;
+	submit(0, 3);
+	ctrl->aborts = ctrl->abort_limit;
+	time_passes();
+	assert_int_equal(fake.enables, 1);
+	fake.hold = false;
+	time_passes();
+	assert_int_equal(fake.enables, 2);
+	assert_int_equal(q->timeouts, 1);
+	finish(3);
+	check(0, 3, 0);
+}
+
+/* What isn't wanted any more isn't sent again, whatever comes between. */
+static void test_abort_and_reset(void **state)
+{
+	(void)state;
+	start(PLX_NVME_TIMEOUT_ABORT);
+	fake.hold = fake.ignores_abort = true;
+	submit(0, 3);
+	assert_int_equal(plx_nvme_abort(q, &requests[1]), 1);
+	fake.hold = false;
+	assert_int_equal(plx_nvme_ctrl_reset(ctrl), 0);
+	finish(3);
+	check(0, 1, 0);
+	check(1, 1, PLX_NVME_ABORTED_BY_HOST);
+	check(2, 1, 0);
+	assert_int_equal(q->retried, 2);
+}
+
+/* Who sleeps between polls has few of them: each looks at the clock. */
+static void test_late_with_interrupts(void **state)
+{
+	(void)state;
+	start_with((struct plx_nvme_qpair_opts){ .irq = true, .timeout_ms = 16 });
+	fake.hold = true;
+	submit(0, 1);
+	q->next_tick = 0;
+	assert_int_equal(plx_nvme_poll(q, 0), 0);
+	assert_int_equal(q->tick, 1);
+	/* However long it is told to sleep: what is late is found out in time. */
+	assert_int_equal(plx_nvme_wait(q, 10000), 1);
+	assert_int_equal(plx_nvme_wait(q, -1), 1);
+	assert_int_equal(plx_nvme_wait(q, 0), 0);
+	fake.hold = false;
+	assert_int_equal(plx_nvme_ctrl_reset(ctrl), 0);
+	assert_int_equal(plx_nvme_wait(q, 0), 1);
+	finish(1);
+	check(0, 1, 0);
+}
+
 /* Abort doesn't help: the controller is reset, and the commands are sent again. */
 static void test_abort_then_reset(void **state)
 {
@@ -790,6 +846,9 @@ int main(void)
 		CASE(test_abort_by_request),
 		CASE(test_abort_split),
 		CASE(test_abort_in_vain),
+		CASE(test_abort_never),
+		CASE(test_abort_and_reset),
+		CASE(test_late_with_interrupts),
 		CASE(test_abort_then_reset),
 		CASE(test_reset_again_and_again),
 		CASE(test_fail_policy),
