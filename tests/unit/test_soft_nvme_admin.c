@@ -322,6 +322,15 @@ static void errors_are_logged(void **state)
 	assert_int_equal(*(uint32_t *)(void *)(rig_data() + 24), 1);
 	assert_int_equal(rig_data()[64], 1);
 	assert_int_equal(*(uint16_t *)(void *)(rig_data() + 64 + 12) >> 1, BAD(INVALID_OPCODE));
+	/* Dwords 10 and 11 of Dataset Management are no block. */
+	assert_int_equal(rig_io(1, (struct plx_nvme_cmd){ .opcode = PLX_NVME_DSM,
+							  .nsid = 99,
+							  .cdw10 = 1,
+							  .cdw11 = 4 }),
+			 BAD(INVALID_NAMESPACE));
+	assert_int_equal(get_log(PLX_NVME_LOG_ERRORS, 0, 64, 0, false), 0);
+	assert_int_equal(rig_data()[0], 3);
+	assert_int_equal(*(uint64_t *)(void *)(rig_data() + 16), 0);
 }
 
 static void smart_counts(void **state)

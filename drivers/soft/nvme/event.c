@@ -102,12 +102,20 @@ void snvme_ns_changed(struct soft_nvme *nvme, uint32_t nsid)
 		    PLX_NVME_LOG_CHANGED_NS);
 }
 
+/* Those whose dwords 10 and 11 are a block's number. */
+static bool names_block(uint16_t sqid, uint8_t opcode)
+{
+	return sqid && opcode && opcode != PLX_NVME_DSM;
+}
+
 void snvme_log_error(struct soft_nvme *nvme, uint16_t sqid, const struct plx_nvme_cmd *cmd,
 		     uint16_t status)
 {
 	nvme->error[nvme->error_count % SNVME_ERRORS] = (struct snvme_error){
 		.count = nvme->error_count + 1,
-		.lba = sqid ? le32toh(cmd->cdw10) | (uint64_t)le32toh(cmd->cdw11) << 32 : 0,
+		.lba = names_block(sqid, cmd->opcode)
+			       ? le32toh(cmd->cdw10) | (uint64_t)le32toh(cmd->cdw11) << 32
+			       : 0,
 		.nsid = le32toh(cmd->nsid),
 		.sqid = sqid,
 		.cid = le16toh(cmd->cid),
