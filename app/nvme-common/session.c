@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,6 +64,14 @@ enum exit_code session_start(struct session *s)
 	if (!ret)
 		ret = plx_ioas_create(&s->policy, &s->ioas);
 	return ret ? EXIT_RUNTIME : probe(s);
+}
+
+enum exit_code session_flush(void)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return EXIT_OK;
+	plx_err("standard output can't be written: %s", strerror(errno));
+	return EXIT_RUNTIME;
 }
 
 enum exit_code session_close(struct session *s)

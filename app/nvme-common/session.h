@@ -33,6 +33,9 @@ enum exit_code session_scan(struct session *session, int *argc, char **argv);
 /* Then, claims the devices. session_close() is to be called whatever comes of it. */
 enum exit_code session_start(struct session *session);
 
+/* Standard output, to its end: EXIT_RUNTIME and a line is logged if it can't be written. */
+enum exit_code session_flush(void);
+
 /* EXIT_RUNTIME if something couldn't be given back. */
 enum exit_code session_close(struct session *session);
 

@@ -31,11 +31,11 @@ static void catch_signals(void)
 	sigaction(SIGTERM, &action, NULL);
 }
 
-static enum exit_code report(const struct run *run)
+static enum exit_code report(const struct run *run, FILE *html)
 {
 	const struct options *opts = run->opts;
 	bool data = opts->json || opts->csv;
-	enum exit_code code = EXIT_OK;
+	enum exit_code code;
 
 	report_table(data ? stderr : stdout, run);
 	report_latency(data ? stderr : stdout, run);
@@ -43,7 +43,8 @@ static enum exit_code report(const struct run *run)
 		report_json(stdout, run);
 	if (opts->csv)
 		report_csv(stdout, run);
-	if (opts->html && report_html(opts->html, run))
+	code = session_flush();
+	if (html && report_html(html, run))
 		code = EXIT_RUNTIME;
 	if (report_errors(run))
 		code = EXIT_RUNTIME;
@@ -52,17 +53,33 @@ static enum exit_code report(const struct run *run)
 	return code;
 }
 
-static enum exit_code with_session(struct session *session, const struct options *opts)
+static enum exit_code measure(struct session *session, const struct options *opts, FILE *html)
 {
 	enum exit_code code;
 	struct run run;
 	int err = run_create(&run, session, opts);
 
 	if (err)
-		return err == -EINVAL ? EXIT_USAGE : err == -ENODEV ? EXIT_RUNTIME : EXIT_RUNTIME;
+		return err == -EINVAL ? EXIT_USAGE : EXIT_RUNTIME;
 	catch_signals();
-	code = run_go(&run) ? EXIT_RUNTIME : report(&run);
+	code = run_go(&run) ? EXIT_RUNTIME : report(&run, html);
 	run_destroy(&run);
+	return code;
+}
+
+/* The page's file is opened first: it would be missed after the run. */
+static enum exit_code with_session(struct session *session, const struct options *opts)
+{
+	FILE *html = opts->html ? fopen(opts->html, "w") : NULL;
+	enum exit_code code;
+
+	if (opts->html && !html) {
+		plx_err("--html %s: %s", opts->html, strerror(errno));
+		return EXIT_RUNTIME;
+	}
+	code = measure(session, opts, html);
+	if (html)
+		fclose(html);
 	return code;
 }
 

@@ -83,14 +83,9 @@ uint64_t report_bad(const struct run *run)
 	return sum;
 }
 
-/* The last second's rate; over itself on a terminal. */
-void report_progress(const struct run *run, double elapsed)
+/* Over itself on a terminal. */
+void report_progress(const struct run *run, double elapsed, double iops)
 {
-	unsigned span = 1000 / SAMPLE_MS;
-	uint64_t last = run->sample[run->samples - 1];
-	uint64_t before = run->samples > span ? run->sample[run->samples - 1 - span] : 0;
-	double iops = (double)(last - before);
-
 	if (run->opts->quiet)
 		return;
 	fprintf(stderr, "%s%5.0f s of %" PRIu64 "  %12.2f IOPS  %10.2f MiB/s%s",

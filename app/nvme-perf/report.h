@@ -25,14 +25,14 @@ double report_us(const struct run *run, uint64_t ticks);
 /* The percentiles that are printed, ended by 0. */
 extern const double report_percentiles[];
 
-void report_progress(const struct run *run, double elapsed);
+void report_progress(const struct run *run, double elapsed, double iops); /* lately */
 void report_table(FILE *out, const struct run *run);
 void report_latency(FILE *out, const struct run *run);
 void report_json(FILE *out, const struct run *run);
 void report_csv(FILE *out, const struct run *run);
 
-/* 0, or -errno and one line logged. */
-int report_html(const char *path, const struct run *run);
+/* The page: 0, or -errno and one line logged. */
+int report_html(FILE *out, const struct run *run);
 
 /* Requests that failed, and blocks that were wrong, in all. */
 uint64_t report_errors(const struct run *run);

@@ -109,13 +109,13 @@ static void draw_rate(FILE *out, const struct run *run)
 		uint64_t last = run->sample[(i + 1) * step - 1];
 		uint64_t before = i ? run->sample[i * step - 1] : 0;
 
-		rate[i] = (double)(last - before) * 1000 / (SAMPLE_MS * step);
+		rate[i] = (double)(last - before) * 1000 / (run->sample_ms * step);
 		top = rate[i] > top ? rate[i] : top;
 	}
 	begin_picture(out, "IOPS over time, seconds");
 	marks_y(out, top);
 	for (int i = 0; i <= 4; i++) {
-		snprintf(text, sizeof(text), "%.1f", run->samples * SAMPLE_MS / 1e3 * i / 4);
+		snprintf(text, sizeof(text), "%.1f", run->samples * run->sample_ms / 1e3 * i / 4);
 		mark_x(out, i / 4.0, text);
 	}
 	fprintf(out, "<path class=\"line\" d=\"");
@@ -180,23 +180,17 @@ static void page(FILE *out, const struct run *run, struct hist *merged)
 	fputs("</body></html>\n", out);
 }
 
-int report_html(const char *path, const struct run *run)
+int report_html(FILE *out, const struct run *run)
 {
 	struct hist *merged = malloc(sizeof(*merged));
-	FILE *out = merged ? fopen(path, "w") : NULL;
-	int err = 0;
+	int err = merged ? 0 : -ENOMEM;
 
-	if (!out) {
-		err = merged ? -errno : -ENOMEM;
-	} else {
+	if (merged)
 		page(out, run, merged);
-		if (ferror(out))
-			err = -EIO;
-		if (fclose(out))
-			err = -errno;
-	}
+	if (fflush(out) || ferror(out))
+		err = -errno;
 	free(merged);
 	if (err)
-		plx_err("--html %s: %s", path, strerror(-err));
+		plx_err("--html %s: %s", run->opts->html, strerror(-err));
 	return err;
 }

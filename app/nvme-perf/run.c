@@ -12,9 +12,10 @@
 #include "report.h"
 #include "worker.h"
 
-#define PAGE		 4096u
-#define VERIFY_RANGE	 (64u << 20)
-#define PROGRESS_SAMPLES 10
+#define PAGE	       4096u
+#define VERIFY_RANGE   (64u << 20)
+#define TICK_MS	       100 /* the shortest sample */
+#define PROGRESS_TICKS 10
 
 static volatile sig_atomic_t interrupted;
 
@@ -206,7 +207,10 @@ static int make_worker(struct worker *w, unsigned index)
 		}
 	}
 	if (!err && !w->jobs) {
-		plx_err("no namespace to use");
+		if (opts->nsid)
+			plx_err("there is no namespace %u", opts->nsid);
+		else
+			plx_err("there is no namespace to use");
 		return -ENODEV;
 	}
 	return err ? err : give_memory(w);
@@ -216,7 +220,7 @@ int run_create(struct run *run, struct session *session, const struct options *o
 {
 	int err = 0;
 
-	*run = (struct run){ .opts = opts, .session = session };
+	*run = (struct run){ .opts = opts, .session = session, .sample_ms = TICK_MS };
 	run->worker = calloc(opts->cores, sizeof(*run->worker));
 	run->sample = calloc(RUN_SAMPLES_MAX, sizeof(*run->sample));
 	if (!run->worker || !run->sample) {
@@ -322,23 +326,43 @@ static bool workers_at(const unsigned *count, const struct run *run)
 static void wait_until(struct run *run, const unsigned *count, double end, double *next_reset)
 {
 	while (!workers_at(count, run) && now() < end && !run_interrupted(run)) {
-		nap(SAMPLE_MS / 10);
+		nap(TICK_MS / 10);
 		look_after(run, next_reset);
 	}
 }
 
+void run_sample(struct run *run, uint64_t completed)
+{
+	run->sample[run->samples++] = completed;
+	if (run->samples < RUN_SAMPLES_MAX)
+		return;
+	run->samples /= 2;
+	run->sample_ms *= 2;
+	for (unsigned i = 0; i < run->samples; i++)
+		run->sample[i] = run->sample[2 * i + 1];
+}
+
 static void measure(struct run *run, double *next_reset)
 {
-	double begin = now(), next = begin;
-	double end = begin + (double)run->opts->seconds;
+	double begin = now(), end = begin + (double)run->opts->seconds, said = begin;
+	uint64_t ticks_done = 0, then = 0;
 
 	while (now() < end && !workers_at(&run->finished, run) && !run_interrupted(run)) {
-		next += SAMPLE_MS / 1e3;
+		double next = begin + (double)(ticks_done + 1) * TICK_MS / 1e3;
+		uint64_t completed;
+
 		wait_until(run, &run->finished, next < end ? next : end, next_reset);
-		if (run->samples < RUN_SAMPLES_MAX && now() >= next)
-			run->sample[run->samples++] = run_completed(run);
-		if (run->samples && !(run->samples % PROGRESS_SAMPLES))
-			report_progress(run, now() - begin);
+		if (now() < next)
+			continue;
+		ticks_done++;
+		completed = run_completed(run);
+		if (!(ticks_done % (run->sample_ms / TICK_MS)))
+			run_sample(run, completed);
+		if (ticks_done % PROGRESS_TICKS)
+			continue;
+		report_progress(run, now() - begin, (double)(completed - then) / (now() - said));
+		said = now();
+		then = completed;
 	}
 	run->seconds = now() - begin;
 }

@@ -80,7 +80,7 @@ static void __attribute__((noinline, cold)) not_sent(struct job *job, struct req
 		return;
 	job->dead = true;
 	job->left = 0;
-	job->errors++;
+	job->errors += !job->errors; /* those in flight have been counted */
 	plx_err("%s namespace %u: %s", plx_nvme_ctrl_info(job->ctrl)->name, job->info.nsid,
 		strerror(-err));
 }
@@ -252,7 +252,7 @@ static void __attribute__((noinline, cold)) poll_failed(struct job *job, int err
 		return;
 	job->dead = true;
 	job->left = 0;
-	job->errors++;
+	job->errors += !job->errors;
 	plx_err("%s namespace %u: queue pair %u: %s", plx_nvme_ctrl_info(job->ctrl)->name,
 		job->info.nsid, plx_nvme_qpair_id(job->qpair), strerror(-err));
 }
@@ -341,12 +341,14 @@ static void whole_stage(struct worker *w, enum stage stage)
 
 static void start_jobs(struct worker *w)
 {
+	const struct options *opts = w->run->opts;
+
 	for (unsigned i = 0; i < w->jobs; i++) {
 		struct job *job = &w->job[i];
 
 		job->stage = STAGE_RUN;
 		job->next_slot = 0;
-		job->left = w->run->opts->ios ? w->run->opts->ios : UINT64_MAX;
+		job->left = opts->ios && !opts->warmup ? opts->ios : UINT64_MAX;
 		if (job->dead)
 			job->left = 0;
 		hist_init(&job->hist);
@@ -354,11 +356,18 @@ static void start_jobs(struct worker *w)
 	}
 }
 
-/* What was counted so far doesn't count. */
+/* What was counted so far doesn't count, but what is in flight will. */
 static void forget_warm_up(struct worker *w)
 {
-	for (unsigned i = 0; i < w->jobs; i++)
-		hist_init(&w->job[i].hist);
+	const uint64_t ios = w->run->opts->ios;
+
+	for (unsigned i = 0; i < w->jobs; i++) {
+		struct job *job = &w->job[i];
+
+		hist_init(&job->hist);
+		if (ios && !job->dead)
+			job->left = ios > job->in_flight ? ios - job->in_flight : 0;
+	}
 }
 
 static void pin(const struct worker *w)
@@ -394,7 +403,7 @@ void *worker_main(void *arg)
 	wait_for_order(w, ORDER_WAIT);
 	start_jobs(w);
 	work(w, ORDER_WARM_UP);
-	if (order(run) == ORDER_MEASURE)
+	if (run->opts->warmup)
 		forget_warm_up(w);
 	begin = ticks();
 	work(w, ORDER_MEASURE);

@@ -110,15 +110,14 @@ struct run {
 	unsigned finished; /* workers that have nothing left to do */
 	double ticks_per_us;
 	double seconds;
-	uint64_t *sample; /* requests completed at the end of each SAMPLE_MS */
-	unsigned samples;
+	uint64_t *sample; /* requests completed at the end of each sample_ms */
+	unsigned samples, sample_ms;
 	uint64_t resets;
 	bool interrupted;
 	uint64_t number; /* chosen at random */
 };
 
-#define SAMPLE_MS	100
-#define RUN_SAMPLES_MAX 36000 /* an hour */
+#define RUN_SAMPLES_MAX 4096 /* an even number */
 #define QUEUES_A_WORKER 256
 
 /* Makes the workers and their jobs: 0, -EINVAL (a namespace and the options don't fit), -ENODEV
@@ -139,6 +138,9 @@ static inline bool run_interrupted(const struct run *run)
 
 /* Requests completed so far, as the workers count them. */
 uint64_t run_completed(const struct run *run);
+
+/* One more sample; where there are enough, each two become one that took as long as both. */
+void run_sample(struct run *run, uint64_t completed);
 
 /* Before the first turn: how its requests are done, from what they are. */
 void job_set_done(struct job *job);

@@ -255,6 +255,8 @@ int main(int argc, char **argv)
 	code = parse(argc, argv, &args, &command) ? EXIT_USAGE : session_start(&session);
 	if (code == EXIT_OK)
 		code = commands[command].run(&session, &args);
+	if (code == EXIT_OK)
+		code = session_flush();
 	closed = session_close(&session);
 	return code == EXIT_OK ? closed : code;
 }

@@ -250,10 +250,48 @@ def stuck(programs):
     tap.check_equal(totals["resets"], 1, "resets, with the one at the end")
 
 
+def late_by_interrupts(programs):
+    """A command is late after its time, not after so many naps of who waits for an interrupt."""
+    with controller(programs, "--ns", "ram:16M", "--inject", "stuck=20") as ctrl:
+        run = ctrl.on.perf("--irq", "-w", "randread", "-q", "1", "--number-ios", "50", "-t", "60",
+                           "--timeout-ms", LATE_MS).expect(EXIT_RUNTIME, "Abort Requested")
+        ctrl.end()
+    total = json.loads(run.out)["total"]
+    tap.check_equal((total["requests"], total["errors"]), (48, 2), "requests, errors")
+    tap.check(total["latency_us"]["max"] < 20e6, f"{total}")
+
+
+def warm_up(programs):
+    """Not counted, and nothing of what is asked for is used up by it."""
+    with controller(programs, "--ns", "ram:16M") as ctrl:
+        run = ctrl.on.perf("-q", "4", "--warmup-time", "1", "--number-ios", "500", "-t", "30")
+        total = json.loads(run.expect(0).out)["total"]
+        tap.check_equal(total["requests"], 500, "requests")
+        tap.check(total["seconds"] < 20 and total["iops"] < 1e8, f"{total}")
+        ctrl.end()
+
+
+def nowhere_to_write(programs):
+    """A report that can't be written is a failure, and a page is missed before the run."""
+    with controller(programs, "--ns", "ram:16M") as ctrl:
+        for words in ([ctrl.on.perf_path, *ctrl.on.bus(None, ()), "--quiet", "--number-ios", "9"],
+                      [ctrl.on.perf_path, *ctrl.on.bus(None, ()), "--json", "--number-ios", "9"],
+                      [ctrl.on.tool_path, "list", *ctrl.on.bus(None, ())]):
+            with open("/dev/full", "wb") as full:
+                done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True,
+                                      timeout=PATIENCE, check=False)
+            tap.check(done.returncode == EXIT_RUNTIME and "No space left" in done.stderr,
+                      f"{words}: {done.returncode}, {done.stderr}")
+        ctrl.on.perf("--html", "/nonexistent/page", "-t", "600").expect(EXIT_RUNTIME,
+                                                                         "/nonexistent/page: No")
+        ctrl.end()
+
+
 def wrong_ids(programs):
     """A controller that completes what was never asked isn't believed any more."""
     with controller(programs, "--ns", "ram:16M", "--inject", "bad-cid=100") as ctrl:
-        ctrl.on.perf("-w", "randread", *SHORT).expect(EXIT_RUNTIME, "which is not in flight")
+        ctrl.on.perf("-w", "randread", *SHORT).expect(EXIT_RUNTIME, "which is not in flight",
+                                                      ": 32 requests failed")
 
 
 def raw(programs):
@@ -306,7 +344,7 @@ def refusals(programs):
         ctrl.on.tool("write", "-n", "2", "-s", "4095", data=b"x" * 4097).expect(
             EXIT_RUNTIME, "LBA Out of Range")
         ctrl.on.perf("-o", "512").expect(EXIT_USAGE, "no whole number of blocks of 4096 bytes")
-        ctrl.on.perf("--ns", "3").expect(EXIT_RUNTIME, "no namespace")
+        ctrl.on.perf("--ns", "3").expect(EXIT_RUNTIME, "no namespace 3")
         # A second client waits for its turn
         ctrl.on.tool("list").expect(0)
     with tempfile.TemporaryDirectory() as directory, \
@@ -412,6 +450,9 @@ def cases(programs):
                            ("statuses are injected", statuses),
                            ("stuck commands", stuck),
                            ("completions of wrong ids", wrong_ids),
+                           ("late, by interrupts", late_by_interrupts),
+                           ("warming up", warm_up),
+                           ("reports to nowhere", nowhere_to_write),
                            ("raw commands", raw),
                            ("refusals", refusals),
                            ("plx-softdev's usage", usage)):

@@ -377,6 +377,26 @@ static void test_verify(void **state)
 	verify_end(&job);
 }
 
+/* However long it takes, there is room: samples get longer, and say the same. */
+static void test_samples(void **state)
+{
+	struct run run = { .sample_ms = 100 };
+
+	(void)state;
+	run.sample = calloc(RUN_SAMPLES_MAX, sizeof(*run.sample));
+	for (uint64_t tick = 1; tick <= 10 * RUN_SAMPLES_MAX; tick++) {
+		if (tick % (run.sample_ms / 100))
+			continue;
+		run_sample(&run, 7 * tick);
+		assert_true(run.samples && run.samples < RUN_SAMPLES_MAX);
+		assert_int_equal(run.sample[0], 7 * run.sample_ms / 100);
+		assert_int_equal(run.sample[run.samples - 1], 7 * tick);
+		assert_int_equal(tick, run.samples * run.sample_ms / 100);
+	}
+	assert_int_equal(run.sample_ms, 1600);
+	free(run.sample);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -390,6 +410,7 @@ int main(void)
 		cmocka_unit_test_setup(test_percentiles, setup),
 		cmocka_unit_test_setup(test_pattern, setup),
 		cmocka_unit_test_setup(test_verify, setup),
+		cmocka_unit_test_setup(test_samples, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
