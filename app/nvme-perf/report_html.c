@@ -2,6 +2,7 @@
 /* One page that needs nothing else: the table, and two pictures. */
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 #define WIDTH  720
 #define HEIGHT 260
 #define LEFT   80 /* room for what stands at the axes */
+#define RIGHT  30
 #define BOTTOM 30
 
 static void html_text(FILE *out, const char *text)
@@ -28,7 +30,7 @@ static void html_text(FILE *out, const char *text)
 
 static double x_at(double share)
 {
-	return LEFT + share * (WIDTH - LEFT - 10);
+	return LEFT + share * (WIDTH - LEFT - RIGHT);
 }
 
 static double y_at(double share)
@@ -41,7 +43,19 @@ static void begin_picture(FILE *out, const char *title)
 	fprintf(out, "<h2>%s</h2>\n<svg viewBox=\"0 0 %d %d\" role=\"img\">\n", title, WIDTH,
 		HEIGHT);
 	fprintf(out, "<path class=\"axis\" d=\"M%d 10V%dH%d\"/>\n", LEFT, HEIGHT - BOTTOM,
-		WIDTH - 10);
+		WIDTH - RIGHT);
+}
+
+static void end_picture(FILE *out)
+{
+	fputs("</svg>\n", out);
+}
+
+/* Instead of a line. */
+static void say(FILE *out, const char *what)
+{
+	fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" class=\"x\">%s</text>\n", x_at(0.5), y_at(0.5),
+		what);
 }
 
 static void mark_x(FILE *out, double share, const char *text)
@@ -52,47 +66,132 @@ static void mark_x(FILE *out, double share, const char *text)
 		x_at(share), HEIGHT - BOTTOM, x_at(share), HEIGHT - 10, text);
 }
 
-static void mark_y(FILE *out, double share, double value)
+static void mark_y(FILE *out, double share, const char *text)
 {
 	fprintf(out,
 		"<path class=\"grid\" d=\"M%d %.1fH%d\"/><text x=\"%d\" y=\"%.1f\" "
-		"class=\"y\">%.*f</text>\n",
-		LEFT, y_at(share), WIDTH - 10, LEFT - 6, y_at(share) + 4, value < 10 ? 2 : 0,
-		value);
+		"class=\"y\">%s</text>\n",
+		LEFT, y_at(share), WIDTH - RIGHT, LEFT - 6, y_at(share) + 4, text);
 }
 
-static void marks_y(FILE *out, double top)
+/* A power of ten, of nanoseconds, as people say it. */
+static void say_time(int exponent, char text[16])
 {
-	for (int i = 0; i <= 4; i++)
-		mark_y(out, i / 4.0, top * i / 4);
+	static const char *const units[] = { "ns", "&#181;s", "ms", "s" };
+	static const char *const numbers[] = { "1", "10", "100" };
+	int unit = exponent / 3 < 3 ? exponent / 3 : 3;
+
+	snprintf(text, 16, "%s %s", exponent < 12 ? numbers[exponent % 3] : "1000", units[unit]);
 }
 
-/* Latency by percentile: each step to the right is half of the way to 100 that is left. */
+/* Powers of ten, of nanoseconds: where the picture begins, and ends. */
+struct decades {
+	int from, to;
+};
+
+static struct decades decades_of(const struct run *run, const struct hist *h)
+{
+	struct decades d = { 0, 0 };
+
+	if (h->count && h->min)
+		d.from = (int)fmax(0, fmin(11, floor(log10(report_us(run, h->min) * 1e3))));
+	if (h->max)
+		d.to = (int)fmin(12, ceil(log10(report_us(run, h->max) * 1e3)));
+	if (d.to <= d.from)
+		d.to = d.from + 1;
+	return d;
+}
+
+static double height(double us, const struct decades *d)
+{
+	return us > 0 ? fmax(0, fmin(1, (log10(us * 1e3) - d->from) / (d->to - d->from))) : 0;
+}
+
+#define FINE 16 /* steps from mark to mark */
+
+static void latency_line(FILE *out, const struct run *run, const struct hist *h,
+			 const struct decades *d, const double *shares, unsigned marks)
+{
+	const unsigned last = (marks - 1) * FINE;
+
+	fputs("<path class=\"line\" d=\"", out);
+	for (unsigned k = 0; k <= last; k++) {
+		double share = shares[k / FINE], us;
+
+		if (k < last)
+			share += (shares[k / FINE + 1] - share) * (k % FINE) / FINE;
+		us = report_us(run, hist_percentile(h, share));
+		fprintf(out, "%c%.1f %.1f", k ? 'L' : 'M', x_at((double)k / last),
+			y_at(height(us, d)));
+	}
+	fputs("\"/>\n", out);
+}
+
+/*
+ * Latency by percentile: each step to the right is a tenth of the way to 100 that was left. Upwards
+ * each is ten times the one before, so that a long tail leaves something to be seen of all others.
+ */
 static void draw_latency(FILE *out, const struct run *run, const struct hist *h)
 {
 	static const char *const names[] = { "0", "50", "90", "99", "99.9", "99.99", "99.999" };
 	static const double shares[] = { 0, .5, .9, .99, .999, .9999, .99999 };
-	unsigned count = sizeof(shares) / sizeof(shares[0]);
-	double top = report_us(run, hist_percentile(h, shares[count - 1]));
-	const unsigned fine = 16;
+	const unsigned marks = sizeof(shares) / sizeof(shares[0]);
+	const struct decades d = decades_of(run, h);
+	char text[16];
 
-	top = top > 0 ? top : 1;
-	begin_picture(out, "Latency, microseconds, by percentile");
-	marks_y(out, top);
-	for (unsigned i = 0; i < count; i++)
-		mark_x(out, (double)i / (count - 1), names[i]);
-	fprintf(out, "<path class=\"line\" d=\"");
-	for (unsigned i = 0; i + 1 < count; i++) {
-		for (unsigned k = 0; k < fine; k++) {
-			double share = shares[i] + (shares[i + 1] - shares[i]) * k / fine;
-			double us = report_us(run, hist_percentile(h, share));
-			double x = (i + (double)k / fine) / (count - 1);
-
-			fprintf(out, "%c%.1f %.1f", i || k ? 'L' : 'M', x_at(x),
-				y_at(us < top ? us / top : 1));
-		}
+	begin_picture(out, "Latency by percentile");
+	for (unsigned i = 0; i < marks; i++)
+		mark_x(out, (double)i / (marks - 1), names[i]);
+	for (int i = d.from; i <= d.to; i++) {
+		say_time(i, text);
+		mark_y(out, (double)(i - d.from) / (d.to - d.from), text);
 	}
-	fprintf(out, "L%.1f %.1f\"/>\n</svg>\n", x_at(1), y_at(1));
+	if (h->count)
+		latency_line(out, run, h, &d, shares, marks);
+	else
+		say(out, "no request was completed");
+	end_picture(out);
+}
+
+/* The next number that is easily divided by four. */
+static double round_top(double top)
+{
+	static const double steps[] = { 1, 2, 4, 6, 8, 10 };
+	double unit = 1;
+
+	while (unit * 10 < top)
+		unit *= 10;
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+		if (steps[i] * unit >= top)
+			return steps[i] * unit;
+	return top;
+}
+
+static void marks_y(FILE *out, double top)
+{
+	char text[32];
+
+	for (int i = 0; i <= 4; i++) {
+		double value = top * i / 4;
+
+		snprintf(text, sizeof(text), "%g%s",
+			 value >= 1e6	? value / 1e6
+			 : value >= 1e3 ? value / 1e3
+					: value,
+			 value >= 1e6	? " M"
+			 : value >= 1e3 ? " k"
+					: "");
+		mark_y(out, i / 4.0, text);
+	}
+}
+
+static void rate_line(FILE *out, const double *rate, unsigned points, double top)
+{
+	fputs("<path class=\"line\" d=\"", out);
+	for (unsigned i = 0; i < points; i++)
+		fprintf(out, "%c%.1f %.1f", i ? 'L' : 'M', x_at((i + 1.0) / points),
+			y_at(rate[i] / top));
+	fputs("\"/>\n", out);
 }
 
 /* The rate in each sample; of long runs, several samples together. */
@@ -112,17 +211,18 @@ static void draw_rate(FILE *out, const struct run *run)
 		rate[i] = (double)(last - before) * 1000 / (run->sample_ms * step);
 		top = rate[i] > top ? rate[i] : top;
 	}
+	top = round_top(top);
 	begin_picture(out, "IOPS over time, seconds");
 	marks_y(out, top);
-	for (int i = 0; i <= 4; i++) {
-		snprintf(text, sizeof(text), "%.1f", run->samples * run->sample_ms / 1e3 * i / 4);
+	for (int i = 0; i <= 4 && points; i++) {
+		snprintf(text, sizeof(text), "%.1f", points * step * run->sample_ms / 1e3 * i / 4);
 		mark_x(out, i / 4.0, text);
 	}
-	fprintf(out, "<path class=\"line\" d=\"");
-	for (unsigned i = 0; i < points; i++)
-		fprintf(out, "%c%.1f %.1f", i ? 'L' : 'M', x_at((i + 1.0) / points),
-			y_at(rate[i] / top));
-	fprintf(out, "\"/>\n</svg>\n");
+	if (points > 1)
+		rate_line(out, rate, points, top);
+	else
+		say(out, "the run was too short");
+	end_picture(out);
 	free(rate);
 }
 
@@ -147,7 +247,9 @@ static void table(FILE *out, const struct run *run, const struct figures *total)
 		struct figures f;
 
 		report_figures(run, job, &f);
-		fprintf(out, "<tr><td>%s, ", info->name);
+		fputs("<tr><td>", out);
+		html_text(out, info->name);
+		fputs(", ", out);
 		html_text(out, info->model);
 		fprintf(out, "</td><td>%u</td><td>%u</td>", job->info.nsid, job->core);
 		row(out, &f);
@@ -168,6 +270,7 @@ static void page(FILE *out, const struct run *run, struct hist *merged)
 	      "<title>plx-nvme-perf</title>\n<style>"
 	      "body{font:14px sans-serif;max-width:760px;margin:2em auto}"
 	      "table{border-collapse:collapse}td,th{padding:2px 8px;text-align:right}"
+	      "td:first-child,th:first-child{padding-left:0;text-align:left}"
 	      "svg{width:100%}text{font-size:11px}.y{text-anchor:end}.x{text-anchor:middle}"
 	      ".axis{fill:none;stroke:#000}.grid{stroke:#ddd}"
 	      ".line{fill:none;stroke:#06c;stroke-width:1.5}</style></head><body>\n",

@@ -11,9 +11,11 @@ import contextlib
 import functools
 import json
 import os
+import re
 import subprocess
 import tempfile
 import time
+from xml.etree import ElementTree
 
 import soft
 import tap
@@ -287,6 +289,26 @@ def nowhere_to_write(programs):
         ctrl.end()
 
 
+def page(programs):
+    """Two pictures, all of whose lines and marks are inside, also of a run in which nothing went well."""
+    for inject, texts in ((), ("99.999", "class=\"line\"")), \
+                         (("--inject", "status=0x81:2,dnr"), ("no request was completed",)):
+        with tempfile.TemporaryDirectory() as directory, \
+                controller(programs, "--ns", "ram:16M", *inject, directory=directory) as ctrl:
+            path = os.path.join(directory, "page")
+            ctrl.on.perf("-t", "1", "--html", path).expect(EXIT_RUNTIME if inject else 0)
+            text = read_file(path).decode()
+            ctrl.end()
+        pictures = [ElementTree.fromstring(svg) for svg in re.findall("<svg.*?</svg>", text, re.S)]
+        tap.check_equal(len(pictures), 2, "pictures")
+        tap.check(all(t in text for t in texts) and "http" not in text, text)
+        for path in (p.get("d") for svg in pictures for p in svg.iter("path")):
+            for x, y in re.findall(r"[ML](\S+) ([^LHV]+)", path):
+                tap.check(80 <= float(x) <= 720 and 0 <= float(y) <= 260, path)
+        for mark in (t for svg in pictures for t in svg.iter("text")):
+            tap.check(float(mark.get("x")) + 4 * len(mark.text) <= 720, mark.text)
+
+
 def wrong_ids(programs):
     """A controller that completes what was never asked isn't believed any more."""
     with controller(programs, "--ns", "ram:16M", "--inject", "bad-cid=100") as ctrl:
@@ -453,6 +475,7 @@ def cases(programs):
                            ("late, by interrupts", late_by_interrupts),
                            ("warming up", warm_up),
                            ("reports to nowhere", nowhere_to_write),
+                           ("a page", page),
                            ("raw commands", raw),
                            ("refusals", refusals),
                            ("plx-softdev's usage", usage)):
