@@ -84,6 +84,7 @@ static const char *const remedies[PLX_REMEDIES] = {
 	[PLX_REMEDY_ONE_MODE] = "claim all devices of the group in one mode",
 	[PLX_REMEDY_CHOWN] = "chown it to your user",
 	[PLX_REMEDY_CAPABILITY] = "grant the capability",
+	[PLX_REMEDY_FILES] = "raise the limit of open files (ulimit -n)",
 	[PLX_REMEDY_UUID] = "write it as a UUID, in 8-4-4-4-12 hexadecimal digits",
 	[PLX_REMEDY_OPEN_AGAIN] = "open the cdev again: one can be bound only once",
 	[PLX_REMEDY_IOMMUFD_FD] = "hand in a descriptor of /dev/iommu",
@@ -224,6 +225,9 @@ int plx_refuse_socket(struct plx_refusal *why, const char *path, int err)
 		return plx_refuse_about(why, PLX_REFUSED_BUSY, err, path, PLX_REMEDY_END_ONE,
 					"%s: too many others wait for the process that serves it",
 					path);
+	case -EMFILE:
+		return plx_refuse_about(why, PLX_REFUSED_KERNEL, err, path, PLX_REMEDY_FILES,
+					"%s can't be connected to: %s", path, strerror(-err));
 	default:
 		return plx_refuse(why, PLX_REFUSED_KERNEL, err, "%s can't be connected to: %s",
 				  path, strerror(-err));
@@ -248,6 +252,9 @@ int plx_refuse_node(struct plx_refusal *why, const char *path, int err)
 					"%s is in use, by another process or by this one in "
 					"another access mode",
 					path);
+	case -EMFILE:
+		return plx_refuse_about(why, PLX_REFUSED_KERNEL, err, path, PLX_REMEDY_FILES,
+					"%s can't be opened: %s", path, strerror(-err));
 	default:
 		return plx_refuse(why, PLX_REFUSED_KERNEL, err, "%s can't be opened: %s", path,
 				  strerror(-err));

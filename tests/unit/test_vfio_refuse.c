@@ -565,6 +565,8 @@ static void those_with_remedies_of_their_own(void **state)
 	fake.hook = not_pci;
 	check_data(why_not(&rig, PLX_VFIO_CDEV, &why), PLX_REFUSED_DRIVER, BDF0);
 	fake.hook = NULL;
+	fake_path_fail("/dev/iommu", EMFILE, -1);
+	check_data(why_not(&rig, PLX_VFIO_CDEV, &why), PLX_REFUSED_KERNEL, "/dev/iommu");
 	fake_path_remove("/sys/bus/pci/devices/" BDF0);
 	check_data(why_not(&rig, PLX_VFIO_CDEV, &why), PLX_REFUSED_NO_DEVICE, BDF0);
 	rig_stop(&rig);
