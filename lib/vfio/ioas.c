@@ -324,7 +324,7 @@ static uint64_t left_of(struct plx_ioas *ioas, enum plx_pins pins, uint64_t limi
 
 	for (iommu = ioas->contexts; iommu; iommu = iommu->next) {
 		/* What was copied from another context is pinned once. */
-		if (iommu->ops->pins != pins || plx_iommu_source(ioas, iommu))
+		if (plx_iommu_pins(iommu) != pins || plx_iommu_source(ioas, iommu))
 			continue;
 		used += iommu->mapped - bars;
 		times++;

@@ -88,6 +88,12 @@ struct plx_iommu {
 	int given;		  /* the caller's number for what it is in, or -1 if it's ours */
 };
 
+/* iommufd counts pins for the user, also where it stands in for a container. */
+static inline enum plx_pins plx_iommu_pins(const struct plx_iommu *iommu)
+{
+	return iommu->mode == PLX_VFIO_COMPAT ? PLX_PINS_USER : iommu->ops->pins;
+}
+
 /* A negative errno, or what the call returned. */
 static inline int plx_ioctl(int fd, unsigned long request, void *arg)
 {

@@ -243,7 +243,7 @@ static unsigned int count_locked(const struct plx_ioas *ioas, const struct plx_i
 	*locked = 0;
 	for (c = ioas->contexts; c; c = c->next) {
 		joined |= c == iommu;
-		if (c->ops->pins != iommu->ops->pins || plx_iommu_source(ioas, c))
+		if (plx_iommu_pins(c) != plx_iommu_pins(iommu) || plx_iommu_source(ioas, c))
 			continue;
 		*locked += c->mapped;
 		contexts++;

@@ -85,7 +85,7 @@ static void memlock_is_foreseen(void **state)
 		assert_int_equal(rig_unmap(rig.ioas, VA + GIB, 12 * MIB), 0);
 		fake_path_file("/proc/self/status", "Name:\tx\nVmLck:\t    6144 kB\nCapEff:\t0\n");
 		assert_int_equal(usage_of(rig.ioas).bytes_left,
-				 modes[i] == PLX_VFIO_CDEV ? 12 * MIB : 10 * MIB);
+				 modes[i] == PLX_VFIO_TYPE1V2 ? 10 * MIB : 12 * MIB);
 		plx_vfio_close(dev);
 		/* A limit that is below what is locked: none is left. */
 		fake.memlock = MIB;

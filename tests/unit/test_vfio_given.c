@@ -345,8 +345,12 @@ static void given_descriptors_may_be_wrong(void **state)
 	rig.opts.container_fd = 999999;
 	assert_true(plx_vfio_open(rig.ioas, BDF0, &rig.opts, &dev, &why) < 0);
 	assert_int_equal(fake_log_count(PLX_LOG_ERR), 5);
-	plx_sys->close(iommu);
+	rig.opts = (struct plx_vfio_opts)PLX_VFIO_OPTS_INIT;
+	rig.opts.modes = 1u << PLX_VFIO_CDEV;
 	plx_sys->close(group);
+	rig.opts.iommufd = text;
+	rig_refuses(&rig, -EBADFD, PLX_VFIO_CDEV, PLX_REFUSED_NODE, "hand in a descriptor of");
+	plx_sys->close(iommu);
 	plx_sys->close(text);
 	rig_stop(&rig);
 }

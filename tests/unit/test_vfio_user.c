@@ -117,6 +117,8 @@ static void names(void **state)
 	refused(FAKE_USER, -ENOTSOCK, FAKE_USER_PATH " is no socket");
 	fake_user.connect_err = EACCES;
 	refused(FAKE_USER, -EACCES, "(owner 1234:0, mode 0600)");
+	fake_user.connect_err = EMFILE;
+	refused(FAKE_USER, -EMFILE, "(ulimit -n)");
 	fake_user.connect_err = EAGAIN;
 	refused(FAKE_USER, -EAGAIN, "too many others");
 }
