@@ -70,7 +70,7 @@ int plx_nvme_abort(struct plx_nvme_qpair *q, const void *arg)
 	plx_nvme_kick(q);
 	if (pthread_mutex_trylock(&ctrl->lock))
 		return -EAGAIN;
-	if (ctrl->state == NVME_RUNNING && !q->lost && !nvme_ctrl_gone(ctrl)) {
+	if (ctrl->state == NVME_RUNNING && !q->lost && !nvme_ctrl_look(ctrl)) {
 		nvme_process_and_ring(ctrl->admin, 0); /* answers to earlier ones make room */
 		ret = abort_all(q, arg);
 	}

@@ -42,17 +42,15 @@ static void relax(void)
 #endif
 }
 
-/* Now and then: -ENODEV, and it is off already; -EIO: it has failed. */
 static int look_at_status(struct plx_nvme_ctrl *ctrl, uint8_t opcode)
 {
-	if (nvme_ctrl_gone(ctrl))
-		return -ENODEV;
-	if (!(nvme_read32(ctrl, NVME_CSTS) & NVME_CSTS_CFS))
-		return 0;
-	plx_err("%s: it reports a fatal error instead of answering admin command %02x: turning the "
-		"controller off",
-		ctrl->info.name, opcode);
-	return -EIO;
+	int err = nvme_ctrl_look(ctrl);
+
+	if (err == -EIO)
+		plx_err("%s: it reports a fatal error instead of answering admin command %02x: "
+			"turning the controller off",
+			ctrl->info.name, opcode);
+	return err;
 }
 
 /*

@@ -18,14 +18,16 @@
 #define READY_UNIT_MS	500 /* of CAP.TO */
 #define SHUTDOWN_MIN_MS 5000
 
-bool nvme_ctrl_gone(struct plx_nvme_ctrl *ctrl)
+int nvme_ctrl_look(struct plx_nvme_ctrl *ctrl)
 {
-	if (nvme_read32(ctrl, NVME_CSTS) != NVME_GONE)
-		return false;
+	uint32_t status = nvme_read32(ctrl, NVME_CSTS);
+
+	if (status != NVME_GONE)
+		return status & NVME_CSTS_CFS ? -EIO : 0;
 	if (ctrl->state == NVME_RUNNING)
 		plx_err("%s: the controller is gone", ctrl->info.name);
 	nvme_ctrl_stop(ctrl, NVME_OFF);
-	return true;
+	return -ENODEV;
 }
 
 static void set_state(struct plx_nvme_ctrl *ctrl, enum nvme_state state)

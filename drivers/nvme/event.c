@@ -4,6 +4,8 @@
  * happens. Reading the event's log page acknowledges it; only then comes the next one of its type.
  */
 #include <endian.h>
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,15 +86,15 @@ static void still_alive(void *arg, uint16_t status, uint32_t result)
 }
 
 /* What is done about a late command of a queue pair, and aborting this one is of no use. */
-static void not_alive(struct plx_nvme_ctrl *ctrl)
+static void start_over(struct plx_nvme_ctrl *ctrl, const char *why)
 {
 	const struct plx_nvme_qpair *q;
 	bool fail = false;
 
 	LIST_FOREACH(q, &ctrl->qpairs, link)
 		fail |= q->opts.policy == PLX_NVME_TIMEOUT_FAIL;
-	plx_err("%s: no answer to Keep Alive after %u ms: %s the controller", ctrl->info.name,
-		ctrl->keep_alive_ms, fail ? "turning off" : "resetting");
+	plx_err("%s: %s: %s the controller", ctrl->info.name, why,
+		fail ? "turning off" : "resetting");
 	if (fail)
 		nvme_ctrl_stop(ctrl, NVME_OFF);
 	else
@@ -104,14 +106,18 @@ static void not_alive(struct plx_nvme_ctrl *ctrl)
 static void keep_alive(struct plx_nvme_ctrl *ctrl)
 {
 	const struct plx_nvme_cmd cmd = { .opcode = PLX_NVME_KEEP_ALIVE };
+	char why[64];
 	uint64_t now;
 
 	if (!ctrl->keep_alive_ms)
 		return;
 	now = nvme_now_ms();
 	if (ctrl->keep_alive_end) {
-		if (now >= ctrl->keep_alive_end)
-			not_alive(ctrl);
+		if (now < ctrl->keep_alive_end)
+			return;
+		snprintf(why, sizeof(why), "no answer to Keep Alive after %u ms",
+			 ctrl->keep_alive_ms);
+		start_over(ctrl, why);
 		return;
 	}
 	if (now < ctrl->next_keep_alive)
@@ -121,12 +127,23 @@ static void keep_alive(struct plx_nvme_ctrl *ctrl)
 		ctrl->keep_alive_end = now + ctrl->keep_alive_ms;
 }
 
+/* False: there is nothing to expect of it. */
+static bool look_after(struct plx_nvme_ctrl *ctrl)
+{
+	int err = ctrl->state == NVME_RUNNING ? nvme_ctrl_look(ctrl) : -EIO;
+
+	ctrl->looked = nvme_now_ms();
+	if (err == -EIO && ctrl->state == NVME_RUNNING)
+		start_over(ctrl, "it reports a fatal error");
+	return !err;
+}
+
 /* One event, acknowledged. Lock held. */
 static bool next_event(struct plx_nvme_ctrl *ctrl, struct plx_nvme_event *event)
 {
 	uint32_t result;
 
-	if (ctrl->state != NVME_RUNNING || nvme_ctrl_gone(ctrl))
+	if (!look_after(ctrl))
 		return false;
 	nvme_process_and_ring(ctrl->admin, 0);
 	if (ctrl->admin->broken) {

@@ -190,7 +190,8 @@ struct plx_nvme_ctrl {
 	uint32_t event[NVME_EVENTS_MAX]; /* dword 0 of their completions */
 	plx_nvme_event_fn *event_fn;
 	void *event_arg;
-	uint64_t next_keep_alive; /* ms of CLOCK_MONOTONIC */
+	uint64_t looked;	  /* at the status by plx_nvme_ctrl_poll(), ms of CLOCK_MONOTONIC */
+	uint64_t next_keep_alive; /* likewise */
 	uint64_t keep_alive_end;  /* when the one that was sent is late; 0: none was */
 	uint32_t keep_alive_ms;
 };
@@ -245,7 +246,8 @@ int nvme_ctrl_start(struct plx_nvme_ctrl *ctrl);
 void nvme_ctrl_stop(struct plx_nvme_ctrl *ctrl, enum nvme_state off);
 void nvme_ctrl_shutdown(struct plx_nvme_ctrl *ctrl); /* likewise, in good order */
 int nvme_ctrl_reset(struct plx_nvme_ctrl *ctrl);
-bool nvme_ctrl_gone(struct plx_nvme_ctrl *ctrl);
+/* Reads the status: 0; -ENODEV: it is gone, and stopped now; -EIO: it reports a fatal error. */
+int nvme_ctrl_look(struct plx_nvme_ctrl *ctrl);
 
 /* admin.c; with the lock held */
 int nvme_admin(struct plx_nvme_ctrl *ctrl, const struct plx_nvme_cmd *cmd, void *buf, size_t len,

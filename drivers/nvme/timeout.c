@@ -7,6 +7,7 @@
  * passes at a look, so a thread that was held up doesn't find all of its commands late before it
  * has polled for them.
  */
+#include <errno.h>
 #include <time.h>
 
 #include <pollux/log.h>
@@ -88,23 +89,34 @@ static bool find_late(struct plx_nvme_qpair *q)
 	return false;
 }
 
+/*
+ * Where plx_nvme_ctrl_poll() has just looked at the controller there is no need to: reading a
+ * register takes its time, and if the device is a process, messages.
+ */
+static int look(struct plx_nvme_qpair *q)
+{
+	return nvme_now_ms() - q->ctrl->looked < q->tick_ms ? 0 : nvme_ctrl_look(q->ctrl);
+}
+
 void nvme_tick(struct plx_nvme_qpair *q)
 {
 	struct plx_nvme_ctrl *ctrl = q->ctrl;
-	bool late = false, fatal;
+	bool late = false;
+	int err = 0;
 
 	q->tick++;
 	nvme_set_fresh(q);
 	/* Somebody waits for an admin command, or resets: that one sees to it. */
 	if (pthread_mutex_trylock(&ctrl->lock))
 		return;
-	if (ctrl->state == NVME_RUNNING && !q->lost && !nvme_ctrl_gone(ctrl)) {
+	if (ctrl->state == NVME_RUNNING && !q->lost)
+		err = look(q);
+	if (ctrl->state == NVME_RUNNING && !q->lost && !err) {
 		nvme_process_and_ring(ctrl->admin, 0);
 		late = find_late(q);
 	}
-	fatal = ctrl->state == NVME_RUNNING && nvme_read32(ctrl, NVME_CSTS) & NVME_CSTS_CFS;
 	pthread_mutex_unlock(&ctrl->lock);
-	if (fatal)
+	if (err == -EIO)
 		reset(q, "the controller reports a fatal error");
 	else if (late)
 		reset(q, "a command is late");

@@ -88,8 +88,10 @@ int plx_nvme_ctrl_reset(struct plx_nvme_ctrl *ctrl);
 /*
  * Asynchronous events [Base 5.2], errors of the controller, and keep alive: to be called every now
  * and then, by one thread. The callback runs inside, without locks held; namespaces that changed
- * have been looked at again. A keep alive that isn't answered in its time leads to a reset, or, if
- * a queue pair has the policy to fail, to the end. 0, or -ENODEV and -EIO as plx_nvme_ctrl_state().
+ * have been looked at again. A fatal error, or a keep alive that isn't answered in its time, leads
+ * to a reset, or, if a queue pair has the policy to fail, to the end. While this is called, the
+ * queue pairs' threads leave looking at the controller to it. 0, or -ENODEV and -EIO as
+ * plx_nvme_ctrl_state().
  */
 struct plx_nvme_event {
 	enum plx_nvme_event_type type;

@@ -12,6 +12,7 @@ import functools
 import json
 import os
 import re
+import signal
 import subprocess
 import tempfile
 import time
@@ -422,6 +423,38 @@ def perf_running(ctrl):
     raise tap.Failure(f"it ended with {process.wait()}")
 
 
+def no_system_calls(programs):
+    """Traced while it reads, the thread that polls calls nothing; the other one does."""
+    with tempfile.TemporaryDirectory() as directory, \
+            controller(programs, "--ns", "ram:16M", directory=directory) as ctrl, \
+            perf_running(ctrl) as process:
+        trace = os.path.join(directory, "trace")
+        threads = os.listdir(f"/proc/{process.pid}/task")
+        polling = [thread for thread in threads if thread != str(process.pid)]
+        tap.check_equal(len(polling), 1, "threads but the first")
+        try:
+            strace = subprocess.Popen(["strace", "-f", "-qq", "-o", trace, "-p", str(process.pid)],
+                                      stderr=subprocess.DEVNULL)
+        except OSError:
+            process.kill()
+            raise tap.Skip("no strace here: apt-get install strace") from None
+        lines = 0
+        for line in process.stderr:
+            lines += "s of 60" in line
+            if lines == 4:
+                break
+        strace.send_signal(signal.SIGINT)
+        strace.wait(PATIENCE)
+        process.kill()
+        process.communicate()
+        calls = read_file(trace).decode(errors="replace").splitlines()
+    mine = [call for call in calls if call.split()[0] in polling]
+    print(f"# system calls in four seconds: {len(mine)} of the thread that polls, "
+          f"{len(calls) - len(mine)} of the other")
+    tap.check(len(calls) > len(mine), "strace saw no thread")
+    tap.check_equal(mine, [], "system calls of the thread that polls")
+
+
 def client_dies(programs):
     """The server lives through all of it, and serves the last client as the first."""
     with on_memory_and_file(programs) as ctrl:
@@ -476,6 +509,7 @@ def cases(programs):
                            ("warming up", warm_up),
                            ("reports to nowhere", nowhere_to_write),
                            ("a page", page),
+                           ("no system calls", no_system_calls),
                            ("raw commands", raw),
                            ("refusals", refusals),
                            ("plx-softdev's usage", usage)):

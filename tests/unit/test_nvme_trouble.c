@@ -560,6 +560,40 @@ static void test_fatal_status(void **state)
 	check(0, 2, 0);
 }
 
+/* Who looks after the controller anyway spares the queues' threads that. */
+static void test_fatal_status_is_seen_elsewhere(void **state)
+{
+	(void)state;
+	start(PLX_NVME_TIMEOUT_ABORT);
+	q->tick_ms = 3600000;
+	fake.hold = true;
+	submit(0, 2);
+	fake.hold = false;
+	assert_int_equal(plx_nvme_ctrl_poll(ctrl), 0);
+	fake_write(NVME_CSTS, NVME_CSTS_RDY | NVME_CSTS_CFS);
+	nvme_tick(q);
+	assert_int_equal(fake.enables, 1);
+	assert_int_equal(plx_nvme_ctrl_poll(ctrl), 0);
+	assert_int_equal(fake.enables, 2);
+	finish(2);
+	check(0, 2, 0);
+	/* It looks no more: then they do. */
+	fake_write(NVME_CSTS, NVME_CSTS_RDY | NVME_CSTS_CFS);
+	ctrl->looked -= q->tick_ms;
+	nvme_tick(q);
+	assert_int_equal(fake.enables, 3);
+}
+
+static void test_fatal_status_turns_off(void **state)
+{
+	(void)state;
+	start(PLX_NVME_TIMEOUT_FAIL);
+	fake_write(NVME_CSTS, NVME_CSTS_RDY | NVME_CSTS_CFS);
+	assert_int_equal(plx_nvme_ctrl_poll(ctrl), -EIO);
+	assert_false(fake.master);
+	assert_int_equal(fake.enables, 1);
+}
+
 static void test_gone(void **state)
 {
 	(void)state;
@@ -858,6 +892,8 @@ int main(void)
 		CASE(test_recovery_fails),
 		CASE(test_doesnt_stop),
 		CASE(test_fatal_status),
+		CASE(test_fatal_status_is_seen_elsewhere),
+		CASE(test_fatal_status_turns_off),
 		CASE(test_gone),
 		CASE(test_destroy_in_flight),
 		CASE(test_destroy_fails),
