@@ -44,20 +44,23 @@ static int write_driverctl(const char *bdf, const char *driver)
 }
 
 /*
- * A driver that is there already has not seen the override: the device is offered once more, as
+ * Not for another card that is in the slot by then, which a driver told by name would take, too. A
+ * driver that is there already has not seen the override: the device is offered once more, as
  * driverctl does.
  */
-static int write_rule(const char *bdf, const char *driver)
+static int write_rule(const struct device *dev, const char *driver)
 {
 	char path[PATH_LEN], text[512];
+	const char *bdf = dev->bdf;
 
 	rule_path(path, RULE_BIND, bdf);
 	snprintf(text, sizeof(text),
 		 "# Made by plx-devbind --persist; `plx-devbind restore %s` removes it.\n"
 		 "ACTION==\"add\", SUBSYSTEM==\"pci\", KERNEL==\"%s\", "
+		 "ATTR{vendor}==\"0x%04x\", ATTR{device}==\"0x%04x\", "
 		 "ATTR{driver_override}=\"%s\", RUN{builtin}+=\"kmod load %s\", "
 		 "RUN+=\"/bin/sh -c 'echo %s > /sys/bus/pci/drivers_probe'\"\n",
-		 bdf, bdf, driver, driver, bdf);
+		 bdf, bdf, dev->id.vendor, dev->id.device, driver, driver, bdf);
 	return file_make(path, text);
 }
 
@@ -92,9 +95,9 @@ int persist_put_back(const char *bdf, const char *text)
 	return text ? file_make(path, text) : file_remove(path);
 }
 
-int persist_write(const char *bdf, const char *driver)
+int persist_write(const struct device *dev, const char *driver)
 {
-	return have_driverctl() ? write_driverctl(bdf, driver) : write_rule(bdf, driver);
+	return have_driverctl() ? write_driverctl(dev->bdf, driver) : write_rule(dev, driver);
 }
 
 int persist_undo(const char *bdf, const char *before)

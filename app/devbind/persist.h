@@ -18,7 +18,7 @@ void persist_read(const char *bdf, char driver[PLX_NAME_LEN]);
 int persist_keep(const char *bdf, char **text);
 
 /* 0 or -errno with a line logged. */
-int persist_write(const char *bdf, const char *driver);
+int persist_write(const struct device *dev, const char *driver);
 
 /* Back to what persist_keep() found. 0 or -errno with a line logged. */
 int persist_put_back(const char *bdf, const char *text);

@@ -191,7 +191,7 @@ static int remember(struct plan *plan)
 		if (err)
 			continue;
 		noted->persisted = true;
-		err = persist_write(change->dev->bdf, change->driver);
+		err = persist_write(change->dev, change->driver);
 	}
 	return err;
 }

@@ -347,6 +347,10 @@ static void persistent(void **state)
 	assert_int_equal(machine_run("bind", "--persist", "vfio-pci", NIC0, NULL), EXIT_DONE);
 	assert_non_null(strstr(pci_sysfs_text("/etc/udev/rules.d/10-plx-devbind-" NIC0 ".rules"),
 			       "ATTR{driver_override}=\"vfio-pci\""));
+	/* For this card only. */
+	assert_non_null(strstr(pci_sysfs_text(RULE),
+			       "KERNEL==\"" NIC0 "\", ATTR{vendor}==\"0x8086\", "
+			       "ATTR{device}==\"0x10d3\", "));
 	assert_non_null(strstr(pci_sysfs_text(RULE),
 			       "kmod load vfio-pci\", RUN+=\"/bin/sh -c 'echo " NIC0
 			       " > /sys/bus/pci/drivers_probe'"));
