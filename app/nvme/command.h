@@ -7,13 +7,15 @@
 
 #include "session.h"
 
-/* What the command line says after the command's name. */
+/* What the command line says. */
 struct arguments {
+	const char *command;
 	uint32_t nsid; /* 0: not said */
 	uint64_t lba;
 	uint64_t blocks;  /* 0: not said */
 	const char *file; /* NULL: standard input or output */
 	struct plx_nvme_format format;
+	bool shape_set; /* by any of its first four; else the namespace's shape stays */
 	bool yes, binary;
 	uint64_t seconds; /* 0: not said */
 	bool temperature_set;
@@ -25,6 +27,12 @@ struct arguments {
 	uint32_t cdw[16]; /* of a raw command */
 	size_t len;	  /* of its data, bytes */
 };
+
+/* The options that a command takes, by their long names; NULL: there is no such command. */
+typedef const char *takes_fn(const char *command);
+
+/* -EINVAL: it is wrong, and one line is logged. */
+int arguments_parse(int argc, char **argv, takes_fn *takes, struct arguments *args);
 
 /* Each says itself what went wrong. */
 enum exit_code command_list(struct session *session, const struct arguments *args);

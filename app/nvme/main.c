@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* plx-nvme: looking at NVMe controllers and moving data, for people and for scripts. */
-#include <errno.h>
-#include <getopt.h>
 #include <string.h>
 
 #include <pollux/log.h>
@@ -42,9 +40,11 @@ static const char options[] =
 	"input\n"
 	"  -f, --file FILE      read, write, compare, admin, io: instead of standard output and "
 	"input\n"
-	"  -l, --lbaf N         format: index of the format (identify -n lists them)\n"
+	"  -l, --lbaf N         format: index of the format (identify -n lists them); default: all "
+	"stays\n"
+	"                       as it is\n"
 	"  --extended           format: metadata behind each block\n"
-	"  --pi N               format: type of protection, 1 to 3\n"
+	"  --pi N               format: type of protection, 0 to 3\n"
 	"  --pi-first           format: protection at the beginning of the metadata\n"
 	"  --erase N            format: 1 user data, 2 cryptographic\n"
 	"  --yes                format: yes; admin, io: even where there is no IOMMU\n"
@@ -63,7 +63,7 @@ static const char options[] =
 	"EXAMPLES\n"
 	"  plx-nvme list\n"
 	"  plx-nvme read -a 0000:01:00.0 -n 1 -s 0 -c 8 > first-blocks\n"
-	"  plx-nvme format -a 0000:01:00.0 -n 1 --lbaf 4 --yes\n"
+	"  plx-nvme format -a 0000:01:00.0 -n 1 --lbaf 1 --yes\n"
 	"  plx-nvme admin -a 0000:01:00.0 --opcode 0x0a --cdw 10=2    # power management\n"
 	"\n"
 	"EXIT CODES\n"
@@ -77,156 +77,34 @@ static const char options[] =
 static const struct {
 	const char *name;
 	enum exit_code (*run)(struct session *session, const struct arguments *args);
+	const char *takes; /* options */
 } commands[] = {
-	{ "list", command_list },	{ "identify", command_identify },
-	{ "smart", command_smart },	{ "read", command_read },
-	{ "write", command_write },	{ "format", command_format },
-	{ "errors", command_errors },	{ "firmware", command_firmware },
-	{ "effects", command_effects }, { "events", command_events },
-	{ "compare", command_compare }, { "zero", command_zero },
-	{ "trim", command_trim },	{ "verify", command_verify },
-	{ "admin", command_admin },	{ "io", command_io },
+	{ "list", command_list, "" },
+	{ "identify", command_identify, "ns hex cns" },
+	{ "smart", command_smart, "" },
+	{ "errors", command_errors, "" },
+	{ "firmware", command_firmware, "" },
+	{ "effects", command_effects, "" },
+	{ "events", command_events, "time temperature" },
+	{ "read", command_read, "ns start count file" },
+	{ "write", command_write, "ns start count file" },
+	{ "compare", command_compare, "ns start count file" },
+	{ "zero", command_zero, "ns start count" },
+	{ "trim", command_trim, "ns start count" },
+	{ "verify", command_verify, "ns start count" },
+	{ "format", command_format, "ns lbaf extended pi pi-first erase yes" },
+	{ "admin", command_admin, "ns file opcode cdw len yes" },
+	{ "io", command_io, "ns file opcode cdw len yes" },
 };
 
-#define MAX_RAW	 (16u << 20) /* bytes of a raw command */
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
-enum {
-	OPT_EXTENDED = 256,
-	OPT_PI,
-	OPT_PI_FIRST,
-	OPT_ERASE,
-	OPT_YES,
-	OPT_HEX,
-	OPT_TEMPERATURE,
-	OPT_CNS,
-	OPT_OPCODE,
-	OPT_CDW,
-	OPT_LEN,
-};
-
-static const struct option long_options[] = {
-	{ "ns", required_argument, NULL, 'n' },
-	{ "start", required_argument, NULL, 's' },
-	{ "count", required_argument, NULL, 'c' },
-	{ "file", required_argument, NULL, 'f' },
-	{ "lbaf", required_argument, NULL, 'l' },
-	{ "extended", no_argument, NULL, OPT_EXTENDED },
-	{ "pi", required_argument, NULL, OPT_PI },
-	{ "pi-first", no_argument, NULL, OPT_PI_FIRST },
-	{ "erase", required_argument, NULL, OPT_ERASE },
-	{ "yes", no_argument, NULL, OPT_YES },
-	{ "hex", no_argument, NULL, OPT_HEX },
-	{ "time", required_argument, NULL, 't' },
-	{ "temperature", required_argument, NULL, OPT_TEMPERATURE },
-	{ "cns", required_argument, NULL, OPT_CNS },
-	{ "opcode", required_argument, NULL, OPT_OPCODE },
-	{ "cdw", required_argument, NULL, OPT_CDW },
-	{ "len", required_argument, NULL, OPT_LEN },
-	{ NULL, 0, NULL, 0 },
-};
-
-static int number(uint64_t min, uint64_t max, uint64_t *value)
+static const char *takes(const char *name)
 {
-	if (!parse_number(optarg, false, value) && *value >= min && *value <= max)
-		return 0;
-	plx_err("'%s': a number from %llu to %llu is wanted", optarg, (unsigned long long)min,
-		(unsigned long long)max);
-	return -EINVAL;
-}
-
-/* N=VALUE. Dwords 4 to 9 say where the data is, and 0 has the opcode: those are ours. */
-static int command_dword(struct arguments *args)
-{
-	char *value = strchr(optarg, '=');
-	uint64_t n = 0, dword = 0;
-
-	if (value)
-		*value++ = '\0';
-	if (!value || parse_number(optarg, false, &n) || parse_number(value, false, &dword) ||
-	    dword > UINT32_MAX || n < 1 || n > 15 || (n > 3 && n < 10)) {
-		plx_err("--cdw %s%s%s: N=VALUE is wanted, N one of 1 to 3 and 10 to 15", optarg,
-			value ? "=" : "", value ? value : "");
-		return -EINVAL;
-	}
-	args->cdw[n] = (uint32_t)dword;
-	return 0;
-}
-
-static int parse_option(int opt, struct arguments *args)
-{
-	uint64_t value = 0;
-	int err = 0;
-
-	switch (opt) {
-	case 'n':
-		err = number(1, PLX_NVME_NSID_ALL - 1, &value);
-		args->nsid = (uint32_t)value;
-		return err;
-	case 's': return number(0, UINT64_MAX, &args->lba);
-	case 'c': return number(1, UINT64_MAX, &args->blocks);
-	case 'f': args->file = optarg; return 0;
-	case 'l':
-		err = number(0, 63, &value);
-		args->format.lbaf = (uint8_t)value;
-		return err;
-	case OPT_EXTENDED: args->format.extended = true; return 0;
-	case OPT_PI:
-		err = number(0, 3, &value);
-		args->format.pi = (uint8_t)value;
-		return err;
-	case OPT_PI_FIRST: args->format.pi_first = true; return 0;
-	case OPT_ERASE:
-		err = number(0, 2, &value);
-		args->format.erase = (uint8_t)value;
-		return err;
-	case OPT_YES: args->yes = true; return 0;
-	case OPT_HEX: args->binary = true; return 0;
-	case 't': return number(1, 86400 * 365, &args->seconds);
-	case OPT_TEMPERATURE:
-		err = number(0, 1000, &value);
-		args->temperature = (uint32_t)value;
-		args->temperature_set = true;
-		return err;
-	case OPT_CNS:
-		err = number(0, UINT8_MAX, &value);
-		args->cns = (uint8_t)value;
-		args->cns_set = true;
-		return err;
-	case OPT_OPCODE:
-		err = number(0, UINT8_MAX, &value);
-		args->opcode = (uint8_t)value;
-		args->opcode_set = true;
-		return err;
-	case OPT_CDW: return command_dword(args);
-	case OPT_LEN:
-		err = number(1, MAX_RAW, &value);
-		args->len = (size_t)value;
-		return err;
-	default: plx_err("an option is unknown, or lacks a value; see --help"); return -EINVAL;
-	}
-}
-
-/* argv[1] is the command's name, unless it was an option: then it stands first of what is left. */
-static int parse(int argc, char **argv, struct arguments *args, unsigned *command)
-{
-	int opt, err;
-
-	opterr = 0;
-	while ((opt = getopt_long(argc, argv, ":n:s:c:f:l:t:", long_options, NULL)) != -1) {
-		err = parse_option(opt, args);
-		if (err)
-			return err;
-	}
-	if (optind + 1 != argc) {
-		plx_err("%s; see --help", optind < argc ? "one command at a time" : "no command");
-		return -EINVAL;
-	}
-	for (*command = 0; *command < COMMANDS; ++*command)
-		if (!strcmp(argv[optind], commands[*command].name))
-			return 0;
-	plx_err("'%s' is no command; see --help", argv[optind]);
-	return -EINVAL;
+	for (unsigned i = 0; i < COMMANDS; i++)
+		if (!strcmp(name, commands[i].name))
+			return commands[i].takes;
+	return NULL;
 }
 
 static void usage(FILE *out)
@@ -241,7 +119,7 @@ int main(int argc, char **argv)
 	struct arguments args = { 0 };
 	enum exit_code code, closed;
 	struct session session;
-	unsigned command;
+	unsigned command = 0;
 
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
@@ -252,7 +130,9 @@ int main(int argc, char **argv)
 	code = session_scan(&session, &argc, argv);
 	if (code != EXIT_OK)
 		return code;
-	code = parse(argc, argv, &args, &command) ? EXIT_USAGE : session_start(&session);
+	code = arguments_parse(argc, argv, takes, &args) ? EXIT_USAGE : session_start(&session);
+	while (code == EXIT_OK && strcmp(args.command, commands[command].name) != 0)
+		command++;
 	if (code == EXIT_OK)
 		code = commands[command].run(&session, &args);
 	if (code == EXIT_OK)

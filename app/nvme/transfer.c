@@ -165,27 +165,3 @@ enum exit_code command_compare(struct session *s, const struct arguments *args)
 {
 	return transfer(s, args, PLX_NVME_COMPARE);
 }
-
-enum exit_code command_format(struct session *s, const struct arguments *args)
-{
-	struct plx_nvme_ctrl *ctrl = only_ctrl(s);
-	struct plx_nvme_ns *ns = ctrl ? chosen_ns(ctrl, args) : NULL;
-	uint32_t nsid;
-	int err;
-
-	if (!ctrl)
-		return EXIT_USAGE;
-	if (!ns)
-		return EXIT_RUNTIME;
-	nsid = plx_nvme_ns_info(ns)->nsid;
-	if (!args->yes) {
-		plx_err("all data of namespace %u of %s would be lost: say --yes", nsid,
-			plx_nvme_ctrl_info(ctrl)->name);
-		return EXIT_USAGE;
-	}
-	err = plx_nvme_format(ctrl, nsid, &args->format);
-	if (!err)
-		return EXIT_OK;
-	plx_err("Format: %s", plx_nvme_error(err));
-	return EXIT_RUNTIME;
-}

@@ -184,7 +184,13 @@ def formats(programs):
         ctrl.on.tool("format", "-n", "1", "--lbaf", "3", "--extended", "--yes").expect(0)
         ctrl.on.tool("list").expect(0, "4096 blocks of 4096 bytes", "8 of metadata behind each")
         ctrl.on.verified("--ns", "1", "-w", "randrw", "-o", "8k", "--range", "4m", *QUICK)
-        ctrl.on.tool("format", "-n", "1", "--lbaf", "4", "--yes").expect(EXIT_RUNTIME, "Invalid")
+        # Without a shape, it keeps its own
+        ctrl.on.tool("write", "-n", "1", data=b"x" * 4104).expect(0)
+        ctrl.on.tool("format", "-n", "1", "--yes").expect(0)
+        ctrl.on.tool("list").expect(0, "4096 blocks of 4096 bytes", "8 of metadata behind each")
+        tap.check("x" not in ctrl.on.tool("read", "-n", "1").expect(0).out, "data is left")
+        ctrl.on.tool("format", "-n", "1", "--lbaf", "4", "--yes").expect(
+            EXIT_RUNTIME, "Invalid Format", "identify -n lists")
         ctrl.on.tool("format", "-n", "1", "--lbaf", "1", "--yes").expect(0)
         run = ctrl.on.tool("read", "-n", "1").expect(0)
         tap.check(run.data == bytes(4096), "it isn't empty")
@@ -344,6 +350,14 @@ def raw(programs):
                             (("io", "--opcode", "1", "--len", "0"), "from 1"),
                             (("io", "--opcode", "1", "--cdw", "6=1"), "N one of"),
                             (("io", "--opcode", "1", "--cdw", "10"), "N=VALUE"),
+                            (("list", "-n", "1"), "--ns doesn't go with list"),
+                            (("smart", "--hex"), "--hex doesn't go with smart"),
+                            (("read", "-x"), "option '-x' is unknown"),
+                            (("read", "-c"), "option '-c' wants a value"),
+                            (("read", "--hexx"), "option '--hexx' is unknown"),
+                            (("read", "--count"), "option '--count' wants a value"),
+                            (("reed",), "'reed' is no command"),
+                            (("read", "write"), "one command at a time"),
                             (("io", "--opcode", "1", "--cdw", "10=4294967296"), "N=VALUE")):
             tool(*words).expect(EXIT_USAGE, text)
         tap.check_equal(tool("identify", "--cns", "2").expect(0).out.split()[1::2], ["1", "2"],
