@@ -98,7 +98,8 @@ static void print_memory(FILE *out, const struct machine *machine)
 			texts_join(&machine->huge_mounts, ", ", text, sizeof(text)));
 	else
 		fprintf(out, "hugetlbfs      not mounted\n"
-			     "               -> mount -t hugetlbfs none /dev/hugepages\n");
+			     "               -> mkdir -p /dev/hugepages; mount -t hugetlbfs none "
+			     "/dev/hugepages\n");
 }
 
 static void print_limits(FILE *out, const struct machine *machine)

@@ -178,6 +178,6 @@ int record_lock(void)
 		plx_err("another plx-devbind is at work, and is not done");
 	else if (err)
 		plx_err("%s: %s%s", path, strerror(-err),
-			err == -EACCES || err == -EPERM ? " (changing drivers takes root)" : "");
+			err == -EACCES || err == -EPERM ? " (it takes root)" : "");
 	return err ? err : fd;
 }

@@ -168,9 +168,10 @@ static inline uint64_t plx_xlate_dma(const struct plx_xlate *xlate, const void *
 }
 
 /*
- * Ring and queue memory for drivers: zeroed, contiguous for the device, at least 64-byte aligned.
- * Comes from arenas that the address space makes and maps as needed. align is a power of two up to
- * the page size, node a NUMA node or PLX_NODE_ANY. Errors as plx_arena_create() and plx_ioas_map().
+ * Memory for devices, such as rings and buffers: zeroed, contiguous for the device, at least
+ * 64-byte aligned. Comes from arenas that the address space makes and maps as needed. align is a
+ * power of two up to the page size, node a NUMA node or PLX_NODE_ANY. Errors as plx_arena_create()
+ * and plx_ioas_map().
  */
 struct plx_dma {
 	void *va;

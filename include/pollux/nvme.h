@@ -12,6 +12,9 @@
  * the caller's memory directly: every buffer must be mapped in the controller's address space,
  * begin at a multiple of four bytes, and stay as it is until the request is done.
  *
+ * plx_dma_alloc() gives such memory, plx_ioas_map() maps what there is; plx_pci_at() with
+ * plx_nvme_ctrl_get() finds the controllers. doc/examples/read_block.c shows all of it.
+ *
  * Results are 0, a negative errno, or the positive status that the controller gave
  * (PLX_NVME_STATUS_CODE and the bits above it): plx_nvme_error() has words for all of them.
  */

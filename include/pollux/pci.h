@@ -2,9 +2,10 @@
 /*
  * The PCI bus: finding functions, matching drivers, and what a driver does with its function.
  *
- * An application makes three calls around its start-up: plx_pci_scan(), plx_pci_probe() and, at
- * the end, plx_pci_cleanup(). A driver registers itself with PLX_PCI_DRIVER() and is handed a
- * claimed function with memory decoding on and bus mastering off.
+ * An application calls plx_pci_scan(), plx_pci_policy(), plx_ioas_create() and plx_pci_probe(), and
+ * at the end plx_pci_cleanup() and plx_ioas_destroy(): doc/examples/read_block.c. A driver
+ * registers itself with PLX_PCI_DRIVER() and is handed a claimed function with memory decoding on
+ * and bus mastering off.
  */
 #ifndef POLLUX_PCI_H
 #define POLLUX_PCI_H

@@ -46,6 +46,7 @@ class Programs:
         parser.add_argument("--kills", type=int, default=50, help="of each end")
         parser.add_argument("--nvme", help="plx-nvme")
         parser.add_argument("--nvme-perf", help="plx-nvme-perf")
+        parser.add_argument("--read-block", help="doc/examples/read_block")
         parser.add_argument("softdev", metavar="PLX-SOFTDEV")
         parser.add_argument("testpmd", metavar="PLX-TESTPMD")
         options = parser.parse_args()
@@ -53,6 +54,7 @@ class Programs:
         self.softdev = os.path.abspath(options.softdev)
         self.testpmd = os.path.abspath(options.testpmd)
         self.nvme, self.nvme_perf = options.nvme, options.nvme_perf
+        self.read_block = options.read_block
 
 
 class Softdev:

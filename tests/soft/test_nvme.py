@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 
 import soft
 import tap
-from nvmetool import EXIT_RUNTIME, EXIT_USAGE, PATIENCE, Programs
+from nvmetool import EXIT_RUNTIME, EXIT_USAGE, PATIENCE, Programs, Run
 
 SHORT = ("--number-ios", "1500", "-t", "20")
 QUICK = ("--number-ios", "300", "-t", "20")
@@ -370,6 +370,16 @@ def raw(programs):
         tool("identify", "--cns", "0x77").expect(EXIT_RUNTIME, "CNS 77: Invalid Field")
 
 
+def example(programs):
+    """The guide's program reads what is there, and says so where there is nothing."""
+    with controller(programs, "--ns", "ram:16M") as ctrl:
+        data = os.urandom(512)
+        ctrl.on.tool("write", data=data).expect(0)
+        run = Run([programs.read_block, *ctrl.on.bus(None, ())]).expect(0)
+        tap.check_equal(run.out.strip(), data[:16].hex(" "), "the first bytes")
+    Run([programs.read_block, *ctrl.on.bus(None, ())]).expect(1, "does not exist")
+
+
 # What can't be
 
 
@@ -525,6 +535,7 @@ def cases(programs):
                            ("a page", page),
                            ("no system calls", no_system_calls),
                            ("raw commands", raw),
+                           ("the example", example),
                            ("refusals", refusals),
                            ("plx-softdev's usage", usage)):
         yield name, functools.partial(function, programs)

@@ -157,8 +157,7 @@ static void when_calls_fail(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		says_at(cases[i].call, cases[i].path, EIO, cases[i].part, words);
-	says_at("open", lock, EACCES,
-		"devbind.lock: Permission denied (changing drivers takes root)", words);
+	says_at("open", lock, EACCES, "devbind.lock: Permission denied (it takes root)", words);
 	/* What was remembered for nothing goes. */
 	machine_refuse("vfio-pci");
 	pci_sysfs_fail_at("unlink", "/run/pollux/devbind/" NIC0, 1, EIO);

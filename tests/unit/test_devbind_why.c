@@ -208,7 +208,8 @@ static void without_memory(void **state)
 	boot();
 	machine_report(EXIT_DONE, "doctor", NULL);
 	machine_reports("hugepages      none\n");
-	machine_reports("not mounted\n               -> mount -t hugetlbfs");
+	machine_reports(
+		"not mounted\n               -> mkdir -p /dev/hugepages; mount -t hugetlbfs");
 	pci_sysfs_file("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "0\n");
 	pci_sysfs_file("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "0\n");
 	pci_sysfs_file("/sys/kernel/mm/hugepages/hugepages-2048kB/resv_hugepages", "0\n");
