@@ -28,6 +28,6 @@ void ranges(const char *what, int fd, uint32_t ioas, uint32_t room);
 
 /* Parts of the list, with a device that is bound and attached nowhere, or to ioas (tables.c). */
 void conform_tables(const struct conform *c, int fd, int dev, uint32_t devid);
-void conform_buffers(int fd, uint32_t ioas, int dev);
+void conform_buffers(int fd, uint32_t ioas, int dev, uint32_t devid);
 
 #endif

@@ -323,7 +323,7 @@ static void attach_late(int fd, int dev, char *mem)
 	check("IOMMU_DESTROY of what is left", destroy(fd, ioas));
 }
 
-static void attached(const struct conform *c, int fd, int dev)
+static void attached(const struct conform *c, int fd, int dev, uint32_t devid)
 {
 	struct fk_attach_pt wrong = { .argsz = sizeof(wrong) - 1 };
 	struct fk_detach_pt off = { .argsz = sizeof(off) - 1 };
@@ -360,7 +360,7 @@ static void attached(const struct conform *c, int fd, int dev)
 	unmaps(fd, ioas, c->mem);
 	copies(fd, ioas, c->mem);
 	files(fd, ioas, c->file);
-	conform_buffers(fd, ioas, dev);
+	conform_buffers(fd, ioas, dev, devid);
 	check("IOMMU_DESTROY while attached", destroy(fd, ioas));
 	check("map before it is left", map(fd, ioas, IOVA, c->mem, CONFORM_MEM, FIX));
 	pt = other;
@@ -398,7 +398,7 @@ void conform_iommufd(const struct conform *c)
 	scene("iommufd with a device");
 	dev = must("the cdev", cdev_open(&c->dev[0]));
 	must("bind", call(dev, FK_BIND_IOMMUFD, &bind));
-	attached(c, fd, dev);
+	attached(c, fd, dev, bind.out_devid);
 	scene("page tables");
 	conform_tables(c, fd, dev, bind.out_devid);
 	node_close(dev);

@@ -214,10 +214,13 @@ static void wrong_exports(int dev)
 			export(dev, BAR, 0, 2, twice, one + sizeof(two[0]))));
 }
 
-static void mapped_buffers(int fd, uint32_t ioas, int dev, int buf)
+static void mapped_buffers(int fd, uint32_t ioas, int dev, uint32_t devid, int buf)
 {
-	uint32_t other = ioas_new(fd);
+	uint32_t other = ioas_new(fd), hwpt = 0;
 	int again;
+
+	/* With a page table copies are looked at when they are made. */
+	must("a page table", hwpt_new(fd, devid, other, 0, &hwpt));
 
 	check("map of a dma-buf", map_file(fd, ioas, IOVA, buf, 0, 8192, FIX));
 	check("map of it again", map_file(fd, ioas, IOVA, buf, 0, 8192, FIX));
@@ -234,18 +237,24 @@ static void mapped_buffers(int fd, uint32_t ioas, int dev, int buf)
 	unmap("unmap of its map", fd, ioas, IOVA, 8192);
 	conform_memory(dev, false);
 	check("map of it with memory off", map_file(fd, ioas, IOVA, buf, 0, 8192, FIX));
+	check("copy of its map with memory off",
+	      copy(fd, other, 2 * IOVA, ioas, 2 * IOVA, 4096, FIX));
 	again = told("a dma-buf with memory off", export_one(dev, BAR, 0, 8192));
 	node_close(again);
 	conform_memory(dev, true);
 	check("map of it with memory on again", map_file(fd, ioas, 4 * IOVA, buf, 0, 8192, FIX));
 	check("a reset with maps of it", call(dev, VFIO_DEVICE_RESET, NULL));
 	conform_memory(dev, true);
+	check("copy of its map after a reset",
+	      copy(fd, other, 3 * IOVA, ioas, 3 * IOVA, 4096, FK_MAP_FIXED_IOVA | FK_MAP_READABLE));
 	check("map of it after a reset", map_file(fd, ioas, 5 * IOVA, buf, 0, 8192, FIX));
 	unmap("unmap of what is left of it", fd, ioas, 0, -1ull);
+	unmap("unmap of its copies", fd, other, 0, -1ull);
+	must("IOMMU_DESTROY of the page table", destroy(fd, hwpt));
 	check("IOMMU_DESTROY of where it was copied to", destroy(fd, other));
 }
 
-void conform_buffers(int fd, uint32_t ioas, int dev)
+void conform_buffers(int fd, uint32_t ioas, int dev, uint32_t devid)
 {
 	void *bar;
 	int buf;
@@ -259,7 +268,7 @@ void conform_buffers(int fd, uint32_t ioas, int dev)
 	if (buf < 0)
 		return;
 	wrong_exports(dev);
-	mapped_buffers(fd, ioas, dev, buf);
+	mapped_buffers(fd, ioas, dev, devid, buf);
 	node_close(buf);
 	buf = told("a dma-buf of all", export_one(dev, BAR, 0, 128 << 10));
 	check("map of all", map_file(fd, ioas, IOVA, buf, 0, 128 << 10, FIX));

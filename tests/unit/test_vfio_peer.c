@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Peer to peer: BARs in the address space. */
 #include <errno.h>
+#include <linux/pci_regs.h>
 #include <string.h>
 
 #include "fake_abi.h"
@@ -168,6 +169,51 @@ static void two_contexts(void **state)
 	rig_stop(&rig);
 }
 
+static void decoding(struct plx_vfio_dev *dev, uint16_t command)
+{
+	assert_int_equal(plx_vfio_write(dev, VFIO_PCI_CONFIG_REGION_INDEX, PCI_COMMAND, &command,
+					sizeof(command)),
+			 0);
+}
+
+/* A BAR that doesn't answer keeps out who would have to map it, and who comes is told. */
+static void a_late_comer_while_the_bar_is_off(void **state)
+{
+	struct plx_vfio_dev *a, *b;
+	struct plx_refusals why;
+	struct plx_dma peer;
+	struct rig rig;
+
+	(void)state;
+	start(&rig, PLX_VFIO_TYPE1V2, PLX_ADDR_VA);
+	rig.dev[1]->loner = true;
+	a = rig_open(&rig, BDF0);
+	assert_int_equal(plx_vfio_peer_map(a, BAR, 0, PAGE, &peer), 0);
+	decoding(a, 0);
+	assert_int_equal(plx_vfio_open(rig.ioas, BDF1, &rig.opts, &b, &why), -EFAULT);
+	assert_int_equal(why.mode[PLX_VFIO_TYPE1V2].code, PLX_REFUSED_MEMORY);
+	assert_non_null(strstr(why.mode[PLX_VFIO_TYPE1V2].text, "turn memory decoding on"));
+	decoding(a, PCI_COMMAND_MEMORY);
+	b = rig_open(&rig, BDF1);
+	assert_true(fake_dev_reach(rig.dev[1], peer.dma) == (uintptr_t)peer.va);
+	plx_vfio_close(b);
+	plx_vfio_close(a);
+	rig_stop(&rig);
+	/* iommufd makes no new map of it, and copies the one that it has. */
+	start(&rig, PLX_VFIO_CDEV, PLX_ADDR_VA);
+	a = rig_open(&rig, BDF0);
+	assert_int_equal(plx_vfio_peer_map(a, BAR, 0, PAGE, &peer), 0);
+	decoding(a, 0);
+	fake_ioctl_fail(FK_ATTACH_PT, EINVAL, 0, 1);
+	b = rig_open(&rig, BDF1);
+	plx_vfio_close(b);
+	assert_int_equal(plx_vfio_peer_unmap(a, &peer), 0);
+	assert_int_equal(plx_vfio_peer_map(a, BAR, 0, PAGE, &peer), -ENODEV);
+	assert_true(fake_logged(PLX_LOG_ERR, "turn memory decoding on"));
+	plx_vfio_close(a);
+	rig_stop(&rig);
+}
+
 /* The memory of devices isn't locked memory. */
 static void bars_are_not_counted_as_locked(void **state)
 {
@@ -201,6 +247,7 @@ int main(void)
 		cmocka_unit_test(odd_parts_are_refused),
 		cmocka_unit_test(where_it_can_not_be),
 		cmocka_unit_test(two_contexts),
+		cmocka_unit_test(a_late_comer_while_the_bar_is_off),
 		cmocka_unit_test(bars_are_not_counted_as_locked),
 	};
 
