@@ -141,6 +141,8 @@ static void print_modes(FILE *out, const struct machine *machine)
 		for (i = 0; i < count; i++)
 			fprintf(out, "    %s\n      -> %s\n", lacks[i].what, lacks[i].remedy);
 	}
+	fprintf(out, "  %s: needs nothing of the machine, for a process serves the device\n",
+		plx_vfio_mode_name(PLX_VFIO_USER));
 }
 
 /* null: there is none. */

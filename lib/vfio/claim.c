@@ -220,6 +220,15 @@ static void log_choice(const struct plx_vfio_dev *dev, const struct plx_refusals
 		   plx_addr_policy_name(plx_ioas_policy(dev->ioas)), worse[0] ? "; " : "", worse);
 }
 
+/* Everything that was tried was none of what was asked for. */
+static const char *nothing_asked_for(const char *name)
+{
+	return strncmp(name, "user:", 5)
+		       ? "of its access modes none was asked for: allow others than 'user'"
+		       : "it has the access mode 'user' alone, which wasn't asked for: name no "
+			 "other";
+}
+
 static void log_failure(const char *name, const struct plx_refusals *refusals)
 {
 	const struct plx_refusal *telling = plx_refusals_telling(refusals);
@@ -231,8 +240,7 @@ static void log_failure(const char *name, const struct plx_refusals *refusals)
 		snprintf(text, sizeof(text), "%s", telling->text);
 	else
 		plx_refusals_print(refusals, PLX_VFIO_ALL_MODES, ": ", text, sizeof(text));
-	plx_err("%s can't be claimed: %s", name,
-		text[0] ? text : "no access mode that it has was asked for");
+	plx_err("%s can't be claimed: %s", name, text[0] ? text : nothing_asked_for(name));
 }
 
 int plx_claim_read_name(struct plx_claim *claim, const char *name)

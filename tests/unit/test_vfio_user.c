@@ -162,9 +162,9 @@ static void modes_exclude_each_other(void **state)
 {
 	(void)state;
 	opts.modes = PLX_VFIO_ALL_MODES & ~(1u << PLX_VFIO_USER);
-	refused(FAKE_USER, -EINVAL, "no access mode that it has was asked for");
+	refused(FAKE_USER, -EINVAL, "it has the access mode 'user' alone");
 	opts.modes = 1u << PLX_VFIO_USER;
-	refused("0000:01:00.0", -EINVAL, "no access mode that it has was asked for");
+	refused("0000:01:00.0", -EINVAL, "of its access modes none was asked for");
 	claim();
 }
 
