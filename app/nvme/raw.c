@@ -119,6 +119,11 @@ static enum exit_code send(struct plx_nvme_ctrl *ctrl, struct one *one, struct r
 	if (code != EXIT_OK)
 		return code;
 	err = fn(ctrl, one, r, &result);
+	if (err == -EINVAL) {
+		plx_err("opcode %02x: %zu bytes are more than one command moves here",
+			r->cmd.opcode, r->len);
+		return EXIT_RUNTIME;
+	}
 	if (err) {
 		plx_err("opcode %02x: %s", r->cmd.opcode, plx_nvme_error(err));
 		return EXIT_RUNTIME;

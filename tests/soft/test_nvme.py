@@ -360,6 +360,9 @@ def raw(programs):
                             (("read", "write"), "one command at a time"),
                             (("io", "--opcode", "1", "--cdw", "10=4294967296"), "N=VALUE")):
             tool(*words).expect(EXIT_USAGE, text)
+        for words in (("io", "--opcode", "2", "-n", "1", "--len", "2097152"),
+                      ("admin", "--opcode", "2", "--len", "1048576")):
+            tool(*words).expect(EXIT_RUNTIME, "more than one command moves here")
         tap.check_equal(tool("identify", "--cns", "2").expect(0).out.split()[1::2], ["1", "2"],
                         "namespaces")
         tap.check_equal(tool("identify", "--cns", "0x10", "-n", "1").expect(0).out.split()[1::2],
