@@ -146,11 +146,21 @@ static uint64_t boundary_mask(uint16_t blocks)
 	return blocks && !(blocks & (blocks - 1)) ? ~(uint64_t)(blocks - 1u) : 0;
 }
 
+/* All fields: between them there may be bytes that say nothing. */
+static bool same_info(const struct plx_nvme_ns_info *a, const struct plx_nvme_ns_info *b)
+{
+	return a->blocks == b->blocks && a->block_size == b->block_size &&
+	       a->meta_size == b->meta_size && a->extended == b->extended && a->pi == b->pi &&
+	       a->lbaf == b->lbaf && !memcmp(a->nguid, b->nguid, sizeof(a->nguid)) &&
+	       !memcmp(a->eui64, b->eui64, sizeof(a->eui64));
+}
+
 static bool take_ns(struct plx_nvme_ctrl *ctrl, struct plx_nvme_ns *ns,
 		    const struct plx_nvme_id_ns *id)
 {
 	unsigned format = (id->flbas & 0xf) | (id->flbas >> 5 & 3) << 4;
 	const struct plx_nvme_lbaf *lbaf = &id->lbaf[format];
+	uint64_t boundary = boundary_mask(le16toh(id->noiob));
 	struct plx_nvme_ns_info info = {
 		.nsid = ns->nsid,
 		.blocks = le64toh(id->nsze),
@@ -171,10 +181,13 @@ static bool take_ns(struct plx_nvme_ctrl *ctrl, struct plx_nvme_ns *ns,
 	info.unit = info.block_size + (info.extended ? info.meta_size : 0);
 	memcpy(info.nguid, id->nguid, sizeof(info.nguid));
 	memcpy(info.eui64, id->eui64, sizeof(info.eui64));
+	/* Queue pairs' threads may be reading it, when the controller is reset under them. */
+	if (same_info(&ns->info, &info) && ns->fast.boundary_mask == boundary)
+		return true;
 	ns->info = info;
 	ns->fast.word0 = (uint64_t)ns->nsid << 32;
 	ns->unit = info.unit;
-	ns->fast.boundary_mask = boundary_mask(le16toh(id->noiob));
+	ns->fast.boundary_mask = boundary;
 	ns->separate_meta = info.meta_size && !info.extended;
 	ns->fast.unit = ns->separate_meta ? UINT32_MAX : ns->unit;
 	ns->strippable = info.pi && info.meta_size == NVME_PI_LEN;
