@@ -160,12 +160,12 @@ static bool has_word(const char *list, const char *word)
 }
 
 /* Options that say nothing to the command aren't passed over. */
-static int check_given(uint32_t given, const char *takes, const char *command)
+static int check_given(uint32_t given, const struct command *command)
 {
 	for (unsigned i = 0; long_options[i].name; i++) {
-		if (!(given & 1u << i) || has_word(takes, long_options[i].name))
+		if (!(given & 1u << i) || has_word(command->takes, long_options[i].name))
 			continue;
-		plx_err("--%s doesn't go with %s", long_options[i].name, command);
+		plx_err("--%s doesn't go with %s", long_options[i].name, command->name);
 		return -EINVAL;
 	}
 	return 0;
@@ -186,9 +186,9 @@ static int wrong_option(int opt, const char *word)
 	return -EINVAL;
 }
 
-int arguments_parse(int argc, char **argv, takes_fn *takes, struct arguments *args)
+int arguments_parse(int argc, char **argv, const struct command *commands, struct arguments *args)
 {
-	const char *list;
+	const struct command *command = commands;
 	uint32_t given = 0;
 	int opt, err;
 
@@ -204,11 +204,12 @@ int arguments_parse(int argc, char **argv, takes_fn *takes, struct arguments *ar
 		plx_err("%s; see --help", optind < argc ? "one command at a time" : "no command");
 		return -EINVAL;
 	}
-	args->command = argv[optind];
-	list = takes(args->command);
-	if (!list) {
-		plx_err("'%s' is no command; see --help", args->command);
+	while (command->name && strcmp(argv[optind], command->name) != 0)
+		command++;
+	if (!command->name) {
+		plx_err("'%s' is no command; see --help", argv[optind]);
 		return -EINVAL;
 	}
-	return check_given(given, list, args->command);
+	args->command = command;
+	return check_given(given, command);
 }

@@ -9,7 +9,7 @@
 
 /* What the command line says. */
 struct arguments {
-	const char *command;
+	const struct command *command;
 	uint32_t nsid; /* 0: not said */
 	uint64_t lba;
 	uint64_t blocks;  /* 0: not said */
@@ -28,11 +28,14 @@ struct arguments {
 	size_t len;	  /* of its data, bytes */
 };
 
-/* The options that a command takes, by their long names; NULL: there is no such command. */
-typedef const char *takes_fn(const char *command);
+struct command {
+	const char *name; /* NULL ends a list of them */
+	enum exit_code (*run)(struct session *session, const struct arguments *args);
+	const char *takes; /* options, by their long names */
+};
 
 /* -EINVAL: it is wrong, and one line is logged. */
-int arguments_parse(int argc, char **argv, takes_fn *takes, struct arguments *args);
+int arguments_parse(int argc, char **argv, const struct command *commands, struct arguments *args);
 
 /* Each says itself what went wrong. */
 enum exit_code command_list(struct session *session, const struct arguments *args);

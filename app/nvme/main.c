@@ -74,11 +74,7 @@ static const char options[] =
 	"  2  the command line is wrong\n"
 	"  3  compare: the data differs\n";
 
-static const struct {
-	const char *name;
-	enum exit_code (*run)(struct session *session, const struct arguments *args);
-	const char *takes; /* options */
-} commands[] = {
+static const struct command commands[] = {
 	{ "list", command_list, "" },
 	{ "identify", command_identify, "ns hex cns" },
 	{ "smart", command_smart, "" },
@@ -95,17 +91,8 @@ static const struct {
 	{ "format", command_format, "ns lbaf extended pi pi-first erase yes" },
 	{ "admin", command_admin, "ns file opcode cdw len yes" },
 	{ "io", command_io, "ns file opcode cdw len yes" },
+	{ NULL, NULL, NULL },
 };
-
-#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
-
-static const char *takes(const char *name)
-{
-	for (unsigned i = 0; i < COMMANDS; i++)
-		if (!strcmp(name, commands[i].name))
-			return commands[i].takes;
-	return NULL;
-}
 
 static void usage(FILE *out)
 {
@@ -119,7 +106,6 @@ int main(int argc, char **argv)
 	struct arguments args = { 0 };
 	enum exit_code code, closed;
 	struct session session;
-	unsigned command = 0;
 
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
@@ -130,11 +116,9 @@ int main(int argc, char **argv)
 	code = session_scan(&session, &argc, argv);
 	if (code != EXIT_OK)
 		return code;
-	code = arguments_parse(argc, argv, takes, &args) ? EXIT_USAGE : session_start(&session);
-	while (code == EXIT_OK && strcmp(args.command, commands[command].name) != 0)
-		command++;
+	code = arguments_parse(argc, argv, commands, &args) ? EXIT_USAGE : session_start(&session);
 	if (code == EXIT_OK)
-		code = commands[command].run(&session, &args);
+		code = args.command->run(&session, &args);
 	if (code == EXIT_OK)
 		code = session_flush();
 	closed = session_close(&session);

@@ -4,7 +4,6 @@
  * physical address. So the memory must be of pages that stay where they are.
  */
 #include <errno.h>
-#include <inttypes.h>
 
 #include <pollux/mem.h>
 
@@ -17,14 +16,9 @@ static int noiommu_map(struct plx_iommu *iommu, const struct plx_iommu_map *map,
 	(void)iommu;
 	if (map->page_size >= PLX_FRAME_SIZE)
 		return 0;
-	plx_refuse_range(
-		why, PLX_REFUSED_MEMORY, -EOPNOTSUPP, map->va, map->len, PLX_REMEDY_HUGEPAGES,
-		"memory at 0x%" PRIx64 " is not of hugepages, nothing pins it in no-IOMMU, "
-		"and other pages may move under a device",
-		map->va);
-	why->found = map->page_size;
-	why->wanted = PLX_FRAME_SIZE;
-	return why->err;
+	return plx_refuse_pages(
+		why, map->va, map->len, map->page_size,
+		"nothing pins it in no-IOMMU, and other pages may move under a device");
 }
 
 static int noiommu_unmap(struct plx_iommu *iommu, uint64_t key, uint64_t len)

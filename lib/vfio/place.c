@@ -307,16 +307,10 @@ static int place_pa(struct plx_ioas *ioas, struct plx_mapping *m, struct plx_ref
 	bool asked = false;
 	int err = 0;
 
-	if (m->page_size < PLX_FRAME_SIZE) {
-		plx_refuse_range(
-			why, PLX_REFUSED_MEMORY, -EOPNOTSUPP, m->va, m->len, PLX_REMEDY_HUGEPAGES,
-			"memory at 0x%" PRIx64 " is not of hugepages, and without an IOMMU "
-			"only pages of 2 MiB or more can be reached by devices",
-			m->va);
-		why->found = m->page_size;
-		why->wanted = PLX_FRAME_SIZE;
-		return why->err;
-	}
+	if (m->page_size < PLX_FRAME_SIZE)
+		return plx_refuse_pages(why, m->va, m->len, m->page_size,
+					"and without an IOMMU only pages of 2 MiB or more can be "
+					"reached by devices");
 	for (iommu = ioas->contexts; iommu; iommu = iommu->next) {
 		if (iommu->ops->translates)
 			continue;

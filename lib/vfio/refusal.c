@@ -187,6 +187,16 @@ int plx_refuse_range(struct plx_refusal *why, enum plx_refusal_code code, int er
 	return err;
 }
 
+int plx_refuse_pages(struct plx_refusal *why, uint64_t va, uint64_t len, size_t page_size,
+		     const char *reason)
+{
+	plx_refuse_range(why, PLX_REFUSED_MEMORY, -EOPNOTSUPP, va, len, PLX_REMEDY_HUGEPAGES,
+			 "memory at 0x%" PRIx64 " is not of hugepages, %s", va, reason);
+	why->found = page_size;
+	why->wanted = PLX_FRAME_SIZE;
+	return why->err;
+}
+
 static enum plx_remedy node_remedy(const char *path)
 {
 	if (!strcmp(path, "/dev/iommu"))

@@ -78,6 +78,10 @@ int plx_refuse_range(struct plx_refusal *why, enum plx_refusal_code code, int er
 		     uint64_t len, enum plx_remedy remedy, const char *fmt, ...)
 	__attribute__((format(printf, 7, 8)));
 
+/* Memory whose pages may move under a device that takes physical addresses; reason: in words. */
+int plx_refuse_pages(struct plx_refusal *why, uint64_t va, uint64_t len, size_t page_size,
+		     const char *reason);
+
 /* A device node that could not be opened (err: negative errno of open or access). */
 int plx_refuse_node(struct plx_refusal *why, const char *path, int err);
 
