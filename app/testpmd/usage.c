@@ -21,7 +21,7 @@ static const char options[] =
 	"  -m MEGABYTES             memory to start with; more is taken as needed\n"
 	"  --in-memory              leave no files behind, be invisible to other processes\n"
 	"  --file-prefix NAME       to run several at once\n"
-	"  --log-level LEVEL        how much is said\n"
+	"  --log-level lib.eal:info what EAL has to say, too\n"
 	"  --no-huge is of no use to cards without an IOMMU; --iova-mode is chosen to suit the "
 	"devices\n"
 	"\n"

@@ -5,7 +5,9 @@
  * Ours say what Pollux knows better than a user: devices are not EAL's business, the IOVA mode
  * follows from the address policy, and memory comes and goes in the same runs (so that it can be
  * mapped and unmapped in the same runs), as descriptors that can be mapped by file. Those that EAL
- * refuses beside an option of the user's are left out.
+ * refuses beside an option of the user's are left out. What EAL counts and finds on its way, and
+ * that nobody asked for a socket of old, are no lines for a user; a --log-level of theirs
+ * overrides.
  *
  * The user's arguments are read with getopt_long() as EAL reads them, on a copy, so abbreviations
  * and values that look like options are understood as EAL will understand them.
@@ -20,7 +22,7 @@
 
 #include "internal.h"
 
-#define MAX_EXTRA 6
+#define MAX_EXTRA 8
 
 enum option_id {
 	OPT_OTHER = 256, /* above the short options */
@@ -196,9 +198,12 @@ static int add_extra(enum plx_addr_policy addr, const struct asked *asked, bool 
 	static char no_pci[] = "--no-pci", pa[] = "--iova-mode=pa", va[] = "--iova-mode=va",
 		    match[] = "--match-allocations", single[] = "--single-file-segments",
 		    in_memory[] = "--in-memory", no_shconf[] = "--no-shconf",
-		    no_huge[] = "--no-huge";
+		    no_huge[] = "--no-huge", eal_log[] = "--log-level=lib.eal:warning",
+		    telemetry_log[] = "--log-level=lib.telemetry:error";
 	int n = 0;
 
+	extra[n++] = eal_log;
+	extra[n++] = telemetry_log;
 	extra[n++] = no_pci;
 	extra[n++] = addr == PLX_ADDR_PA ? pa : va;
 	if (small) {

@@ -8,6 +8,8 @@
 
 #define MAX_WORDS 32
 
+#define PROG "prog --log-level=lib.eal:warning --log-level=lib.telemetry:error "
+
 static struct plx_eal_args args;
 static char words[512];
 static char *argv[MAX_WORDS];
@@ -50,14 +52,14 @@ static void by_policy(void **state)
 {
 	(void)state;
 	assert_built(PLX_ADDR_VA, "prog -l 0",
-		     "prog --no-pci --iova-mode=va --match-allocations --single-file-segments "
-		     "--in-memory -l 0");
+		     PROG "--no-pci --iova-mode=va --match-allocations --single-file-segments "
+			  "--in-memory -l 0");
 	assert_built(PLX_ADDR_ALLOC, "prog",
-		     "prog --no-pci --iova-mode=va --match-allocations --single-file-segments "
-		     "--in-memory");
+		     PROG "--no-pci --iova-mode=va --match-allocations --single-file-segments "
+			  "--in-memory");
 	assert_built(PLX_ADDR_PA, "prog",
-		     "prog --no-pci --iova-mode=pa --match-allocations --single-file-segments "
-		     "--in-memory");
+		     PROG "--no-pci --iova-mode=pa --match-allocations --single-file-segments "
+			  "--in-memory");
 }
 
 /* Options of ours that EAL 22.11 refuses beside the user's, or that would make the user's void. */
@@ -65,17 +67,17 @@ static void beside_the_users(void **state)
 {
 	(void)state;
 	assert_built(PLX_ADDR_VA, "prog --no-huge",
-		     "prog --no-pci --iova-mode=va --no-shconf --no-huge");
-	assert_built(PLX_ADDR_VA, "prog --legacy-mem", "prog --no-pci --iova-mode=va --legacy-mem");
+		     PROG "--no-pci --iova-mode=va --no-shconf --no-huge");
+	assert_built(PLX_ADDR_VA, "prog --legacy-mem", PROG "--no-pci --iova-mode=va --legacy-mem");
 	assert_built(PLX_ADDR_VA, "prog --huge-unlink=never",
-		     "prog --no-pci --iova-mode=va --match-allocations --huge-unlink=never");
+		     PROG "--no-pci --iova-mode=va --match-allocations --huge-unlink=never");
 	assert_built(PLX_ADDR_VA, "prog --huge-dir /mnt",
-		     "prog --no-pci --iova-mode=va --match-allocations --single-file-segments "
-		     "--huge-dir /mnt");
+		     PROG "--no-pci --iova-mode=va --match-allocations --single-file-segments "
+			  "--huge-dir /mnt");
 	/* After "--" they are the application's. */
 	assert_built(PLX_ADDR_VA, "prog -- --no-huge --huge-dir=x -a b",
-		     "prog --no-pci --iova-mode=va --match-allocations --single-file-segments "
-		     "--in-memory -- --no-huge --huge-dir=x -a b");
+		     PROG "--no-pci --iova-mode=va --match-allocations --single-file-segments "
+			  "--in-memory -- --no-huge --huge-dir=x -a b");
 }
 
 /* Without hugepages, where that will do: unless the user speaks of hugepages. */
@@ -84,21 +86,21 @@ static void without_hugepages(void **state)
 	(void)state;
 	small = true;
 	assert_built(PLX_ADDR_VA, "prog -l 0",
-		     "prog --no-pci --iova-mode=va --no-huge -m256 --no-shconf -l 0");
+		     PROG "--no-pci --iova-mode=va --no-huge -m256 --no-shconf -l 0");
 	assert_built(PLX_ADDR_VA, "prog -m 64",
-		     "prog --no-pci --iova-mode=va --no-huge --no-shconf -m 64");
+		     PROG "--no-pci --iova-mode=va --no-huge --no-shconf -m 64");
 	assert_int_equal(build(PLX_ADDR_VA, "prog"), 0);
 	assert_true(args.static_memory && args.no_huge && args.made_no_huge);
 	plx_eal_args_free(&args);
 	assert_built(PLX_ADDR_VA, "prog --no-huge",
-		     "prog --no-pci --iova-mode=va --no-shconf --no-huge");
-	assert_built(PLX_ADDR_VA, "prog --legacy-mem", "prog --no-pci --iova-mode=va --legacy-mem");
+		     PROG "--no-pci --iova-mode=va --no-shconf --no-huge");
+	assert_built(PLX_ADDR_VA, "prog --legacy-mem", PROG "--no-pci --iova-mode=va --legacy-mem");
 	assert_built(PLX_ADDR_VA, "prog --socket-mem 64",
-		     "prog --no-pci --iova-mode=va --match-allocations --single-file-segments "
-		     "--in-memory --socket-mem 64");
+		     PROG "--no-pci --iova-mode=va --match-allocations --single-file-segments "
+			  "--in-memory --socket-mem 64");
 	assert_built(PLX_ADDR_PA, "prog",
-		     "prog --no-pci --iova-mode=pa --match-allocations --single-file-segments "
-		     "--in-memory");
+		     PROG "--no-pci --iova-mode=pa --match-allocations --single-file-segments "
+			  "--in-memory");
 	small = false;
 }
 
@@ -134,8 +136,8 @@ static void contradictions(void **state)
 	refused(PLX_ADDR_PA, "prog --no-huge", -EINVAL, "base pages may move");
 	refused(PLX_ADDR_VA, "prog --proc-type=secondary", -ENOTSUP, "secondary processes");
 	assert_built(PLX_ADDR_PA, "prog --iova-mode=pa",
-		     "prog --no-pci --iova-mode=pa --match-allocations --single-file-segments "
-		     "--in-memory --iova-mode=pa");
+		     PROG "--no-pci --iova-mode=pa --match-allocations --single-file-segments "
+			  "--in-memory --iova-mode=pa");
 }
 
 static void devices_are_the_bus(void **state)
@@ -155,8 +157,8 @@ static void values(void **state)
 {
 	(void)state;
 	assert_built(PLX_ADDR_VA, "prog --file-prefix -a -l --no-huge --syslog --allow",
-		     "prog --no-pci --iova-mode=va --match-allocations --single-file-segments "
-		     "--in-memory --file-prefix -a -l --no-huge --syslog --allow");
+		     PROG "--no-pci --iova-mode=va --match-allocations --single-file-segments "
+			  "--in-memory --file-prefix -a -l --no-huge --syslog --allow");
 }
 
 /* Every option that EAL 22.11 has (lib/eal/common/eal_options.h) and that isn't refused here. */
