@@ -12,18 +12,35 @@
 
 #define PATH_LEN 160
 
+/* Most files are shorter, and memory that isn't needed would have to be cleared all the same. */
+#define FIRST_ROOM 4096
+
+/* Twice the room for what is there; NULL: there is no memory. What was there is given back. */
+static char *grow(char *text, size_t *room)
+{
+	size_t more = *room ? 2 * *room : FIRST_ROOM;
+	char *larger = plx_sys->alloc(more + 1);
+
+	if (larger && text)
+		memcpy(larger, text, *room);
+	plx_sys->free(text);
+	*room = more;
+	return larger;
+}
+
 char *file_read(const char *path, size_t *len)
 {
 	int fd = plx_sys->open(path, O_RDONLY);
-	size_t have = 0;
+	size_t have = 0, room = 0;
+	char *text = NULL;
 	ssize_t got = 1;
-	char *text;
 
 	if (fd < 0)
 		return NULL;
-	text = plx_sys->alloc(FILE_MAX + 1);
-	while (text && got > 0 && have < FILE_MAX) {
-		got = plx_sys->read(fd, text + have, FILE_MAX - have);
+	while (got > 0 && have < FILE_MAX) {
+		if (have == room && !(text = grow(text, &room)))
+			break;
+		got = plx_sys->read(fd, text + have, room - have);
 		if (got > 0)
 			have += (size_t)got;
 	}

@@ -141,6 +141,29 @@ static void in_use(void **state)
 	assert_bound(NIC0, "vfio-pci");
 }
 
+/* What matters stands at the end of a table that is read in many pieces. */
+static void a_long_table(void **state)
+{
+	enum { LINES = 400 };
+	char text[LINES * 64 + 100];
+	unsigned i, at = 0;
+
+	(void)state;
+	machine_disk(NVME0, "nvme0n1", NULL, "259:0\n");
+	for (i = 0; i < LINES; i++)
+		at += (unsigned)snprintf(text + at, sizeof(text) - at,
+					 "%u 1 0:%u / /a/%u rw - tmpfs none rw\n", 30 + i, i, i);
+	assert_true(at > 3 * 4096);
+	strcpy(text + at, "22 1 259:0 / /srv rw - ext4 /dev/nvme0n1 rw\n");
+	pci_sysfs_file("/proc/self/mountinfo", text);
+	assert_int_equal(machine_run("bind", "vfio-pci", NVME0, NULL), EXIT_REFUSED);
+	assert_true(machine_said("nvme0n1 is mounted on /srv"));
+	/* Nor is anything taken for what it isn't. */
+	strcpy(text + at, "22 1 259:9 / /srv rw - ext4 /dev/nvme9n1 rw\n");
+	pci_sysfs_file("/proc/self/mountinfo", text);
+	assert_int_equal(machine_run("bind", "vfio-pci", NVME0, NULL), EXIT_DONE);
+}
+
 /* Used by whom this process can't see. */
 static void in_hidden_use(void **state)
 {
@@ -785,6 +808,7 @@ int main(void)
 		TEST(no_way_back),
 		TEST(in_use),
 		TEST(in_hidden_use),
+		TEST(a_long_table),
 		TEST(no_answer),
 		TEST(held_by_a_program),
 		TEST(held_by_a_descriptor),
