@@ -234,11 +234,14 @@ static bool refused(const struct options *options, const struct nodes *nodes,
 
 /*
  * Groups have other numbers after every boot, and their nodes no parent: a node is asked whether
- * the device is in its group. A cdev has the device as its parent.
+ * the device is in its group. A cdev has the device as its parent. Another card that is in the slot
+ * by then has other ids, and isn't given away; /dev/iommu is no device's, and alone gives none.
  */
-static int write_rule(const char *bdf, const struct grantee *grantee)
+static int write_rule(const struct device *dev, const struct grantee *grantee)
 {
 	char path[RULE_PATH_LEN], whom[80] = "", text[1024];
+	unsigned vendor = dev->id.vendor, device = dev->id.device;
+	const char *bdf = dev->bdf;
 	size_t at = 0;
 
 	if (grantee->uid != NOBODY)
@@ -248,11 +251,13 @@ static int write_rule(const char *bdf, const struct grantee *grantee)
 			 grantee->gid);
 	snprintf(text, sizeof(text),
 		 "# Made by plx-devbind grant --persist; `plx-devbind restore %s` removes it.\n"
-		 "SUBSYSTEM==\"vfio\", PROGRAM==\"/bin/sh -c 'g=%%k; test -e "
-		 "/sys/kernel/iommu_groups/$${g#noiommu-}/devices/%s'\"%s\n"
-		 "SUBSYSTEM==\"vfio-dev\", KERNELS==\"%s\"%s\n"
+		 "SUBSYSTEM==\"vfio\", PROGRAM==\"/bin/sh -c 'g=%%k; "
+		 "cd /sys/kernel/iommu_groups/$${g#noiommu-}/devices/%s && "
+		 "read v < vendor && read d < device && test $$v.$$d = 0x%04x.0x%04x'\"%s\n"
+		 "SUBSYSTEM==\"vfio-dev\", KERNELS==\"%s\", "
+		 "ATTRS{vendor}==\"0x%04x\", ATTRS{device}==\"0x%04x\"%s\n"
 		 "SUBSYSTEM==\"misc\", KERNEL==\"iommu\"%s\n",
-		 bdf, bdf, whom, bdf, whom, whom);
+		 bdf, bdf, vendor, device, whom, bdf, vendor, device, whom, whom);
 	rule_path(path, RULE_GRANT, bdf);
 	return file_make(path, text);
 }
@@ -263,7 +268,7 @@ static int write_rules(const struct selection *selection, const struct grantee *
 	int err = 0;
 
 	for (i = 0; i < selection->count && !err; i++)
-		err = write_rule(selection->dev[i]->bdf, grantee);
+		err = write_rule(selection->dev[i], grantee);
 	if (!err)
 		return 0;
 	while (i--)

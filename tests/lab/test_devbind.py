@@ -123,6 +123,13 @@ def own(path):
         system("umount", path)
 
 
+def udevadm(*words):
+    """Speaks with udevd, from below another root than its own. Whether that worked."""
+    return subprocess.run(["udevadm", *words], check=False, stderr=subprocess.DEVNULL,
+                          timeout=PATIENCE,
+                          env={**os.environ, "SYSTEMD_IGNORE_CHROOT": "1"}).returncode == 0
+
+
 @contextlib.contextmanager
 def udevd():
     """While udev carries out its rules."""
@@ -133,10 +140,7 @@ def udevd():
                                stderr=subprocess.DEVNULL)
     try:
         # Its socket for commands is there before it hears of events.
-        wait_for(lambda: subprocess.run(["udevadm", "control", "--ping"], check=False,
-                                        env={**os.environ, "SYSTEMD_IGNORE_CHROOT": "1"},
-                                        stderr=subprocess.DEVNULL).returncode == 0,
-                 "udevd to start")
+        wait_for(lambda: udevadm("control", "--ping"), "udevd to start")
         yield
     finally:
         process.terminate()
@@ -391,6 +395,22 @@ def with_iommu(devbind):
         for path in "/dev/iommu", "/dev/hugepages":
             os.chown(path, 0, 0)
 
+    def other_card(device):
+        """The rules of grant are about another card than the one in the slot: it isn't given."""
+        rule, = pathlib.Path(RULES).glob("70-*")
+        text = rule.read_text(encoding="ascii")
+        number = pathlib.Path(device, "device").read_text(encoding="ascii").strip()
+        rule.write_text(text.replace(number, "0xffff"), encoding="ascii")
+        tap.check(udevadm("control", "--reload"), "udevd doesn't read its rules again")
+        write("/sys/bus/pci/drivers/vfio-pci/unbind", nic)
+        write("/sys/bus/pci/drivers/vfio-pci/bind", nic)
+        group = os.path.basename(os.readlink(f"{device}/iommu_group"))
+        cdev, = os.listdir(f"{device}/vfio-dev")
+        tap.check(udevadm("settle"), "udevd isn't done")
+        for node in f"/dev/vfio/{group}", f"/dev/vfio/devices/{cdev}":
+            tap.check_equal(owner(node), 0, f"the owner of {node}, of another card")
+        rule.write_text(text, encoding="ascii")
+
     def by_udev():
         device = f"/sys/bus/pci/devices/{nic}"
         with own(RULES), own("/var/lib"):
@@ -414,6 +434,7 @@ def with_iommu(devbind):
                 for node in f"/dev/vfio/{group}", f"/dev/vfio/devices/{cdev}", "/dev/iommu":
                     wait_for(lambda node=node: owner(node) == USER, f"the owner of {node}")
                 devbind.says(DONE, ("why", nic), "cdev          taken", user=True)
+                other_card(device)
                 # Nobody else's: another device of VFIO's comes while the rules are there.
                 with devbind.bound(vmx):
                     group = os.path.basename(os.readlink(f"/sys/bus/pci/devices/{vmx}/iommu_group"))
