@@ -5,7 +5,7 @@
  *      inventory.c    ids, driver, NUMA node, IOMMU group, cdev, SR-IOV
  *      use_net.c      network interfaces, their addresses and routes
  *      use_block.c    disks, and what is mounted from them or stands on them
- *      use_process.c  programs that have one of its nodes open
+ *      use_process.c  programs that have one of its nodes, open or mapped
  *      names.c        words for ids (libpci)
  *      modules.c      drivers for ids (libkmod)
  *
@@ -34,7 +34,7 @@ struct device {
 	struct texts uses;    /* a sentence each; any of them speaks against taking the device */
 	struct texts holders; /* those that say who has it through VFIO, which waits for them */
 	struct texts blocks;  /* its disks, partitions, and the block devices that stand on them */
-	struct texts nodes;   /* in /dev, besides the blocks and VFIO's: nvme0, ng0n1 */
+	struct texts nodes;   /* in /dev, besides the blocks: nvme0, ng0n1, infiniband/uverbs0 */
 	bool active;	      /* an interface carries a route */
 
 	char physfn[PLX_BDF_LEN]; /* the PF, if it is a VF; else "" */
@@ -88,10 +88,10 @@ int device_blind(struct device *dev, const char *what, int err);
 int inventory_blind(struct inventory *inv, const char *what, int err);
 
 /*
- * Calls fn for every member of /sys/class/CLASS that sits on a PCI function of the inventory. Stops
- * at an error of fn's.
+ * Calls fn for every member of a folder of links that sits on a PCI function of the inventory, such
+ * as /sys/class/net. Stops at an error of fn's.
  */
-int inventory_each(struct inventory *inv, const char *class,
+int inventory_each(struct inventory *inv, const char *folder,
 		   int (*fn)(void *ctx, struct device *dev, const char *name), void *ctx);
 
 /* Each adds what it knows to interfaces, disks, uses. 0 or -ENOMEM. */

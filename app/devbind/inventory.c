@@ -237,15 +237,14 @@ int inventory_blind(struct inventory *inv, const char *what, int err)
 	return ret;
 }
 
-int inventory_each(struct inventory *inv, const char *class,
+int inventory_each(struct inventory *inv, const char *folder,
 		   int (*fn)(void *ctx, struct device *dev, const char *name), void *ctx)
 {
-	char folder[80], path[400], target[1024];
+	char path[400], target[1024];
 	struct dirent *entry;
 	int err = 0, blind = 0;
 	DIR *dir;
 
-	snprintf(folder, sizeof(folder), "/sys/class/%s", class);
 	dir = plx_sys->opendir(folder);
 	if (!dir)
 		return inventory_blind(inv, folder, -errno);
@@ -253,7 +252,7 @@ int inventory_each(struct inventory *inv, const char *class,
 		struct device *dev;
 		ssize_t len;
 
-		snprintf(path, sizeof(path), "/sys/class/%s/%s", class, entry->d_name);
+		snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
 		len = plx_sys->readlink(path, target, sizeof(target) - 1);
 		/* Files that are no links are no members. */
 		if (len < 0 && errno != EINVAL)

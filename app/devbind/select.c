@@ -35,9 +35,10 @@ bool word_names_address(const char *word, const char *bdf)
 
 static bool names_device(const char *word, const struct device *dev)
 {
-	if (word_names_address(word, dev->bdf) || texts_have(&dev->interfaces, word))
-		return true;
-	return texts_have(&dev->disks, strncmp(word, "/dev/", 5) ? word : word + 5);
+	const char *node = strncmp(word, "/dev/", 5) ? word : word + 5;
+
+	return word_names_address(word, dev->bdf) || texts_have(&dev->interfaces, word) ||
+	       texts_have(&dev->disks, node) || texts_have(&dev->nodes, node);
 }
 
 bool selection_add_word(struct selection *selection, const struct inventory *inv, const char *word)

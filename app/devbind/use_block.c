@@ -236,7 +236,7 @@ int inventory_block(struct inventory *inv)
 	/* A kernel may be without swap. */
 	block.blind = !block.mounts ||
 		      (!block.swaps && (!plx_sys->access("/proc/swaps", F_OK) || errno != ENOENT));
-	err = inventory_each(inv, "block", add_found, &block);
+	err = inventory_each(inv, "/sys/class/block", add_found, &block);
 	plx_sys->free(block.mounts);
 	plx_sys->free(block.swaps);
 	return err;

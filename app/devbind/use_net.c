@@ -333,7 +333,7 @@ int inventory_net(struct inventory *inv)
 	if (!net)
 		return -ENOMEM;
 	net->end = &net->first;
-	err = inventory_each(inv, "net", add_interface, net);
+	err = inventory_each(inv, "/sys/class/net", add_interface, net);
 	if (!err && net->first)
 		err = ask_kernel(net);
 	err = err ? err : tell_hidden(inv);

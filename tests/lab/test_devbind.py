@@ -3,11 +3,15 @@
 """plx-devbind on real kernels: bind, unbind and restore, what is refused, and what is explained."""
 
 import contextlib
+import ctypes
+import fcntl
 import json
+import mmap
 import os
 import pathlib
 import re
 import shutil
+import struct
 import subprocess
 import time
 
@@ -17,6 +21,7 @@ import tap
 UDEVD, RULES = "/lib/systemd/systemd-udevd", "/etc/udev/rules.d"
 USER = 1000                 # somebody without privileges
 PATIENCE = 60
+BIND_IOMMUFD = 0x3b76       # VFIO_DEVICE_BIND_IOMMUFD
 DONE, FAILED, USAGE, REFUSED = range(4)
 NATIVE = {"e1000e": "e1000e", "igb": "igb", "vmxnet3": "vmxnet3", "virtio": "virtio-pci",
           "nvme": "nvme"}
@@ -121,6 +126,22 @@ def own(path):
         yield
     finally:
         system("umount", path)
+
+
+@contextlib.contextmanager
+def mapped(descriptor):
+    """While the first page of a file is mapped. Python's own mappings keep a descriptor open."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.munmap.argtypes = ctypes.c_void_p, ctypes.c_size_t
+    page = libc.mmap(None, mmap.PAGESIZE, mmap.PROT_READ, mmap.MAP_SHARED, descriptor,
+                     ctypes.c_long(0))
+    tap.check(page != ctypes.c_void_p(-1).value, f"mmap: {os.strerror(ctypes.get_errno())}")
+    try:
+        os.close(descriptor)
+        yield
+    finally:
+        libc.munmap(page, mmap.PAGESIZE)
 
 
 def udevadm(*words):
@@ -336,6 +357,22 @@ def with_iommu(devbind):
                 devbind.says(FAILED, ("why", nic), f"/dev/vfio/{group} is open in process")
                 tap.check_equal(driver(nic), "vfio-pci", f"driver of {nic}")
 
+    def mapped_by_a_program():
+        who = f"is mapped by process {os.getpid()} (python3)"
+        with mapped(os.open(f"/sys/bus/pci/devices/{vmx}/resource0", os.O_RDWR)):
+            devbind.says(REFUSED, ("bind", "vfio-pci", vmx), f"its resource0 {who}")
+        check_unchanged()
+        with devbind.bound(nic):
+            cdev, = os.listdir(f"/sys/bus/pci/devices/{nic}/vfio-dev")
+            device = os.open(f"/dev/vfio/devices/{cdev}", os.O_RDWR)
+            with open("/dev/iommu", "r+b", buffering=0) as iommufd:
+                fcntl.ioctl(device, BIND_IOMMUFD, struct.pack("IIiI", 16, 0, iommufd.fileno(), 0))
+            with mapped(device):
+                devbind.says(REFUSED, ("restore", "--force", nic),
+                             f"/dev/vfio/devices/{cdev} {who}", "end the program")
+                devbind.says(FAILED, ("why", nic), who)
+                tap.check_equal(driver(nic), "vfio-pci", f"driver of {nic}")
+
     def one_of_a_group():
         with devbind.bound(first):
             verdict, reason = devbind.modes(first)["cdev"]
@@ -467,6 +504,8 @@ def with_iommu(devbind):
     yield "an interface with an address or a route is refused", address_or_route
     yield "a disk that a program has open, by any node, is refused", disk_in_use
     yield "a device that a program has through VFIO is refused", held_by_a_program
+    yield "a device that a program has mapped, and nothing else of it, is refused", \
+        mapped_by_a_program
     yield "one device of a group: what is in the way is named", one_of_a_group
     yield "--whole-group", whole_group
     yield "why: all modes", modes_explained

@@ -389,6 +389,18 @@ void machine_disk(const char *bdf, const char *name, const char *of, const char 
 		add_member("block", name, folder, "partition", "1\n");
 }
 
+void machine_char(const char *bdf, const char *name, const char *number)
+{
+	char path[160], text[160];
+
+	snprintf(path, sizeof(path), "/sys/devices/pci0000:00/%s/%s/uevent", bdf, name);
+	snprintf(text, sizeof(text), "MAJOR=241\nMINOR=0\nDEVNAME=%s\nDEVMODE=0600\n", name);
+	pci_sysfs_file(path, text);
+	snprintf(path, sizeof(path), "/sys/dev/char/%s", number);
+	snprintf(text, sizeof(text), "../../devices/pci0000:00/%s/%s", bdf, name);
+	pci_sysfs_link(path, text);
+}
+
 static void keep_line(void *ctx, enum plx_log_level level, const char *line)
 {
 	size_t at = strlen(said);

@@ -64,6 +64,9 @@ void machine_netlink_error(void); /* dumps of addresses fail */
 /* A disk or, if of is not NULL, its partition. number: "259:0". */
 void machine_disk(const char *bdf, const char *name, const char *of, const char *number);
 
+/* A node of a driver's, /dev/NAME. number: "241:0". */
+void machine_char(const char *bdf, const char *name, const char *number);
+
 /* Carries out a command line, as main() does; the words end with NULL. */
 enum exit_code machine_run(const char *word, ...) __attribute__((sentinel));
 

@@ -249,27 +249,134 @@ static void held_by_a_descriptor(void **state)
 	assert_bound(NIC0, "vfio-pci");
 }
 
-/* NVMe is used without its disks: by the controller's node, by a namespace's for commands. */
+/*
+ * Devices are used without their disks and interfaces: NVMe by the controller's node, or by a
+ * namespace's for commands, a network card by its clock's, or that of RDMA.
+ */
 static void open_without_the_disk(void **state)
 {
-	static const char folder[] = "../../devices/pci0000:00/" NVME0 "/nvme/nvme0";
-	static const char *const nodes[] = { "/dev/nvme0", "/dev/ng0n1", "/dev/ng3n1" };
+	static const struct {
+		const char *bdf, *node;
+	} uses[] = { { NVME0, "/dev/nvme0" },
+		     { NVME0, "/dev/ng0n1" },
+		     { NVME0, "/dev/ng3n1" },
+		     { NIC0, "/dev/ptp0" },
+		     { NIC0, "/dev/infiniband/uverbs0" } };
 	unsigned i;
 
 	(void)state;
-	pci_sysfs_link("/sys/class/nvme/nvme0", folder);
-	pci_sysfs_link("/sys/class/nvme-generic/ng0n1",
-		       "../../devices/pci0000:00/" NVME0 "/nvme/nvme0/ng0n1");
+	machine_char(NVME0, "nvme0", "241:0");
+	machine_char(NVME0, "ng0n1", "242:0");
+	machine_char(NIC0, "ptp0", "243:0");
+	machine_char(NIC0, "infiniband/uverbs0", "231:192");
 	/* By another way to the disk. */
 	machine_disk(NVME0, "nvme3c0n1", NULL, "259:9\n");
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < 5; i++) {
 		pci_sysfs_remove("/proc/812");
-		pci_sysfs_link("/proc/812/fd/7", nodes[i]);
-		assert_int_equal(machine_run("bind", "vfio-pci", NVME0, NULL), EXIT_REFUSED);
-		assert_true(machine_said(nodes[i]));
+		pci_sysfs_link("/proc/812/fd/7", uses[i].node);
+		assert_int_equal(machine_run("bind", "vfio-pci", uses[i].bdf, NULL), EXIT_REFUSED);
+		assert_true(machine_said(uses[i].node));
 		assert_true(machine_said(" is open in process 812 (?)"));
+		assert_int_equal(machine_run("unbind", NIC1, NULL), EXIT_DONE);
 	}
-	assert_int_equal(machine_run("bind", "--force", "vfio-pci", NVME0, NULL), EXIT_DONE);
+	/* A controller without a disk has no other name. */
+	assert_int_equal(machine_run("bind", "--force", "vfio-pci", "nvme0", "/dev/ptp0", NULL),
+			 EXIT_DONE);
+	assert_bound(NVME0, "vfio-pci");
+	assert_bound(NIC0, "vfio-pci");
+}
+
+#define MAPPING "7f0000000000-7f0000004000 rw-s 00000000 00:05 1234    "
+
+/* Whoever has closed the descriptor and kept the mapping: the file stays open. */
+static void held_by_a_mapping(void **state)
+{
+	(void)state;
+	machine_give_to_vfio(NIC0, "vfio0");
+	machine_give_to_vfio(NVME0, "vfio3");
+	pci_sysfs_file("/proc/812/comm", "spdk\n");
+	pci_sysfs_link("/proc/812/fd/0", "/dev/null");
+	pci_sysfs_file("/proc/812/maps",
+		       "55550000-55551000 r-xp 00000000 fe:00 77    /usr/bin/with a blank\n"
+		       "7ffe0000-7ffe1000 rw-p 00000000 00:00 0 \n" MAPPING
+		       "/dev/vfio/devices/vfio0\n" MAPPING "/dev/vfio/devices/vfio0\n");
+	assert_int_equal(machine_run("unbind", "--force", NIC0, NULL), EXIT_REFUSED);
+	assert_true(machine_said(NIC0 " is in use: /dev/vfio/devices/vfio0 is mapped by process "
+				      "812 (spdk)"));
+	assert_true(machine_said("--force or not: end the program"));
+	assert_bound(NIC0, "vfio-pci");
+	assert_int_equal(machine_run("unbind", NVME0, NULL), EXIT_DONE);
+	/* Told once, if it is open as well. */
+	pci_sysfs_link("/proc/812/fd/7", "/dev/vfio/devices/vfio0");
+	machine_report(EXIT_DONE, "status", NIC0, NULL);
+	machine_reports("/dev/vfio/devices/vfio0 is open in process 812 (spdk)");
+	machine_reports_no("is mapped by");
+	/* A group's device has no name, unless by another descriptor. */
+	pci_sysfs_remove("/proc/812/fd/7");
+	pci_sysfs_file("/proc/812/maps", MAPPING "anon_inode:[vfio-device]\n");
+	assert_int_equal(machine_run("unbind", NIC0, NULL), EXIT_REFUSED);
+	assert_true(machine_said("process 812 (spdk) has a device of VFIO's open; if it is"));
+	pci_sysfs_link("/proc/812/fd/8", "anon_inode:[vfio-device]");
+	pci_sysfs_file("/proc/812/fdinfo/8", "vfio-device-syspath: /sys/devices/" NIC0 "\n");
+	machine_report(EXIT_DONE, "status", NIC0, NIC1, NULL);
+	machine_reports("it is open in process 812 (spdk)");
+	machine_reports_no("it may be");
+}
+
+/* By the files that sysfs has for BARs, as programs do that need no driver. */
+static void bars_in_use(void **state)
+{
+	(void)state;
+	pci_sysfs_file("/proc/812/comm", "pcimem\n");
+	pci_sysfs_link("/proc/812/fd/3", "/sys/devices/pci0000:00/" NIC0 "/config");
+	pci_sysfs_file("/proc/812/maps", MAPPING "/sys/devices/pci0000:00/" NIC1 "/resource0_wc\n");
+	assert_int_equal(machine_run("bind", "vfio-pci", NIC0, NULL), EXIT_DONE);
+	assert_int_equal(machine_run("bind", "vfio-pci", NIC1, NULL), EXIT_REFUSED);
+	assert_true(machine_said("its resource0_wc is mapped by process 812 (pcimem)"));
+	pci_sysfs_link("/proc/812/fd/4", "/sys/devices/pci0000:00/" NIC2 "/resource2");
+	assert_int_equal(machine_run("bind", "vfio-pci", NIC2, NULL), EXIT_REFUSED);
+	assert_true(machine_said("its resource2 is open in process 812 (pcimem)"));
+	assert_int_equal(machine_run("bind", "--force", "vfio-pci", NIC1, NIC2, NULL), EXIT_DONE);
+}
+
+/* The last of many, and what can't be read. */
+static void many_mappings(void **state)
+{
+	enum { LINES = 2000 };
+	static char text[LINES * 100];
+	unsigned i, at = 0;
+
+	(void)state;
+	machine_give_to_vfio(NIC0, "vfio0");
+	for (i = 0; i < LINES; i++)
+		at += (unsigned)snprintf(
+			text + at, sizeof(text) - at,
+			"%x000-%x000 rw-s 00000000 00:0f %u    /dev/hugepages/%u\n", i, i + 1, i,
+			i);
+	strcpy(text + at, MAPPING "/dev/vfio/devices/vfio0\n");
+	pci_sysfs_link("/proc/812/fd/0", "/dev/null");
+	pci_sysfs_file("/proc/812/maps", text);
+	assert_int_equal(machine_run("unbind", NIC0, NULL), EXIT_REFUSED);
+	assert_true(machine_said("/dev/vfio/devices/vfio0 is mapped by process 812"));
+	/* Wherever the pieces end that it is read in. */
+	for (i = 4096; i < 7 * 4096; i += 4096) {
+		memset(text, 'x', i);
+		strcpy(text + i - 30, "\n" MAPPING "/dev/vfio/devices/vfio0\n");
+		pci_sysfs_file("/proc/812/maps", text);
+		assert_int_equal(machine_run("unbind", NIC0, NULL), EXIT_REFUSED);
+	}
+	pci_sysfs_fail_at("read", "/proc/812/maps", 2, EIO);
+	assert_int_equal(machine_run("unbind", NIC1, NULL), EXIT_REFUSED);
+	assert_true(machine_said("it may be: what processes have open can't be read"));
+	pci_sysfs_fail(0, 0);
+	/* No line that the kernel writes. */
+	memset(text, 'x', 30000);
+	text[30000] = '\0';
+	pci_sysfs_file("/proc/812/maps", text);
+	assert_int_equal(machine_run("unbind", NIC1, NULL), EXIT_REFUSED);
+	assert_true(machine_said("it may be: what processes have open can't be read"));
+	pci_sysfs_remove("/proc/812");
+	assert_int_equal(machine_run("unbind", NIC0, NIC1, NULL), EXIT_DONE);
 }
 
 static void bridges_stay(void **state)
@@ -727,7 +834,7 @@ static unsigned use_devices(const char *used[8])
 	pci_sysfs_link("/proc/812/fd/8", "/dev/nvme1n1");
 	used[count++] = "0000:04:00.0";
 	machine_add("0000:05:00.0", "0x010802\n", "nvme", 15);
-	pci_sysfs_link("/sys/class/nvme/nvme2", "../../devices/0000:05:00.0/nvme/nvme2");
+	machine_char("0000:05:00.0", "nvme2", "241:2");
 	pci_sysfs_link("/proc/813/fd/8", "/dev/nvme2");
 	used[count++] = "0000:05:00.0";
 	machine_add("0000:06:00.0", "0x020000\n", "e1000e", 16);
@@ -813,6 +920,9 @@ int main(void)
 		TEST(held_by_a_program),
 		TEST(held_by_a_descriptor),
 		TEST(open_without_the_disk),
+		TEST(held_by_a_mapping),
+		TEST(bars_in_use),
+		TEST(many_mappings),
 		TEST(bridges_stay),
 		TEST(groups),
 		TEST(drivers_and_modules),
