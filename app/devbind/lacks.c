@@ -159,9 +159,12 @@ static bool lacks_noiommu(const struct machine *machine, struct lack *lack)
 	return lacks_option(machine, lack, OPTION_NOIOMMU);
 }
 
+/* A kernel that can't have it lacks more than that, and is told so. */
 static bool lacks_unsafe_mode(const struct machine *machine, struct lack *lack)
 {
-	return machine->noiommu_mode <= 0 &&
+	bool never = machine->noiommu_mode < 0 && machine->option[OPTION_NOIOMMU].state == 'n';
+
+	return machine->noiommu_mode <= 0 && !never &&
 	       set(lack, "plx-devbind bind --noiommu-mode vfio-pci DEVICE",
 		   "the unsafe no-IOMMU mode is off");
 }

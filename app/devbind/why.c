@@ -13,6 +13,8 @@
 /* Modes of PCI functions; the last, user, is of devices that other processes serve. */
 #define MODES PLX_VFIO_USER
 
+#define MODES_TEXT_LEN 100
+
 static const char *const verdicts[] = { "refused", "possible", "taken" };
 
 struct answer {
@@ -121,21 +123,85 @@ static bool ask_all(const struct options *options, const struct machine *machine
 	return taken;
 }
 
+/* Whether all modes refuse, and for the same reason. */
+static bool all_alike(const struct answer answers[MODES])
+{
+	unsigned mode;
+
+	for (mode = 0; mode < MODES; mode++)
+		if (answers[mode].verdict != REFUSED || strcmp(answers[mode].text, answers[0].text))
+			return false;
+	return true;
+}
+
+static bool has_lack(const struct answer *answer, const char *what)
+{
+	unsigned i;
+
+	for (i = 0; i < answer->nlacks; i++)
+		if (!strcmp(answer->lacks[i].what, what))
+			return true;
+	return false;
+}
+
+/* what: NULL: nothing at all. "cdev, compat", or "" if there are none. Returns buf. */
+static const char *modes_lacking(const struct answer answers[MODES], const char *what,
+				 char buf[MODES_TEXT_LEN])
+{
+	unsigned mode, count = 0;
+	size_t at = 0;
+
+	buf[0] = '\0';
+	for (mode = 0; mode < MODES; mode++)
+		if (what ? has_lack(&answers[mode], what) : !answers[mode].nlacks)
+			at += (size_t)snprintf(buf + at, MODES_TEXT_LEN - at, "%s%s",
+					       count++ ? ", " : "", plx_vfio_mode_name(mode));
+	return count == MODES ? "all" : buf;
+}
+
+/* What several modes lack is said once. */
+static void print_lacks(FILE *out, const struct answer answers[MODES])
+{
+	char modes[MODES_TEXT_LEN];
+	unsigned mode, before, i;
+	const char *free;
+
+	for (mode = 0; mode < MODES; mode++)
+		for (i = 0; i < answers[mode].nlacks; i++) {
+			const struct lack *lack = &answers[mode].lacks[i];
+
+			for (before = 0; before < mode; before++)
+				if (has_lack(&answers[before], lack->what))
+					break;
+			if (before == mode)
+				fprintf(out, "    besides, for %s: %s\n      -> %s\n",
+					modes_lacking(answers, lack->what, modes), lack->what,
+					lack->remedy);
+		}
+	free = modes_lacking(answers, NULL, modes);
+	if (*free)
+		fprintf(out, "    nothing else is in the way of %s\n", free);
+}
+
 static void print_answers(FILE *out, const struct device *dev, const struct answer answers[MODES])
 {
 	unsigned mode, i;
 
-	fprintf(out, "%s '%s %04x' drv=%s\n", dev->bdf, dev->device_name, dev->id.device,
-		dev->facts.driver);
-	for (mode = 0; mode < MODES; mode++) {
-		const struct answer *answer = &answers[mode];
-
-		fprintf(out, "  %-12s  %s%s%s\n", plx_vfio_mode_name(mode),
-			verdicts[answer->verdict], answer->text[0] ? ": " : "", answer->text);
-		for (i = 0; i < answer->nlacks; i++)
-			fprintf(out, "%16sbesides, %s\n%18s-> %s\n", "", answer->lacks[i].what, "",
-				answer->lacks[i].remedy);
+	fprintf(out, "%s '%s %04x'%s%s\n", dev->bdf, dev->device_name, dev->id.device,
+		dev->facts.driver[0] ? " drv=" : "", dev->facts.driver);
+	/* It is to be bound then, which is refused as long as it is. */
+	for (i = 0; i < dev->uses.count && !plx_facts_bound(&dev->facts); i++)
+		fprintf(out, "  in use: %s\n", dev->uses.at[i]);
+	if (all_alike(answers)) {
+		fprintf(out, "  every access mode refused: %s\n", answers[0].text);
+		if (device_is_endpoint(dev) && answers[0].code == PLX_REFUSED_DRIVER)
+			print_lacks(out, answers);
+		return;
 	}
+	for (mode = 0; mode < MODES; mode++)
+		fprintf(out, "  %-12s  %s%s%s\n", plx_vfio_mode_name(mode),
+			verdicts[answers[mode].verdict], answers[mode].text[0] ? ": " : "",
+			answers[mode].text);
 }
 
 static struct json_object *answers_object(const struct device *dev,
@@ -146,6 +212,7 @@ static struct json_object *answers_object(const struct device *dev,
 
 	put_text(object, "address", dev->bdf);
 	put_text(object, "driver", dev->facts.driver);
+	put_texts(object, "uses", &dev->uses);
 	modes = put_inside(object, "modes", json_object_new_array());
 	for (mode = 0; mode < MODES; mode++) {
 		one = json_object_new_object();

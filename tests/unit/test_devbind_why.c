@@ -27,6 +27,25 @@ static void boot(void)
 	machine_node(IOMMUFD);
 }
 
+static void remove_groups(void)
+{
+	static const char *const devices[] = { "10/devices/" NIC0, "11/devices/" NIC1,
+					       "11/devices/" NIC2, "12/devices/" NVME0 };
+	static const char *const names[] = { "10/name", "11/name", "12/name" };
+	char path[128];
+	unsigned i;
+
+	for (i = 0; i < 4; i++) {
+		snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%s", devices[i]);
+		pci_sysfs_remove(path);
+	}
+	/* VFIO's own stand for devices without an IOMMU. */
+	for (i = 0; i < 3; i++) {
+		snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%s", names[i]);
+		pci_sysfs_file(path, "vfio-noiommu\n");
+	}
+}
+
 static void the_best_is_taken(void **state)
 {
 	(void)state;
@@ -98,6 +117,7 @@ static void not_viable(void **state)
 	machine_reports("cdev          refused: group 11 is not viable: " NIC2 " is held by igb");
 }
 
+/* What all modes have in common, and what several of them lack, is said once. */
 static void not_bound(void **state)
 {
 	(void)state;
@@ -105,14 +125,48 @@ static void not_bound(void **state)
 	pci_sysfs_remove(IOMMUFD);
 	pci_sysfs_file("/boot/config-6.12.0", "#\nCONFIG_VFIO_PCI=y\n");
 	machine_report(EXIT_FAILED, "why", NIC0, NULL);
-	machine_reports("cdev          refused: bound to e1000e: bind it to vfio-pci");
-	machine_reports("                besides, the kernel has no CONFIG_VFIO_DEVICE_CDEV\n"
-			"                  -> use a kernel with CONFIG_VFIO_DEVICE_CDEV\n");
+	assert_string_equal(
+		machine_output(), NIC0
+		" '82574L Gigabit Network Connection 10d3' drv=e1000e\n"
+		"  every access mode refused: bound to e1000e: bind it to vfio-pci\n"
+		"    besides, for cdev: the kernel has no CONFIG_VFIO_DEVICE_CDEV\n"
+		"      -> use a kernel with CONFIG_VFIO_DEVICE_CDEV\n"
+		"    besides, for cdev, compat: there is no module iommufd\n"
+		"      -> use a kernel with CONFIG_IOMMUFD\n"
+		"    besides, for noiommu-cdev, noiommu: devices behind the IOMMU can't be had "
+		"without it\n"
+		"      -> nothing: the modes above are better\n"
+		"    nothing else is in the way of type1v2, type1\n");
 	machine_report(EXIT_FAILED, "why", "--json", NIC0, NULL);
 	machine_reports("\"what\":\"the kernel has no CONFIG_VFIO_DEVICE_CDEV\"");
+	/* What would be in the way of binding it, too. */
+	machine_interface(NIC0, "eth0", 3);
+	machine_address(3, "192.0.2.7", 24);
+	pci_sysfs_file("/boot/config-6.12.0", "#\n");
+	machine_report(EXIT_FAILED, "why", NIC0, NULL);
+	machine_reports("drv=e1000e\n  in use: eth0 has the address 192.0.2.7/24\n  every ");
+	machine_report(EXIT_FAILED, "why", "--json", NIC0, NULL);
+	machine_reports("\"uses\":[\n      \"eth0 has the address 192.0.2.7/24\"");
+}
+
+static void for_no_mode(void **state)
+{
+	(void)state;
+	boot();
+	remove_groups();
+	pci_sysfs_file("/boot/config-6.12.0", "#\n");
+	/* What all lack. */
+	machine_report(EXIT_DONE, "unbind", NIC0, NULL);
+	machine_report(EXIT_FAILED, "why", NIC0, NULL);
+	machine_reports("10d3'\n  every access mode refused: bound to no driver: bind it");
+	machine_reports("    besides, for all: there is no module vfio_pci\n");
+	machine_reports("    besides, for cdev, type1v2, type1, compat: there is no IOMMU");
+	machine_reports_no("nothing else");
 	machine_add("0000:00:01.0", "0x060400\n", "pcieport", 9);
 	machine_report(EXIT_FAILED, "why", "00:01.0", NULL);
-	machine_reports("cdev          refused: it is a bridge (");
+	machine_reports("  every access mode refused: it is a bridge (");
+	machine_reports_no("besides");
+	machine_reports_no("nothing else");
 }
 
 static void memory(void **state)
@@ -218,25 +272,6 @@ static void without_memory(void **state)
 	machine_reports("memlock        no limit\n");
 }
 
-static void remove_groups(void)
-{
-	static const char *const devices[] = { "10/devices/" NIC0, "11/devices/" NIC1,
-					       "11/devices/" NIC2, "12/devices/" NVME0 };
-	static const char *const names[] = { "10/name", "11/name", "12/name" };
-	char path[128];
-	unsigned i;
-
-	for (i = 0; i < 4; i++) {
-		snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%s", devices[i]);
-		pci_sysfs_remove(path);
-	}
-	/* VFIO's own stand for devices without an IOMMU. */
-	for (i = 0; i < 3; i++) {
-		snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%s", names[i]);
-		pci_sysfs_file(path, "vfio-noiommu\n");
-	}
-}
-
 static void without_iommu(void **state)
 {
 	static const struct {
@@ -256,6 +291,12 @@ static void without_iommu(void **state)
 	machine_report(EXIT_FAILED, "doctor", NULL);
 	machine_reports("there is no IOMMU, or the firmware keeps it off");
 	machine_reports("the unsafe no-IOMMU mode is off");
+	/* A kernel that can't have it isn't told to turn it on. */
+	pci_sysfs_file("/boot/config-6.12.0", "#\nCONFIG_VFIO_PCI=y\n");
+	machine_report(EXIT_FAILED, "doctor", NULL);
+	machine_reports("the kernel has no CONFIG_VFIO_NOIOMMU");
+	machine_reports_no("the unsafe no-IOMMU mode is off");
+	boot();
 	for (i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
 		snprintf(path, sizeof(path), "/sys/firmware/acpi/tables/%s", tables[i].name);
 		pci_sysfs_file(path, "");
@@ -389,11 +430,22 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, machine_setup, machine_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(the_best_is_taken),  TEST(a_node_is_missing), TEST(permission),
-		TEST(not_viable),	  TEST(not_bound),	   TEST(memory),
-		TEST(open_elsewhere),	  TEST(why_as_json),	   TEST(a_machine_with_everything),
-		TEST(without_memory),	  TEST(without_iommu),	   TEST(without_remapping),
-		TEST(without_modules),	  TEST(virtio_iommu),	   TEST(an_empty_machine),
+		TEST(the_best_is_taken),
+		TEST(a_node_is_missing),
+		TEST(permission),
+		TEST(not_viable),
+		TEST(not_bound),
+		TEST(for_no_mode),
+		TEST(memory),
+		TEST(open_elsewhere),
+		TEST(why_as_json),
+		TEST(a_machine_with_everything),
+		TEST(without_memory),
+		TEST(without_iommu),
+		TEST(without_remapping),
+		TEST(without_modules),
+		TEST(virtio_iommu),
+		TEST(an_empty_machine),
 		TEST(every_call_failing),
 	};
 
