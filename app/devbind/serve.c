@@ -36,6 +36,7 @@ static void catch_signals(sigset_t *before)
 	struct sigaction action = { .sa_handler = stop };
 	sigset_t set;
 
+	stopping = 0;
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
@@ -353,7 +354,7 @@ static enum exit_code serve(const struct broker *broker, int fd, const sigset_t 
 	while (!stopping) {
 		struct pollfd pollfd = { .fd = fd, .events = POLLIN };
 
-		if (ppoll(&pollfd, 1, NULL, mask) >= 0) {
+		if (plx_sys->ppoll(&pollfd, 1, NULL, mask) >= 0) {
 			serve_one(broker, fd);
 		} else if (errno != EINTR) {
 			plx_err("the broker can't wait for requests: %s", strerror(errno));
@@ -384,6 +385,17 @@ static int read_users(struct broker *broker, const char *list)
 	return 0;
 }
 
+/* Nothing that the request would not be told, but whoever starts the broker may see to it. */
+static void tell_unready(const struct selection *devices)
+{
+	unsigned i;
+
+	for (i = 0; i < devices->count; i++)
+		if (!plx_facts_bound(&devices->dev[i]->facts))
+			plx_warn("%s is not VFIO's: nobody gets it until it is bound to vfio-pci",
+				 devices->dev[i]->bdf);
+}
+
 enum exit_code broker_run(const struct options *options, const struct inventory *inv)
 {
 	const char *path = options->socket ? options->socket : BROKER_SOCKET;
@@ -410,10 +422,12 @@ enum exit_code broker_run(const struct options *options, const struct inventory 
 		plx_notice("at %s, for %u device%s and %u user%s", path, selection.count,
 			   selection.count == 1 ? "" : "s", broker.nuids,
 			   broker.nuids == 1 ? "" : "s");
+		tell_unready(&selection);
 		code = serve(&broker, fd, &mask);
 		plx_sys->unlink(path);
 		plx_sys->close(fd);
 	}
+	sigprocmask(SIG_SETMASK, &mask, NULL);
 	selection_free(&selection);
 	return code;
 }

@@ -134,6 +134,7 @@ const struct plx_sys plx_sys_kernel = {
 	.sendmsg = sendmsg,
 	.shutdown = shutdown,
 	.poll = poll,
+	.ppoll = ppoll,
 	.sleep_ms = sys_sleep_ms,
 	.alloc = sys_alloc,
 	.free = free,

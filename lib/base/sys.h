@@ -10,6 +10,7 @@
 
 #include <dirent.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stddef.h>
 #include <sys/epoll.h>
@@ -70,6 +71,8 @@ struct plx_sys {
 	ssize_t (*sendmsg)(int fd, const struct msghdr *msg, int flags);
 	int (*shutdown)(int fd, int how);
 	int (*poll)(struct pollfd *fds, nfds_t nfds, int timeout_ms);
+	int (*ppoll)(struct pollfd *fds, nfds_t nfds, const struct timespec *timeout,
+		     const sigset_t *mask);
 	void (*sleep_ms)(unsigned int ms);
 	void *(*alloc)(size_t len); /* zeroed */
 	void (*free)(void *ptr);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <pollux/log.h>
@@ -186,15 +187,62 @@ static int fake_flock(int fd, int operation)
 	return fails_by("flock", fd) ? -1 : plx_sys_kernel.flock(fd, operation);
 }
 
+/* Sockets of files are what they are; those of the kernel's are /dev/null. */
 static int fake_socket(int domain, int type, int protocol)
 {
-	int fd = fails("socket", NULL) ? -1 : open("/dev/null", O_RDWR | O_CLOEXEC);
+	int fd;
 
-	(void)domain;
-	(void)type;
-	(void)protocol;
+	if (fails("socket", NULL))
+		return -1;
+	fd = domain == AF_UNIX ? socket(domain, type, protocol)
+			       : open("/dev/null", O_RDWR | O_CLOEXEC);
 	left += fd >= 0;
 	return fd;
+}
+
+static struct sockaddr_un moved_address(const void *addr)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	char buf[MOVED_MAX];
+
+	snprintf(to.sun_path, sizeof(to.sun_path), "%.100s",
+		 moved(((const struct sockaddr_un *)addr)->sun_path, buf));
+	return to;
+}
+
+static int fake_bind(int fd, const void *addr, size_t len)
+{
+	struct sockaddr_un to = moved_address(addr);
+
+	(void)len;
+	return fails("bind", NULL) ? -1 : bind(fd, (const struct sockaddr *)&to, sizeof(to));
+}
+
+static int fake_connect(int fd, const void *addr, size_t len)
+{
+	struct sockaddr_un to = moved_address(addr);
+
+	(void)len;
+	return fails("connect", NULL) ? -1 : connect(fd, (const struct sockaddr *)&to, sizeof(to));
+}
+
+static int fake_listen(int fd, int backlog)
+{
+	return fails("listen", NULL) ? -1 : listen(fd, backlog);
+}
+
+static int fake_accept(int fd, int flags)
+{
+	int peer = fails("accept", NULL) ? -1 : accept4(fd, NULL, NULL, flags);
+
+	left += peer >= 0;
+	return peer;
+}
+
+static int fake_ppoll(struct pollfd *fds, nfds_t nfds, const struct timespec *timeout,
+		      const sigset_t *mask)
+{
+	return fails("ppoll", NULL) ? -1 : ppoll(fds, nfds, timeout, mask);
 }
 
 static bool is_socket(int fd)
@@ -234,9 +282,10 @@ static int fake_getsockopt(int fd, int level, int name, void *value, socklen_t *
 	return fails_by("getsockopt", fd) ? -1 : getsockopt(fd, level, name, value, len);
 }
 
+/* What doesn't come is waited for, but not for long. */
 static int fake_poll(struct pollfd *fds, nfds_t nfds, int timeout_ms)
 {
-	return fails("poll", NULL) ? -1 : poll(fds, nfds, timeout_ms);
+	return fails("poll", NULL) ? -1 : poll(fds, nfds, timeout_ms > 20 ? 20 : timeout_ms);
 }
 
 static ssize_t fake_readlink(const char *path, char *target, size_t len)
@@ -321,11 +370,16 @@ static const struct plx_sys fake = {
 	.sleep_ms = fake_sleep_ms,
 	.flock = fake_flock,
 	.socket = fake_socket,
+	.bind = fake_bind,
+	.connect = fake_connect,
+	.listen = fake_listen,
+	.accept = fake_accept,
 	.recvmsg = fake_recvmsg,
 	.sendmsg = fake_sendmsg,
 	.shutdown = fake_shutdown,
 	.getsockopt = fake_getsockopt,
 	.poll = fake_poll,
+	.ppoll = fake_ppoll,
 	.readlink = fake_readlink,
 	.stat = fake_stat,
 	.opendir = fake_opendir,
@@ -468,6 +522,13 @@ void pci_sysfs_remove(const char *path)
 	char buf[MOVED_MAX];
 
 	nftw(moved(path, buf), remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+const char *pci_sysfs_real(const char *path)
+{
+	static char buf[MOVED_MAX];
+
+	return moved(path, buf);
 }
 
 void pci_sysfs_stat(const char *path, struct stat *st)

@@ -52,6 +52,9 @@ void pci_sysfs_link(const char *path, const char *target);
 void pci_sysfs_remove(const char *path); /* a file, a link or a whole folder, if it is there */
 bool pci_sysfs_exists(const char *path); /* links are not followed */
 
+/* Where a file of the machine's really is. Good until the next call. */
+const char *pci_sysfs_real(const char *path);
+
 void pci_sysfs_stat(const char *path, struct stat *st);
 void pci_sysfs_public(const char *path); /* everybody may read and write it */
 

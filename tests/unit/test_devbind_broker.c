@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The broker's end of its protocol: who gets what, and who gets nothing. */
 #include <errno.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "broker.h"
@@ -238,6 +243,137 @@ static void client_gone(void **state)
 }
 
 /*
+ * The broker as it serves, and a process that connects to it and ends it.
+ */
+#define IDLE	  64
+#define PATIENCE  10 /* seconds, if something is wrong */
+#define WAIT_LONG 1000
+
+static void nap(void)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+}
+
+/* Once the broker is there; -1: it never is. */
+static int client_connect(void)
+{
+	struct timeval patience = { .tv_sec = PATIENCE };
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	unsigned tries;
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%.100s", pci_sysfs_real(BROKER_SOCKET));
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	for (tries = 0; tries < WAIT_LONG; tries++) {
+		if (!connect(fd, (const struct sockaddr *)&addr, sizeof(addr)))
+			return fd;
+		nap();
+	}
+	return -1;
+}
+
+/* What a request is answered with; one that came too late for the broker is made again. */
+static bool client_is_served(void)
+{
+	struct pci_broker_request request = request_for(NIC0, PLX_VFIO_ALL_MODES);
+	struct pci_broker_reply reply = { .err = -ETIMEDOUT };
+	unsigned tries;
+
+	for (tries = 0; tries < WAIT_LONG && reply.err == -ETIMEDOUT; tries++) {
+		int fd = client_connect();
+		bool told = send(fd, &request, sizeof(request), MSG_NOSIGNAL) == sizeof(request) &&
+			    recv(fd, &reply, sizeof(reply), 0) == sizeof(reply);
+
+		close(fd);
+		if (!told)
+			return false;
+	}
+	return !reply.err;
+}
+
+/* Each is told, and let go. */
+static bool idle_are_let_go(void)
+{
+	struct pci_broker_reply reply;
+	bool good = true;
+	int fd[IDLE];
+	unsigned i;
+
+	for (i = 0; i < IDLE; i++)
+		fd[i] = client_connect();
+	for (i = 0; i < IDLE; i++)
+		good = good && recv(fd[i], &reply, sizeof(reply), 0) == sizeof(reply) &&
+		       reply.err == -ETIMEDOUT && !recv(fd[i], &reply, sizeof(reply), 0);
+	return client_is_served() && good;
+}
+
+/* The broker, until the client has done its part. */
+static void serve_client(bool (*client)(void))
+{
+	char uid[16];
+	int status;
+	pid_t pid;
+
+	snprintf(uid, sizeof(uid), "%u", getuid());
+	pci_sysfs_file("/run/x", "");
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		bool good = client();
+
+		kill(getppid(), SIGTERM);
+		_exit(!good);
+	}
+	machine_report(EXIT_DONE, "broker", uid, NIC0, NULL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_false(pci_sysfs_exists(BROKER_SOCKET));
+}
+
+static void idle_connections(void **state)
+{
+	(void)state;
+	serve_client(idle_are_let_go);
+	assert_true(machine_said("refused: no request came"));
+	assert_true(machine_said(NIC0 " given, cdev"));
+}
+
+static unsigned naps;
+
+static void count_nap(void)
+{
+	naps++;
+}
+
+/* Out of descriptors: it waits until there are some, and loses nobody. */
+static void no_descriptors(void **state)
+{
+	(void)state;
+	naps = 0;
+	machine_meanwhile(count_nap);
+	pci_sysfs_fail_at("accept", NULL, 1, EMFILE);
+	serve_client(client_is_served);
+	assert_true(machine_said("a connection can't be accepted: Too many open files"));
+	assert_int_equal(naps, 1);
+	pci_sysfs_fail_at("accept", NULL, 1, ECONNABORTED);
+	serve_client(client_is_served);
+	assert_false(machine_has_said("can't be accepted"));
+}
+
+static void cannot_wait(void **state)
+{
+	(void)state;
+	pci_sysfs_file("/run/x", "");
+	pci_sysfs_fail_at("ppoll", NULL, 1, ENOMEM);
+	machine_report(EXIT_FAILED, "broker", "1234", NIC0, NVME0, NULL);
+	assert_true(machine_said("the broker can't wait for requests: Cannot allocate memory"));
+	assert_false(pci_sysfs_exists(BROKER_SOCKET));
+	/* What can be seen to meanwhile. */
+	assert_true(machine_said(NVME0 " is not VFIO's: nobody gets it until"));
+	assert_false(machine_has_said(NIC0 " is not VFIO's"));
+}
+
+/*
  * Whichever call fails: both descriptors, or a reason, or nobody to hear it. Over all calls each of
  * the reasons is given.
  */
@@ -317,6 +453,9 @@ int main(void)
 		TEST(no_mode),
 		TEST(no_ioas),
 		TEST(client_gone),
+		TEST(idle_connections),
+		TEST(no_descriptors),
+		TEST(cannot_wait),
 		TEST(every_call_failing),
 	};
 
