@@ -44,14 +44,21 @@ static void __attribute__((noinline, cold)) bad_completion(struct plx_nvme_qpair
 static bool __attribute__((noinline))
 completed_other(struct plx_nvme_qpair *q, uint16_t cid, uint16_t status, uint32_t result)
 {
-	struct nvme_tracker *tr;
+	struct nvme_tracker *tr = &q->trackers[cid & q->index_mask];
 
-	if (cid >= q->depth || !q->trackers[cid].fast.busy) {
+	if (tr->fast.cid != cid || tr->fast.busy >= NVME_ANSWERED) {
 		bad_completion(q, cid);
 		return false;
 	}
-	tr = &q->trackers[cid];
+	if (tr->fast.busy == NVME_ABORTING) {
+		tr->answer = (struct nvme_answer){ status, result };
+		tr->fast.busy = NVME_ANSWERED;
+		q->answered++;
+		q->polls = 1;
+		return true;
+	}
 	nvme_make_whole(tr);
+	nvme_next_id(q, tr);
 	if (status && may_retry(tr, status)) {
 		tr->fast.retries--;
 		q->retried++;
@@ -64,22 +71,22 @@ completed_other(struct plx_nvme_qpair *q, uint16_t cid, uint16_t status, uint32_
 
 unsigned nvme_process(struct plx_nvme_qpair *q, unsigned max)
 {
-	const uint32_t depth = q->depth;
-	const volatile struct plx_nvme_cqe *cqe = &q->cq[q->cq_head], *end = q->cq + depth + 1;
+	const uint32_t mask = q->index_mask;
+	const volatile struct plx_nvme_cqe *cqe = &q->cq[q->cq_head], *end = q->cq + q->depth + 1;
 	uint32_t phase = (uint32_t)q->phase << 16;
 	unsigned left;
 
 	if (unlikely(q->broken))
 		return 0;
 	/* Callbacks make new requests, and a controller could answer those without an end. */
-	max = max ? max : depth;
+	max = max ? max : q->depth;
 	left = max;
 	do {
 		/* The command's id alone, if it is new and all went well. */
-		uint32_t cid = nvme_cid_and_status(cqe) ^ phase, result;
+		uint32_t entry = nvme_cid_and_status(cqe) ^ phase, result;
 		struct nvme_tracker *tr;
 
-		if (unlikely(cid >= depth) && cid & 1u << 16)
+		if (unlikely(entry & 1u << 16))
 			break;
 		plx_pci_rmb();
 		result = le32toh(cqe->result);
@@ -88,16 +95,16 @@ unsigned nvme_process(struct plx_nvme_qpair *q, unsigned max)
 			phase ^= 1u << 16;
 		}
 		__builtin_prefetch((const void *)(uintptr_t)cqe);
-		left--;
-		tr = &q->trackers[(uint16_t)cid];
-		if (likely(cid < depth && tr->fast.busy == NVME_PLAIN)) {
+		tr = &q->trackers[entry & mask];
+		/* Compilers make that one comparison: the id is right, and NVME_PLAIN is 0. */
+		if (likely((tr->fast.cid | (uint32_t)tr->fast.busy << 16) == entry)) {
+			tr->fast.cid = (uint16_t)(entry + mask + 1);
 			nvme_tracker_free(q, tr);
 			tr->fast.done(tr->fast.arg, 0, result);
-		} else if (!completed_other(q, (uint16_t)cid, (uint16_t)(cid >> 17), result)) {
-			max--;
+		} else if (!completed_other(q, (uint16_t)entry, (uint16_t)(entry >> 17), result)) {
 			break;
 		}
-	} while (left);
+	} while (--left);
 	max -= left;
 	q->cq_head = (uint32_t)(cqe - q->cq);
 	q->phase = (uint16_t)(phase >> 16);

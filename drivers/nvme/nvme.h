@@ -54,20 +54,32 @@ struct nvme_split {
 };
 
 enum nvme_busy {
-	NVME_FREE,
 	NVME_PLAIN, /* busy, and kept in the few words that a plain read or write is */
 	NVME_BUSY,
 	NVME_ABORTING, /* Abort was sent: not to be tried again */
 	NVME_LOST,     /* about to be done with an error */
+	NVME_ANSWERED, /* but its Abort isn't: till then nobody may have its id */
+	NVME_FREE,
+};
+
+struct nvme_answer {
+	uint16_t status;
+	uint32_t result;
 };
 
 /*
- * A command in flight; its id is the index. Kept where the device can't write, for it has
- * pointers that will be called.
+ * A command in flight. Kept where the device can't write, for it has pointers that will be called.
+ *
+ * The low bits of its id are its index. The others count how often the tracker was used, so that a
+ * second answer to an earlier command isn't taken for one to this one. An id of all ones isn't used
+ * [Base 3.3.3.1]: there is always an index without a tracker.
  */
 struct nvme_tracker {
 	struct plx_nvme_fast_cmd fast; /* all that a plain read or write touches */
-	struct plx_nvme_cmd cmd __attribute__((aligned(NVME_LINE))); /* as sent. Not if plain */
+	union {
+		struct plx_nvme_cmd cmd;   /* to be sent, or as sent. Not if plain */
+		struct nvme_answer answer; /* if that is all that is left to say */
+	} __attribute__((aligned(NVME_LINE)));
 } __attribute__((aligned(NVME_LINE)));
 
 _Static_assert(!offsetof(struct nvme_tracker, fast), "a list of these is one of those");
@@ -82,17 +94,19 @@ struct plx_nvme_qpair {
 
 	/* Completion. */
 	volatile struct plx_nvme_cqe *cq __attribute__((aligned(NVME_LINE)));
-	struct nvme_tracker *trackers;
+	struct nvme_tracker *trackers; /* index_mask + 1; those from depth on are never used */
 	volatile uint32_t *sq_doorbell, *cq_doorbell;
 	uint64_t commands, doorbells;
 	uint32_t cq_head;
-	uint32_t depth; /* trackers; both queues have an entry more */
-	uint32_t polls; /* until the next look at the clock */
-	uint16_t phase; /* of entries that are new */
-	bool broken;	/* the controller answered what was never asked */
-	bool shadowed;	/* there are shadow doorbells */
+	uint32_t depth;	     /* trackers in use; both queues have an entry more */
+	uint16_t polls;	     /* until the next look at the clock */
+	uint16_t phase;	     /* of entries that are new */
+	uint16_t index_mask; /* of an id; depth isn't more */
+	bool broken;	     /* the controller answered what was never asked */
+	bool shadowed;	     /* there are shadow doorbells */
 
 	/* below: not touched on the hot path */
+	uint32_t answered; /* trackers: NVME_ANSWERED */
 	volatile uint32_t *sq_shadow, *cq_shadow, *sq_event, *cq_event;
 	uint32_t page_mask; /* PRP page size less one */
 	uint32_t split_len; /* longer buffers take several commands */
@@ -117,7 +131,7 @@ struct plx_nvme_qpair {
 
 _Static_assert(!offsetof(struct plx_nvme_qpair, fast), "as the inline functions see it");
 _Static_assert(offsetof(struct plx_nvme_qpair, cq) == NVME_LINE, "submission has a line");
-_Static_assert(offsetof(struct plx_nvme_qpair, sq_shadow) == 2 * NVME_LINE,
+_Static_assert(offsetof(struct plx_nvme_qpair, answered) == 2 * NVME_LINE,
 	       "and completion another one");
 
 struct plx_nvme_ns {
@@ -179,7 +193,8 @@ struct plx_nvme_ctrl {
 	uint32_t ns_limit;		     /* NN: the largest nsid */
 	unsigned ns_count;		     /* in the list */
 	uint8_t *qid_used;		     /* one a queue, from 1 */
-	unsigned aborts, abort_limit;	     /* Abort commands outstanding */
+	uint32_t aborts[NVME_ABORTS_MAX];    /* outstanding: what they name; 0: none */
+	unsigned abort_limit;
 	struct plx_dma dbbuf_shadow, dbbuf_event;
 	struct nvme_cmb cmb;
 
@@ -403,10 +418,14 @@ void nvme_complete(struct plx_nvme_qpair *q, struct nvme_tracker *tr, uint16_t s
 
 /* abort.c; with the lock held. False: it can't be asked for now. */
 bool nvme_abort(struct plx_nvme_qpair *q, struct nvme_tracker *tr);
+bool nvme_aborts_in(const struct plx_nvme_ctrl *ctrl, uint16_t qid); /* any outstanding? */
+
+/* And without it. Completes what was answered and whose Abort is, too; or, if down, all of it. */
+void nvme_finish_aborted(struct plx_nvme_qpair *q);
 
 /* timeout.c */
 /* Polls between looks at the clock. Who sleeps between them has few, and time for it. */
-static inline uint32_t nvme_polls_a_look(const struct plx_nvme_qpair *q)
+static inline uint16_t nvme_polls_a_look(const struct plx_nvme_qpair *q)
 {
 	return q->opts.irq ? 1 : 1024;
 }
@@ -416,9 +435,10 @@ void nvme_look_at_clock(struct plx_nvme_qpair *q);
 void nvme_tick(struct plx_nvme_qpair *q);
 void nvme_set_fresh(struct plx_nvme_qpair *q); /* the tick has changed */
 
-static inline uint16_t nvme_cid(const struct plx_nvme_qpair *q, const struct nvme_tracker *tr)
+/* Answered or given up: its next id is another one. What overflows is the count of uses. */
+static inline void nvme_next_id(const struct plx_nvme_qpair *q, struct nvme_tracker *tr)
 {
-	return (uint16_t)(tr - q->trackers);
+	tr->fast.cid = (uint16_t)(tr->fast.cid + q->index_mask + 1);
 }
 
 static inline void nvme_tracker_free(struct plx_nvme_qpair *q, struct nvme_tracker *tr)

@@ -34,6 +34,16 @@ static uint8_t list_shift(size_t len, size_t page)
 	return shift;
 }
 
+/* For indices up to depth, which none has. */
+static uint16_t index_mask(uint32_t depth)
+{
+	uint32_t mask = 1;
+
+	while (mask < depth)
+		mask = mask << 1 | 1;
+	return (uint16_t)mask;
+}
+
 static size_t transfer_limit(const struct plx_nvme_ctrl *ctrl)
 {
 	return ctrl->info.max_transfer ? ctrl->info.max_transfer : TRANSFER_MAX;
@@ -92,18 +102,22 @@ static int alloc_memory(struct plx_nvme_qpair *q)
 	q->cq = q->cq_mem.va;
 	q->lists = q->list_mem.va;
 	q->lists_dma = q->list_mem.dma;
-	q->trackers = aligned_alloc(NVME_LINE, q->depth * sizeof(*q->trackers));
+	q->trackers = aligned_alloc(NVME_LINE, (q->index_mask + 1u) * sizeof(*q->trackers));
 	q->splits = calloc(q->depth, sizeof(*q->splits));
 	return q->trackers && q->splits ? 0 : -ENOMEM;
 }
 
+/* Of all indices that an id can have, the trackers from depth on are never busy. */
 static void free_lists(struct plx_nvme_qpair *q)
 {
-	memset(q->trackers, 0, q->depth * sizeof(*q->trackers));
+	memset(q->trackers, 0, (q->index_mask + 1u) * sizeof(*q->trackers));
+	for (uint32_t i = 0; i <= q->index_mask; i++) {
+		q->trackers[i].fast.cid = (uint16_t)i;
+		q->trackers[i].fast.busy = NVME_FREE;
+	}
 	for (uint32_t i = 0; i < q->depth; i++) {
 		bool more = i + 1 < q->depth;
 
-		q->trackers[i].fast.cid = i << 16;
 		q->trackers[i].fast.next_free = more ? &q->trackers[i + 1].fast : NULL;
 		q->splits[i].next_free = more ? &q->splits[i + 1] : NULL;
 	}
@@ -161,6 +175,7 @@ int nvme_qpair_alloc(struct plx_nvme_ctrl *ctrl, uint16_t id,
 	q->id = id;
 	q->opts = *opts;
 	q->depth = opts->depth;
+	q->index_mask = index_mask(opts->depth);
 	q->fast.xlate = plx_ioas_xlate(ctrl->pci->ioas);
 	q->page_mask = (uint32_t)nvme_page_size(ctrl) - 1;
 	q->split_len = (uint32_t)opts->max_transfer;
@@ -231,9 +246,13 @@ void nvme_qpair_set_down(struct plx_nvme_qpair *q, bool down)
 static void mark_lost(struct plx_nvme_qpair *q)
 {
 	for (uint32_t i = 0; i < q->depth; i++) {
-		nvme_make_whole(&q->trackers[i]);
-		if (q->trackers[i].fast.busy)
-			q->trackers[i].fast.busy = NVME_LOST;
+		struct nvme_tracker *tr = &q->trackers[i];
+
+		if (tr->fast.busy == NVME_FREE)
+			continue;
+		nvme_make_whole(tr);
+		nvme_next_id(q, tr);
+		tr->fast.busy = NVME_LOST;
 	}
 }
 
@@ -246,6 +265,7 @@ static void complete_lost(struct plx_nvme_qpair *q, uint16_t status)
 
 void nvme_qpair_fail_all(struct plx_nvme_qpair *q, uint16_t status)
 {
+	nvme_finish_aborted(q);
 	mark_lost(q);
 	complete_lost(q, status);
 }
@@ -266,6 +286,7 @@ void nvme_qpair_recover(struct plx_nvme_qpair *q)
 
 	nvme_qpair_set_down(q, true);
 	nvme_process(q, 0);
+	nvme_finish_aborted(q);
 	pthread_mutex_lock(&ctrl->lock);
 	__atomic_store_n(&q->lost, false, __ATOMIC_RELAXED);
 	nvme_qpair_clear(q);
@@ -290,10 +311,12 @@ void nvme_qpair_recover(struct plx_nvme_qpair *q)
 	complete_lost(q, status);
 }
 
+/* Not one for which an Abort is on its way. */
 static int take_id(struct plx_nvme_ctrl *ctrl, uint16_t *id)
 {
+	nvme_process_and_ring(ctrl->admin, 0);
 	for (uint32_t i = 1; i <= ctrl->info.max_queues; i++) {
-		if (ctrl->qid_used[i])
+		if (ctrl->qid_used[i] || nvme_aborts_in(ctrl, (uint16_t)i))
 			continue;
 		ctrl->qid_used[i] = 1;
 		*id = (uint16_t)i;

@@ -39,6 +39,7 @@ void nvme_push(struct plx_nvme_qpair *q, struct nvme_tracker *tr)
 	tr->fast.tick = q->tick;
 	if (q->down)
 		return;
+	tr->cmd.cid = htole16(tr->fast.cid);
 	*tail++ = tr->cmd;
 	q->fast.tail = tail == q->fast.sq_end ? q->fast.sq : tail;
 }
@@ -97,14 +98,13 @@ void plx_nvme_kick(struct plx_nvme_qpair *q)
 		nvme_ring(q);
 }
 
-/* All of a command but its data pointer. */
-static inline void set_command(struct nvme_tracker *tr, uint8_t opcode, uint16_t cid, uint32_t nsid)
+/* All of a command but its data pointer and its id. */
+static inline void set_command(struct nvme_tracker *tr, uint8_t opcode, uint32_t nsid)
 {
 	struct plx_nvme_cmd *cmd = &tr->cmd;
 
 	cmd->opcode = opcode;
 	cmd->flags = PLX_NVME_PSDT_PRP;
-	cmd->cid = htole16(cid);
 	cmd->nsid = htole32(nsid);
 	cmd->cdw2 = cmd->cdw3 = 0;
 	cmd->mptr = 0;
@@ -219,7 +219,7 @@ int nvme_set_io(struct plx_nvme_qpair *q, struct nvme_tracker *tr, const struct 
 	struct nvme_data at = { io->iovcnt ? io->iov : &one, off };
 	int err = 0;
 
-	set_command(tr, io->opcode, nvme_cid(q, tr), ns->nsid);
+	set_command(tr, io->opcode, ns->nsid);
 	set_blocks(tr, io->lba, io->blocks, io->flags);
 	if (ns->info.pi) {
 		tr->cmd.cdw14 = htole32(io->ref_tag);
@@ -304,7 +304,6 @@ static int submit_command(struct plx_nvme_qpair *q, const struct plx_nvme_cmd *c
 		return -EINVAL;
 	tr = nvme_tracker_take(q);
 	tr->cmd = *cmd;
-	tr->cmd.cid = htole16(nvme_cid(q, tr));
 	err = len ? nvme_map(q, tr, (struct nvme_data){ &one, 0 }, len) : 0;
 	if (err) {
 		nvme_tracker_free(q, tr);

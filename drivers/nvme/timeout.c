@@ -27,6 +27,8 @@ void nvme_look_at_clock(struct plx_nvme_qpair *q)
 	uint64_t now = nvme_now_ms();
 
 	q->polls = nvme_polls_a_look(q);
+	if (q->answered)
+		nvme_finish_aborted(q);
 	if (now < q->next_tick)
 		return;
 	q->next_tick = now + q->tick_ms;
@@ -35,9 +37,7 @@ void nvme_look_at_clock(struct plx_nvme_qpair *q)
 
 void nvme_set_fresh(struct plx_nvme_qpair *q)
 {
-	const struct plx_nvme_fast_cmd fresh = { .tick = q->tick,
-						 .busy = NVME_PLAIN,
-						 .retries = q->retries };
+	const struct plx_nvme_fast_cmd fresh = { .tick = q->tick, .retries = q->retries };
 
 	q->fast.fresh = fresh.fresh;
 }
@@ -67,7 +67,7 @@ static void abort_late(struct plx_nvme_qpair *q, struct nvme_tracker *tr)
 		return;
 	q->timeouts++;
 	plx_warn("%s: queue %u: command %u (opcode %02x) is late: aborting it", q->ctrl->info.name,
-		 q->id, nvme_cid(q, tr), tr->cmd.opcode);
+		 q->id, tr->fast.cid, tr->cmd.opcode);
 }
 
 /* True: the next step is a reset. So it is if no Abort could be asked for in as much time again. */
@@ -77,10 +77,10 @@ static bool find_late(struct plx_nvme_qpair *q)
 		struct nvme_tracker *tr = &q->trackers[cid];
 		uint32_t age = q->tick - tr->fast.tick;
 
-		if (!tr->fast.busy || age < q->timeout_ticks)
+		if (tr->fast.busy == NVME_FREE || age < q->timeout_ticks)
 			continue;
 		if (q->opts.policy != PLX_NVME_TIMEOUT_ABORT || tr->fast.busy == NVME_ABORTING ||
-		    age >= 2 * q->timeout_ticks) {
+		    tr->fast.busy == NVME_ANSWERED || age >= 2 * q->timeout_ticks) {
 			q->timeouts++;
 			return true;
 		}

@@ -202,7 +202,7 @@ struct plx_nvme_qpair_stats {
 	uint64_t commands;	  /* completed */
 	uint64_t errors;	  /* of those, with an error status */
 	uint64_t retries;	  /* sent again */
-	uint64_t bad_completions; /* with an id that was out of range or not in flight */
+	uint64_t bad_completions; /* with an id that isn't in flight, or not any more */
 	uint64_t timeouts, resets;
 	uint64_t doorbells; /* written, of both queues */
 };
@@ -273,7 +273,8 @@ int plx_nvme_io_command(struct plx_nvme_qpair *q, const struct plx_nvme_cmd *cmd
  * Asks the controller to abort [Base 5.1] all that is in flight on this queue pair for the request
  * or requests with this argument. Whatever comes of it, the callback runs once for each, as ever:
  * with PLX_NVME_ABORTED_BY_REQUEST if the controller did it, and without being tried again. A
- * controller that hasn't fetched the command yet, or has done most of it, goes on with it.
+ * controller that hasn't fetched the command yet, or has done most of it, goes on with it. Its
+ * callback runs when both it and the Abort were answered.
  *
  * Returns how many commands the controller was asked to abort, 0 if there are none. If some are
  * left because it takes no more Aborts at a time, the next call asks for those; -EAGAIN: for none

@@ -30,10 +30,9 @@ struct plx_nvme_fast_cmd {
 	union {
 		struct {
 			uint32_t tick;	 /* when it was sent */
-			uint8_t busy;	 /* 0: free */
 			uint8_t retries; /* left */
 		};
-		uint64_t fresh; /* all of them at once */
+		uint64_t fresh; /* both at once */
 	};
 	union {
 		struct plx_nvme_fast_cmd *next_free;
@@ -42,7 +41,8 @@ struct plx_nvme_fast_cmd {
 	};
 	uint64_t word0, lba;
 	uint32_t last; /* block, from lba */
-	uint32_t cid;  /* where it is in word 0; always the same */
+	uint16_t cid;  /* of this use, or if it is free, of the next */
+	uint16_t busy; /* 0: with a command that went the short way */
 };
 
 /* A queue pair begins with it. Of the queue, nothing is ever read. */
@@ -112,7 +112,8 @@ plx_nvme_fast(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns, uint8_t op
 	cmd->done = done;
 	cmd->arg = arg;
 	cmd->fresh = fast->fresh;
-	word0 = htole64(fns->word0 | cmd->cid | opcode);
+	cmd->busy = 0;
+	word0 = htole64(fns->word0 | (uint32_t)cmd->cid << 16 | opcode);
 	cmd->word0 = word0;
 	cmd->prp1 = htole64(dma);
 	cmd->lba = htole64(lba);

@@ -261,7 +261,7 @@ static void reset_registers(void)
 	memset(fake.bar, fake.gone ? 0xff : 0, sizeof(fake.bar));
 	memset(fake.q, 0, sizeof(fake.q));
 	fake.enabled = false;
-	fake.aers = fake.held = 0;
+	fake.aers = fake.held = fake.held_aborts = 0;
 	fake.shadow = fake.event = 0;
 	if (fake.gone)
 		return;

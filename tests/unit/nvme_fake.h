@@ -102,6 +102,7 @@ struct fake {
 	bool mute;		 /* doesn't answer on the admin queue */
 	bool hold;		 /* takes I/O commands and doesn't answer */
 	bool ignores_abort;	 /* says so, that is */
+	bool holds_abort;	 /* until fake_abort() */
 	bool gone;		 /* all ones */
 	unsigned fail_count;	 /* that many I/O commands are answered with */
 	uint16_t fail_status;	 /* this */
@@ -112,6 +113,8 @@ struct fake {
 	uint16_t fail_admin_status;
 	uint16_t held_cid[256], held_qid[256];
 	unsigned held;
+	struct plx_nvme_cmd held_abort[16];
+	unsigned held_aborts;
 };
 
 extern struct fake fake;
@@ -138,6 +141,9 @@ void fake_post(uint16_t qid, uint16_t cid, uint16_t status, uint32_t result);
 
 /* Answers what was held. */
 void fake_release(uint16_t status);
+
+/* Carries out the Aborts that were held. */
+void fake_abort(void);
 
 /* An asynchronous event, if a request for it waits. */
 bool fake_event(uint32_t result);

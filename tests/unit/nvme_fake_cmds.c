@@ -395,6 +395,10 @@ void fake_admin(const struct plx_nvme_cmd *cmd)
 
 	if (fake.mute)
 		return;
+	if (cmd->opcode == PLX_NVME_ABORT && fake.holds_abort) {
+		fake.held_abort[fake.held_aborts++] = *cmd;
+		return;
+	}
 	if (cmd->opcode == fake.fail_admin || cmd->opcode == fake.fail_admin_too) {
 		fake_post(0, cmd->cid, fake.fail_admin_status, 0);
 		return;
@@ -430,6 +434,14 @@ void fake_admin(const struct plx_nvme_cmd *cmd)
 	default: status = PLX_NVME_INVALID_OPCODE | PLX_NVME_DNR;
 	}
 	fake_post(0, cmd->cid, status, result);
+}
+
+void fake_abort(void)
+{
+	fake.holds_abort = false;
+	for (unsigned i = 0; i < fake.held_aborts; i++)
+		fake_admin(&fake.held_abort[i]);
+	fake.held_aborts = 0;
 }
 
 bool fake_event(uint32_t result)

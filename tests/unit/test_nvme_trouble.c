@@ -108,6 +108,15 @@ static void finish(unsigned count)
 	assert_int_equal(fake_free(q), DEPTH);
 }
 
+static unsigned aborts_out(void)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < NVME_ABORTS_MAX; i++)
+		count += !!ctrl->aborts[i];
+	return count;
+}
+
 /* As much time as a command may take. */
 static void time_passes(void)
 {
@@ -168,6 +177,70 @@ static void test_answered_twice(void **state)
 	check(1, 1, PLX_NVME_HOST_PATHING_ERROR);
 }
 
+/* A second answer to a command whose place is another's by now isn't that one's. */
+static void test_stale_id(void **state)
+{
+	uint16_t cid;
+
+	(void)state;
+	start(PLX_NVME_TIMEOUT_ABORT);
+	submit(0, 1);
+	cid = fake.seen[0].cmd.cid;
+	finish(1);
+	fake.hold = true;
+	submit(1, 1);
+	assert_int_equal(fake_free(q), DEPTH - 1);
+	fake_post(1, cid, 0, 0);
+	assert_int_equal(plx_nvme_poll(q, 0), -EIO);
+	assert_int_equal(q->bad_completions, 1);
+	check(1, 1, PLX_NVME_HOST_PATHING_ERROR);
+}
+
+/* Nor is the answer of before a retry that of the retry. */
+static void test_stale_id_of_retry(void **state)
+{
+	(void)state;
+	start(PLX_NVME_TIMEOUT_ABORT);
+	fake.fail_status = PLX_NVME_NAMESPACE_NOT_READY;
+	fake.fail_count = 1;
+	submit(0, 1);
+	assert_int_equal(plx_nvme_poll(q, 0), 1);
+	fake.hold = true;
+	fake_run();
+	fake_post(1, fake.seen[0].cmd.cid, 0, 0);
+	assert_int_equal(plx_nvme_poll(q, 0), -EIO);
+	check(0, 1, PLX_NVME_HOST_PATHING_ERROR);
+}
+
+/* All bits of an id that no index takes are used before one comes again; never all ones. */
+static void test_ids(void **state)
+{
+	enum { DEEP = 64, INDICES = 128, USES = 65536 / INDICES };
+
+	(void)state;
+	start(PLX_NVME_TIMEOUT_ABORT);
+	plx_nvme_qpair_destroy(q);
+	assert_int_equal(
+		plx_nvme_qpair_create(ctrl, &(struct plx_nvme_qpair_opts){ .depth = DEEP }, &q), 0);
+	fake.hold = true;
+	for (unsigned i = 0; i < DEEP - 1; i++)
+		assert_int_equal(plx_nvme_read(q, ns1, buf, 0, 1, done, &requests[1]), 0);
+	plx_nvme_kick(q);
+	fake_run();
+	fake.hold = false;
+	for (unsigned i = 0; i <= USES; i++) {
+		unsigned id = DEEP - 1 + i % USES * INDICES;
+
+		memset(requests, 0, sizeof(requests));
+		submit(0, 1);
+		assert_int_equal(plx_nvme_poll(q, 0), 1);
+		check(0, 1, 0);
+		assert_int_equal(fake.seen[(fake.nseen - 1) % FAKE_LOG_MAX].cmd.cid, id);
+		assert_int_not_equal(id, UINT16_MAX);
+	}
+	fake.held = 0;
+}
+
 static void test_retries(void **state)
 {
 	struct plx_nvme_qpair_stats stats;
@@ -197,7 +270,7 @@ static void test_retries(void **state)
 	assert_int_equal(fake.fail_count, 94);
 }
 
-/* A command that is sent again says the same, to the last bit, whatever was kept of it. */
+/* A command that is sent again says the same but for its id, whatever was kept of it. */
 static void test_retries_alike(void **state)
 {
 	const uint64_t lba = UINT64_C(0x100000002);
@@ -212,8 +285,13 @@ static void test_retries_alike(void **state)
 	check(0, 1, 0);
 	check(1, 1, PLX_NVME_LBA_OUT_OF_RANGE | PLX_NVME_DNR);
 	assert_int_equal(fake.nseen, 4);
-	assert_memory_equal(&fake.seen[0].cmd, &fake.seen[2].cmd, sizeof(struct plx_nvme_cmd));
-	assert_memory_equal(&fake.seen[1].cmd, &fake.seen[3].cmd, sizeof(struct plx_nvme_cmd));
+	for (unsigned i = 0; i < 2; i++) {
+		struct plx_nvme_cmd *cmd = &fake.seen[i].cmd, *again = &fake.seen[i + 2].cmd;
+
+		assert_int_not_equal(cmd->cid, again->cid);
+		again->cid = cmd->cid;
+		assert_memory_equal(cmd, again, sizeof(*cmd));
+	}
 	assert_int_equal(fake.seen[2].cmd.cdw12, 7);
 	assert_int_equal(fake.seen[3].cmd.cdw11, 1);
 }
@@ -246,7 +324,7 @@ static void test_abort(void **state)
 	assert_int_equal(q->timeouts, 2);
 	assert_int_equal(q->resets, 0);
 	nvme_tick(q); /* takes the answers to Abort */
-	assert_int_equal(ctrl->aborts, 0);
+	assert_int_equal(aborts_out(), 0);
 }
 
 /* More than may be aborted at a time: the rest has its turn later. */
@@ -258,7 +336,7 @@ static void test_abort_limit(void **state)
 	fake.hold = true;
 	submit(0, 5);
 	time_passes();
-	assert_int_equal(ctrl->aborts, 2);
+	assert_int_equal(aborts_out(), 2);
 	assert_int_equal(q->timeouts, 2);
 	for (unsigned i = 0; i < 3; i++) {
 		nvme_tick(q);
@@ -284,7 +362,7 @@ static void test_abort_by_request(void **state)
 	check(1, 1, PLX_NVME_ABORTED_BY_REQUEST);
 	assert_int_equal(requests[0].done + requests[2].done, 0);
 	assert_int_equal(plx_nvme_abort(q, &requests[1]), 0);
-	assert_int_equal(ctrl->aborts, 0);
+	assert_int_equal(aborts_out(), 0);
 	assert_int_equal(q->timeouts, 0);
 	assert_int_equal(plx_nvme_abort(q, &requests[0]), 1);
 	assert_int_equal(plx_nvme_abort(q, &requests[2]), 1);
@@ -318,6 +396,126 @@ static void test_abort_split(void **state)
 	assert_int_equal(fake.nseen, asked);
 }
 
+/* The command is answered before its Abort, which could hit another one: none has its id till then.
+ */
+static void test_abort_crosses(void **state)
+{
+	uint16_t cid;
+
+	(void)state;
+	start(PLX_NVME_TIMEOUT_ABORT);
+	fake.hold = fake.holds_abort = true;
+	submit(0, 1);
+	cid = fake.held_cid[0];
+	assert_int_equal(plx_nvme_abort(q, &requests[0]), 1);
+	fake_run();
+	fake_release(0);
+	assert_int_equal(plx_nvme_poll(q, 0), 1);
+	assert_int_equal(plx_nvme_poll(q, 0), 0);
+	assert_int_equal(requests[0].done, 0);
+	assert_int_equal(plx_nvme_abort(q, &requests[0]), 0);
+	/* The others go on. Their ids would come round to it. */
+	for (unsigned i = 0; i < 3 * 65536 / 16; i++) {
+		unsigned seen = fake.nseen;
+
+		memset(&requests[1], 0, sizeof(requests[1]));
+		submit(1, 1);
+		assert_int_equal(plx_nvme_poll(q, 0), 1);
+		assert_int_not_equal(fake.seen[seen % FAKE_LOG_MAX].cmd.cid, cid);
+	}
+	assert_int_equal(requests[0].done, 0);
+	fake_post(1, cid, 0, 0);
+	fake_abort();
+	assert_int_equal(plx_nvme_poll(q, 0), -EIO); /* twice is once too often */
+	check(0, 1, 0);
+}
+
+static void test_abort_crosses_and_is_answered(void **state)
+{
+	const uint16_t status = PLX_NVME_LBA_OUT_OF_RANGE | PLX_NVME_DNR;
+
+	(void)state;
+	start(PLX_NVME_TIMEOUT_ABORT);
+	fake.hold = fake.holds_abort = true;
+	submit(0, 2);
+	assert_int_equal(plx_nvme_abort(q, &requests[1]), 1);
+	fake_run();
+	fake_release(status);
+	assert_int_equal(plx_nvme_poll(q, 0), 2);
+	check(0, 1, status);
+	assert_int_equal(requests[1].done, 0);
+	fake_abort();
+	assert_int_equal(plx_nvme_poll(q, 0), 0);
+	check(1, 1, status);
+	assert_int_equal(fake_free(q), DEPTH);
+}
+
+/* The next piece of a long request waits as well. */
+static void test_abort_crosses_split(void **state)
+{
+	(void)state;
+	start_with((struct plx_nvme_qpair_opts){ .max_transfer = 4096 });
+	fake.hold = fake.holds_abort = true;
+	assert_int_equal(plx_nvme_read(q, ns2, buf, 0, DEPTH + 1, done, &requests[0]), 0);
+	plx_nvme_kick(q);
+	fake_run();
+	time_passes(); /* all are late, and some aborted */
+	assert_int_equal(aborts_out(), 4);
+	fake_release(0);
+	assert_int_equal(plx_nvme_poll(q, 0), DEPTH);
+	fake_run();
+	assert_int_equal(plx_nvme_poll(q, 0), 1);
+	assert_int_equal(fake.nseen, DEPTH + 1);
+	assert_int_equal(requests[0].done, 0);
+	fake_abort();
+	finish(1);
+	check(0, 1, 0);
+	assert_memory_equal(buf, fake.conf.ns[1].data, (DEPTH + 1) * 4096);
+}
+
+/* A reset ends the waiting: what was answered is done, and isn't sent again. */
+static void test_abort_crosses_reset(void **state)
+{
+	(void)state;
+	start(PLX_NVME_TIMEOUT_ABORT);
+	fake.hold = fake.holds_abort = true;
+	submit(0, 2);
+	time_passes();
+	assert_int_equal(aborts_out(), 2);
+	fake_release(0);
+	assert_int_equal(plx_nvme_poll(q, 0), 2);
+	assert_int_equal(requests[0].done + requests[1].done, 0);
+	/* No answer comes: that is late, too. */
+	time_passes();
+	assert_int_equal(fake.enables, 2);
+	assert_int_equal(plx_nvme_poll(q, 0), 0);
+	check(0, 2, 0);
+	assert_int_equal(fake_free(q), DEPTH);
+	assert_int_equal(q->retried, 0);
+	assert_int_equal(aborts_out(), 0);
+}
+
+/* The queue pair goes; and while the Abort is out, none has its id. */
+static void test_abort_crosses_destroy(void **state)
+{
+	(void)state;
+	start(PLX_NVME_TIMEOUT_ABORT);
+	fake.hold = fake.holds_abort = true;
+	submit(0, 1);
+	assert_int_equal(plx_nvme_abort(q, &requests[0]), 1);
+	fake_run();
+	fake_release(0);
+	assert_int_equal(plx_nvme_poll(q, 0), 1);
+	plx_nvme_qpair_destroy(q);
+	check(0, 1, 0);
+	assert_int_equal(plx_nvme_qpair_create(ctrl, &(struct plx_nvme_qpair_opts){ 0 }, &q), 0);
+	assert_int_equal(plx_nvme_qpair_id(q), 2);
+	plx_nvme_qpair_destroy(q);
+	fake_abort();
+	assert_int_equal(plx_nvme_qpair_create(ctrl, &(struct plx_nvme_qpair_opts){ 0 }, &q), 0);
+	assert_int_equal(plx_nvme_qpair_id(q), 1);
+}
+
 /* The controller won't: the request's own end is what counts. Nor is there anyone to ask later. */
 static void test_abort_in_vain(void **state)
 {
@@ -349,7 +547,8 @@ static void test_abort_never(void **state)
 	start(PLX_NVME_TIMEOUT_ABORT);
 	fake.hold = true;
 	submit(0, 3);
-	ctrl->aborts = ctrl->abort_limit;
+	for (unsigned i = 0; i < ctrl->abort_limit; i++)
+		ctrl->aborts[i] = q->id | 0xfff0u << 16;
 	time_passes();
 	assert_int_equal(fake.enables, 1);
 	fake.hold = false;
@@ -787,7 +986,7 @@ static void test_aborts_leave_room(void **state)
 	fake_run();
 	for (uint32_t i = 0; i <= other->timeout_ticks; i++)
 		nvme_tick(q);
-	assert_true(ctrl->aborts);
+	assert_true(aborts_out());
 	plx_nvme_qpair_destroy(q);
 	assert_int_equal(plx_nvme_ctrl_state(ctrl), 0);
 }
@@ -872,6 +1071,9 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		CASE(test_bad_ids),
 		CASE(test_answered_twice),
+		CASE(test_stale_id),
+		CASE(test_stale_id_of_retry),
+		CASE(test_ids),
 		CASE(test_retries),
 		CASE(test_retries_alike),
 		CASE(test_no_retries),
@@ -879,6 +1081,11 @@ int main(void)
 		CASE(test_abort_limit),
 		CASE(test_abort_by_request),
 		CASE(test_abort_split),
+		CASE(test_abort_crosses),
+		CASE(test_abort_crosses_and_is_answered),
+		CASE(test_abort_crosses_split),
+		CASE(test_abort_crosses_reset),
+		CASE(test_abort_crosses_destroy),
 		CASE(test_abort_in_vain),
 		CASE(test_abort_never),
 		CASE(test_abort_and_reset),
