@@ -32,13 +32,21 @@ static bool in_nibbles(uint8_t sizes, unsigned want)
 	return (sizes & 0xf) <= want && want <= sizes >> 4;
 }
 
+/* A limit as a power of two, in units of the smallest page; 0: there is none. */
+static uint64_t limit_of(const struct plx_nvme_ctrl *ctrl, uint8_t limit)
+{
+	unsigned shift = limit + NVME_PAGE_SHIFT + NVME_CAP_MPSMIN(ctrl->cap);
+
+	return limit && shift < 64 ? UINT64_C(1) << shift : 0;
+}
+
 static void set_limits(struct plx_nvme_ctrl *ctrl, const struct plx_nvme_id_ctrl *id)
 {
-	unsigned shift = id->mdts + NVME_PAGE_SHIFT + NVME_CAP_MPSMIN(ctrl->cap);
+	uint64_t transfer = limit_of(ctrl, id->mdts);
 	uint32_t sgls = le32toh(id->sgls) & PLX_NVME_SGLS_SUPPORT;
 	uint32_t rtd3e_ms = le32toh(id->rtd3e) / 1000;
 
-	ctrl->info.max_transfer = id->mdts && shift < 32 ? (size_t)1 << shift : 0;
+	ctrl->info.max_transfer = transfer <= UINT32_MAX ? (size_t)transfer : 0;
 	ctrl->info.sgl = !ctrl->opts.no_sgl && (sgls == 1 || sgls == 2);
 	ctrl->abort_limit = id->acl + 1u < NVME_ABORTS_MAX ? id->acl + 1u : NVME_ABORTS_MAX;
 	ctrl->event_limit = id->aerl + 1u < NVME_EVENTS_MAX ? id->aerl + 1u : NVME_EVENTS_MAX;
@@ -84,18 +92,40 @@ static int take_ctrl(struct plx_nvme_ctrl *ctrl, const struct plx_nvme_id_ctrl *
 	return 0;
 }
 
+/*
+ * What Verify and Write Zeroes are limited to, which move no data [NVM 4.1.5.4]. Controllers that
+ * know nothing of that page, as before 2.0, have no such limits.
+ */
+static int identify_limits(struct plx_nvme_ctrl *ctrl, struct plx_nvme_id_ctrl_nvm *id)
+{
+	int err;
+
+	ctrl->verify_max = ctrl->zeroes_max = 0;
+	if (ctrl->info.version < NVME_VS_2_0 && !(ctrl->cap & NVME_CAP_CSS_IO))
+		return 0;
+	err = nvme_identify(ctrl, PLX_NVME_CNS_IOCS_CTRL, 0, id);
+	if (err)
+		return err < 0 ? err : 0;
+	ctrl->verify_max = limit_of(ctrl, id->vsl);
+	ctrl->zeroes_max = limit_of(ctrl, id->wzsl);
+	return 0;
+}
+
 int nvme_identify_ctrl(struct plx_nvme_ctrl *ctrl)
 {
-	struct plx_nvme_id_ctrl *id = malloc(sizeof(*id));
+	union {
+		struct plx_nvme_id_ctrl ctrl;
+		struct plx_nvme_id_ctrl_nvm nvm;
+	} *id = malloc(sizeof(*id));
 	int err;
 
 	if (!id)
 		return -ENOMEM;
-	err = nvme_identify(ctrl, PLX_NVME_CNS_CTRL, 0, id);
+	err = nvme_identify(ctrl, PLX_NVME_CNS_CTRL, 0, &id->ctrl);
 	if (err)
 		plx_err("%s: Identify Controller: %s", ctrl->info.name, plx_nvme_error(err));
-	else
-		err = take_ctrl(ctrl, id);
+	err = err ? err : take_ctrl(ctrl, &id->ctrl);
+	err = err ? err : identify_limits(ctrl, &id->nvm);
 	free(id);
 	return err;
 }

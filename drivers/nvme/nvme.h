@@ -108,12 +108,13 @@ struct plx_nvme_qpair {
 	/* below: not touched on the hot path */
 	uint32_t answered; /* trackers: NVME_ANSWERED */
 	volatile uint32_t *sq_shadow, *cq_shadow, *sq_event, *cq_event;
-	uint32_t page_mask; /* PRP page size less one */
-	uint32_t split_len; /* longer buffers take several commands */
-	uint32_t cq_told;   /* the head in the shadow doorbell */
-	uint8_t list_shift; /* log2 of the bytes of a tracker's PRP list */
-	uint8_t retries;    /* for each command */
-	uint8_t *lists;	    /* PRP and SGL lists, 1 << list_shift bytes a tracker */
+	uint32_t page_mask;		 /* PRP page size less one */
+	uint32_t split_len;		 /* longer buffers take several commands */
+	uint64_t verify_len, zeroes_len; /* likewise, for blocks that aren't moved */
+	uint32_t cq_told;		 /* the head in the shadow doorbell */
+	uint8_t list_shift;		 /* log2 of the bytes of a tracker's PRP list */
+	uint8_t retries;		 /* for each command */
+	uint8_t *lists;			 /* PRP and SGL lists, 1 << list_shift bytes a tracker */
 	uint64_t lists_dma;
 	struct nvme_split *splits, *free_split;
 	struct plx_nvme_ctrl *ctrl;
@@ -190,6 +191,7 @@ struct plx_nvme_ctrl {
 	struct plx_nvme_qpair *admin;
 	LIST_HEAD(, plx_nvme_qpair) qpairs;
 	LIST_HEAD(, plx_nvme_ns) namespaces; /* by nsid */
+	uint64_t verify_max, zeroes_max;     /* bytes of a command; 0: no limit of its own */
 	uint32_t ns_limit;		     /* NN: the largest nsid */
 	unsigned ns_count;		     /* in the list */
 	uint8_t *qid_used;		     /* one a queue, from 1 */
@@ -377,11 +379,21 @@ static inline struct nvme_run nvme_next_run(const struct plx_xlate *xlate, struc
 	return run;
 }
 
-/* Bytes of a block that count for the longest transfer: Verify has a limit, too [NVM 3.2.5]. */
-static inline uint32_t nvme_limited_unit(const struct plx_nvme_ns *ns, const struct plx_nvme_io *io,
-					 uint32_t unit)
+/* How long one command can be, and how many bytes of a block count [NVM 3.2.5, 3.2.8]. */
+struct nvme_limit {
+	uint64_t len;
+	uint32_t unit; /* 0: there is none */
+};
+
+static inline struct nvme_limit nvme_limit(const struct plx_nvme_qpair *q,
+					   const struct plx_nvme_ns *ns,
+					   const struct plx_nvme_io *io, uint32_t unit)
 {
-	return io->opcode == PLX_NVME_VERIFY ? ns->info.block_size : unit;
+	if (io->opcode == PLX_NVME_VERIFY)
+		return (struct nvme_limit){ q->verify_len, ns->info.block_size };
+	if (io->opcode == PLX_NVME_WRITE_ZEROES)
+		return (struct nvme_limit){ q->zeroes_len, ns->info.block_size };
+	return (struct nvme_limit){ q->split_len, unit };
 }
 
 static inline uint32_t nvme_sq_tail(const struct plx_nvme_qpair *q)

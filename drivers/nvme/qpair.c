@@ -162,6 +162,20 @@ static int set_doorbells(struct plx_nvme_qpair *q)
 	return 0;
 }
 
+/*
+ * The controller may take less at a time than before; lists are as long as they were made. Verify
+ * is limited as Read is where it has no limit of its own, Write Zeroes isn't [NVM 3.2.5, 3.2.8].
+ */
+static void set_limits(struct plx_nvme_qpair *q)
+{
+	const struct plx_nvme_ctrl *ctrl = q->ctrl;
+	size_t limit = transfer_limit(ctrl);
+
+	q->split_len = (uint32_t)(q->opts.max_transfer < limit ? q->opts.max_transfer : limit);
+	q->verify_len = ctrl->verify_max ? ctrl->verify_max : q->split_len;
+	q->zeroes_len = ctrl->zeroes_max ? ctrl->zeroes_max : UINT64_MAX;
+}
+
 int nvme_qpair_alloc(struct plx_nvme_ctrl *ctrl, uint16_t id,
 		     const struct plx_nvme_qpair_opts *opts, struct plx_nvme_qpair **out)
 {
@@ -178,7 +192,7 @@ int nvme_qpair_alloc(struct plx_nvme_ctrl *ctrl, uint16_t id,
 	q->index_mask = index_mask(opts->depth);
 	q->fast.xlate = plx_ioas_xlate(ctrl->pci->ioas);
 	q->page_mask = (uint32_t)nvme_page_size(ctrl) - 1;
-	q->split_len = (uint32_t)opts->max_transfer;
+	set_limits(q);
 	q->list_shift = list_shift(opts->max_transfer, nvme_page_size(ctrl));
 	q->retries = (uint8_t)opts->retries;
 	q->tick_ms = opts->timeout_ms / TICKS_A_TIMEOUT + 1;
@@ -270,14 +284,6 @@ void nvme_qpair_fail_all(struct plx_nvme_qpair *q, uint16_t status)
 	complete_lost(q, status);
 }
 
-/* The controller may take less at a time than before; lists are as long as they were made. */
-static void set_split_len(struct plx_nvme_qpair *q)
-{
-	size_t limit = transfer_limit(q->ctrl);
-
-	q->split_len = (uint32_t)(q->opts.max_transfer < limit ? q->opts.max_transfer : limit);
-}
-
 /* The controller was stopped, so its answers have all arrived. */
 void nvme_qpair_recover(struct plx_nvme_qpair *q)
 {
@@ -290,7 +296,7 @@ void nvme_qpair_recover(struct plx_nvme_qpair *q)
 	pthread_mutex_lock(&ctrl->lock);
 	__atomic_store_n(&q->lost, false, __ATOMIC_RELAXED);
 	nvme_qpair_clear(q);
-	set_split_len(q);
+	set_limits(q);
 	if (ctrl->state != NVME_RUNNING || nvme_create_queues(q))
 		status = PLX_NVME_HOST_PATHING_ERROR;
 	else

@@ -24,6 +24,8 @@
 /* Submission Queue y Tail at 2y, Completion Queue y Head at 2y + 1 doorbells [PCIe transport] */
 #define NVME_DOORBELLS 0x1000
 
+#define NVME_VS_2_0 0x20000 /* VS [3.1.3.2] */
+
 /* CAP [3.1.3.1] */
 #define NVME_CAP_MQES(cap)   ((uint32_t)(cap)&0xffff)	     /* entries of a queue less one */
 #define NVME_CAP_TO(cap)     ((uint32_t)(cap) >> 24 & 0xff)  /* to get ready, 500 ms */

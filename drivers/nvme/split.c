@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Requests that take several commands: longer than the controller's limit (MDTS), across a
+ * Requests that take several commands: longer than the controller's limit (MDTS, or that of the
+ * command: VSL, WZSL), across a
  * boundary of the namespace (NOIOB), or in memory that one command can't name.
  *
  * A request takes what trackers are free when it starts; the rest of it waits for its own ones.
@@ -15,7 +16,7 @@ static int64_t next_blocks(const struct plx_nvme_qpair *q, const struct nvme_spl
 {
 	const struct plx_nvme_io *io = &s->io;
 	uint64_t blocks = io->blocks < NVME_BLOCKS_MAX ? io->blocks : NVME_BLOCKS_MAX;
-	uint32_t limited;
+	struct nvme_limit limit;
 	ssize_t reach;
 
 	if (s->ns->fast.boundary_mask) {
@@ -25,9 +26,9 @@ static int64_t next_blocks(const struct plx_nvme_qpair *q, const struct nvme_spl
 
 		blocks = blocks < left ? blocks : left;
 	}
-	limited = nvme_limited_unit(s->ns, io, s->unit);
-	if (limited && blocks > q->split_len / limited)
-		blocks = q->split_len / limited;
+	limit = nvme_limit(q, s->ns, io, s->unit);
+	if (limit.unit && blocks > limit.len / limit.unit)
+		blocks = limit.len / limit.unit;
 	if (!s->unit)
 		return blocks ? (int64_t)blocks : -EINVAL;
 	reach = nvme_reach(q, (struct nvme_data){ io->iov, s->seg_off }, blocks * s->unit);

@@ -266,6 +266,7 @@ int plx_nvme_submit(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns,
 		    const struct plx_nvme_io *io, plx_nvme_done_fn *done, void *arg)
 {
 	uint32_t unit = unit_of(ns, io);
+	struct nvme_limit limit = nvme_limit(q, ns, io, unit);
 	struct nvme_tracker *tr;
 	int err;
 
@@ -273,8 +274,8 @@ int plx_nvme_submit(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns,
 		return refuse(q);
 	if (!legal(ns, io, unit))
 		return -EINVAL;
-	if ((uint64_t)io->blocks * nvme_limited_unit(ns, io, unit) > q->split_len ||
-	    io->blocks > NVME_BLOCKS_MAX || plx_nvme_fast_crosses(&ns->fast, io->lba, io->blocks))
+	if ((uint64_t)io->blocks * limit.unit > limit.len || io->blocks > NVME_BLOCKS_MAX ||
+	    plx_nvme_fast_crosses(&ns->fast, io->lba, io->blocks))
 		return nvme_split_start(q, ns, io, unit, done, arg);
 	tr = nvme_tracker_take(q);
 	err = nvme_set_io(q, tr, ns, io, 0, unit);

@@ -301,6 +301,17 @@ static_assert(__builtin_offsetof(struct plx_nvme_id_ns, noiob) == 46, "NVM 4.1.5
 static_assert(__builtin_offsetof(struct plx_nvme_id_ns, nguid) == 104, "NVM 4.1.5.1");
 static_assert(__builtin_offsetof(struct plx_nvme_id_ns, lbaf) == 128, "NVM 4.1.5.1");
 
+/* Identify Controller for the NVM command set [NVM 4.1.5.4]. Limits: 0 says that there is none. */
+struct plx_nvme_id_ctrl_nvm {
+	uint8_t vsl, wzsl, wusl; /* Verify, Write Zeroes, Write Uncorrectable: units as mdts */
+	uint8_t dmrl;		 /* Dataset Management: ranges, */
+	uint32_t dmrsl;		 /* blocks of one, */
+	uint64_t dmsl;		 /* and of all */
+	uint8_t reserved16[4080];
+};
+
+static_assert(sizeof(struct plx_nvme_id_ctrl_nvm) == PLX_NVME_IDENTIFY_LEN, "NVM 4.1.5.4");
+
 /* Features [Base 5.27.1]. */
 enum plx_nvme_feature {
 	PLX_NVME_FEAT_ARBITRATION = 0x01,

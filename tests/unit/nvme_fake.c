@@ -268,7 +268,7 @@ static void reset_registers(void)
 	fake_write(NVME_CAP, conf->mqes | 1u << 16 | (uint32_t)conf->to << 24);
 	fake_write(NVME_CAP + 4, conf->dstrd | 1u << 5 | (uint32_t)conf->mpsmin << 16 |
 					 (uint32_t)conf->mpsmax << 20);
-	fake_write(NVME_VS, conf->cmb_old ? 0x10300 : 0x20000);
+	fake_write(NVME_VS, conf->cmb_old || conf->old ? 0x10300 : 0x20000);
 	if (!conf->cmb)
 		return;
 	if (!conf->cmb_old)

@@ -39,6 +39,8 @@ struct fake_conf {
 	uint16_t mqes;
 	uint8_t to, dstrd, mpsmin, mpsmax;
 	uint8_t mdts, aerl, acl;
+	bool limits; /* it knows the page that these are on */
+	uint8_t vsl, wzsl;
 	uint32_t sgls;
 	uint16_t oacs;
 	uint16_t kas;
@@ -53,6 +55,7 @@ struct fake_conf {
 	unsigned vectors; /* MSI-X; 0: none */
 	enum plx_addr_policy policy;
 	uint32_t cmb;	/* pages of its memory for submission queues; at most FAKE_CMB */
+	bool old;	/* version 1.3 */
 	bool cmb_old;	/* as before version 1.4: it is where the BAR is */
 	bool cmb_else;	/* there is one, but not for submission queues */
 	bool cmb_picky; /* no address suits it */
@@ -89,7 +92,7 @@ struct fake {
 	uint16_t aer_cid[16];
 	unsigned aers; /* requests that wait */
 	uint32_t events_wanted, keep_alive;
-	unsigned keep_alives;
+	unsigned keep_alives, limits_asked;
 
 	struct fake_seen seen[FAKE_LOG_MAX]; /* of I/O queues; the last ones */
 	unsigned nseen;

@@ -151,10 +151,15 @@ static uint16_t io_blocks(struct fake_ns *ns, const struct plx_nvme_cmd *cmd,
 	if (lba > ns->blocks || blocks > ns->blocks - lba)
 		return PLX_NVME_LBA_OUT_OF_RANGE | PLX_NVME_DNR;
 	if (cmd->opcode == PLX_NVME_WRITE_ZEROES) {
+		if (fake.conf.wzsl)
+			assert_true(blocks * block <=
+				    (size_t)4096 << (fake.conf.wzsl + fake.conf.mpsmin));
 		memset(ns->data + lba * block, 0, blocks * block);
 		return 0;
 	}
-	if (fake.conf.mdts)
+	if (cmd->opcode == PLX_NVME_VERIFY && fake.conf.vsl)
+		assert_true(blocks * unit <= (size_t)4096 << (fake.conf.vsl + fake.conf.mpsmin));
+	else if (fake.conf.mdts)
 		assert_true(blocks * unit <= (size_t)4096 << (fake.conf.mdts + fake.conf.mpsmin));
 	if (cmd->opcode == PLX_NVME_VERIFY)
 		return 0;
@@ -253,6 +258,7 @@ static uint16_t identify(const struct plx_nvme_cmd *cmd)
 {
 	union {
 		struct plx_nvme_id_ctrl ctrl;
+		struct plx_nvme_id_ctrl_nvm nvm;
 		struct plx_nvme_id_ns ns;
 		uint32_t list[1024];
 	} id = { 0 };
@@ -277,6 +283,13 @@ static uint16_t identify(const struct plx_nvme_cmd *cmd)
 		id.ctrl.oacs = fake.conf.oacs;
 		id.ctrl.kas = fake.conf.kas;
 		id.ctrl.oaes = PLX_NVME_OAES_NS_ATTRIBUTE;
+		break;
+	case PLX_NVME_CNS_IOCS_CTRL:
+		fake.limits_asked++;
+		if (!fake.conf.limits)
+			return PLX_NVME_INVALID_FIELD | PLX_NVME_DNR;
+		id.nvm.vsl = fake.conf.vsl;
+		id.nvm.wzsl = fake.conf.wzsl;
 		break;
 	case PLX_NVME_CNS_ACTIVE_NS_LIST:
 		if (fake.conf.no_list)

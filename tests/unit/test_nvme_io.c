@@ -483,6 +483,58 @@ static void test_verify_is_split(void **state)
 	assert_int_equal(seen(0)->cmd.cdw12, 3);
 }
 
+/* Each has its own limit, if it has one: of no blocks that are moved. */
+static void test_limits(void **state)
+{
+	struct plx_nvme_io io = { .opcode = PLX_NVME_VERIFY, .lba = 1, .blocks = 100 };
+
+	(void)state;
+	fake.conf.limits = true;
+	fake.conf.vsl = 6;
+	fake.conf.wzsl = 4;
+	start();
+	assert_int_equal(go(ns2, &io), 0);
+	assert_int_equal(fake.nseen, 2); /* of 256 KiB at most */
+	io.opcode = PLX_NVME_WRITE_ZEROES;
+	assert_int_equal(go(ns2, &io), 0);
+	assert_int_equal(fake.nseen, 2 + 7); /* of 64 KiB */
+	assert_int_equal(seen(0)->cmd.cdw10, 97);
+	assert_int_equal(seen(0)->cmd.cdw12, 3);
+	assert_int_equal(seen(1)->cmd.cdw12, 15);
+	/* And another one after a reset. */
+	fake.conf.wzsl = 0;
+	assert_int_equal(plx_nvme_ctrl_reset(ctrl), 0);
+	assert_int_equal(plx_nvme_poll(q, 0), 0);
+	assert_int_equal(go(ns2, &io), 0);
+	assert_int_equal(fake.nseen, 9 + 1);
+	/* Nor is the other left over from before. */
+	fake.conf.limits = false;
+	fake.conf.vsl = 0;
+	assert_int_equal(plx_nvme_ctrl_reset(ctrl), 0);
+	assert_int_equal(plx_nvme_poll(q, 0), 0);
+	io.opcode = PLX_NVME_VERIFY;
+	assert_int_equal(go(ns2, &io), 0);
+	assert_int_equal(fake.nseen, 10 + 4);
+	assert_int_equal(fake.limits_asked, 3);
+}
+
+/* The page may be unknown, and who is older isn't asked for it: that would be an error it logs. */
+static void test_no_limits(void **state)
+{
+	const struct plx_nvme_io io = { .opcode = PLX_NVME_WRITE_ZEROES, .lba = 1, .blocks = 100 };
+
+	(void)state;
+	start();
+	assert_int_equal(fake.limits_asked, 1);
+	assert_int_equal(go(ns2, &io), 0);
+	assert_int_equal(fake.nseen, 1);
+	fake_unplug();
+	fake_init();
+	fake.conf.old = true;
+	start();
+	assert_int_equal(fake.limits_asked, 0);
+}
+
 static void test_separate_metadata(void **state)
 {
 	struct plx_nvme_io io = { .opcode = PLX_NVME_WRITE,
@@ -860,6 +912,8 @@ int main(void)
 		CASE(test_torn_metadata),
 		CASE(test_pages_above_limit),
 		CASE(test_verify_is_split),
+		CASE(test_limits),
+		CASE(test_no_limits),
 		CASE(test_interleaved_metadata),
 		CASE(test_depths),
 		CASE(test_cmb),

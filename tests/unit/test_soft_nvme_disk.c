@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The NVMe controller's model: namespaces that are files. */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <liburing.h>
 
 #include <linux/vfio.h>
 #include <pollux/ioas.h>
@@ -28,6 +30,26 @@ static const struct soft_ns_conf disks[] = {
 };
 
 static const struct rig_conf conf = { .ns = disks, .namespaces = 2 };
+
+/* What the kernel is asked for, by opcode; and how many writes are to last. */
+static unsigned asked[UINT8_MAX + 1], lasting;
+
+/* The library's, looked at on the way. */
+int io_uring_submit(struct io_uring *ring)
+{
+	static int (*submit)(struct io_uring *);
+
+	for (unsigned i = ring->sq.sqe_head; i != ring->sq.sqe_tail; i++) {
+		const struct io_uring_sqe *sqe = &ring->sq.sqes[i & *ring->sq.kring_mask];
+
+		asked[sqe->opcode]++;
+		lasting += sqe->opcode == IORING_OP_WRITE && sqe->rw_flags & RWF_DSYNC;
+	}
+	if (!submit)
+		*(void **)&submit = dlsym(RTLD_NEXT, "io_uring_submit");
+	assert_non_null(submit);
+	return submit(ring);
+}
 
 static int setup(void **state)
 {
@@ -102,6 +124,43 @@ static void every_command_works(void **state)
 	/* Ranges that are all empty take no time. */
 	range[0].blocks = range[2].blocks = 0;
 	assert_int_equal(rig_io(1, dsm), 0);
+}
+
+/* As the driver wants them to, or all of them without a write cache [NVM 3.2.6, 3.2.8]. */
+static void blocks_last_before_they_are_done(void **state)
+{
+	const struct plx_nvme_cmd dsm = { .opcode = PLX_NVME_DSM,
+					  .nsid = 1,
+					  .prp1 = RIG_DATA,
+					  .cdw11 = PLX_NVME_DSM_DEALLOCATE,
+					  .cdw12 = PLX_NVME_FUA /* says nothing there */ };
+	const struct plx_nvme_cmd no_cache = { .opcode = PLX_NVME_SET_FEATURES,
+					       .cdw10 = PLX_NVME_FEAT_WRITE_CACHE };
+
+	(void)state;
+	*(struct plx_nvme_dsm_range *)(void *)rig_data() =
+		(struct plx_nvme_dsm_range){ .lba = 3, .blocks = 1 };
+	for (unsigned always = 0; always < 2; always++) {
+		struct plx_nvme_cmd zeroes = rig_rw(PLX_NVME_WRITE_ZEROES, 1, 1, 1, 0, 0);
+		struct plx_nvme_cmd write = rig_rw(PLX_NVME_WRITE, 1, 0, 1, RIG_DATA, 0);
+
+		memset(asked, 0, sizeof(asked));
+		lasting = 0;
+		assert_int_equal(rig_io(1, write), 0);
+		assert_int_equal(rig_io(1, zeroes), 0);
+		assert_int_equal(rig_io(1, dsm), 0);
+		assert_int_equal(lasting, always);
+		assert_int_equal(asked[IORING_OP_FALLOCATE], 2);
+		assert_int_equal(asked[IORING_OP_FSYNC], 2 * always);
+		write.cdw12 |= PLX_NVME_FUA;
+		zeroes.cdw12 |= PLX_NVME_FUA;
+		assert_int_equal(rig_io(1, write), 0);
+		assert_int_equal(lasting, 1 + always);
+		assert_int_equal(rig_io(1, zeroes), 0);
+		assert_int_equal(asked[IORING_OP_FALLOCATE], 3);
+		assert_int_equal(asked[IORING_OP_FSYNC], 1 + 2 * always);
+		assert_int_equal(rig_admin(no_cache, NULL), 0);
+	}
 }
 
 static void wrong_buffers_are_told_at_once(void **state)
@@ -392,6 +451,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(blocks_are_the_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(every_command_works, setup, teardown),
+		cmocka_unit_test_setup_teardown(blocks_last_before_they_are_done, setup, teardown),
 		cmocka_unit_test_setup_teardown(wrong_buffers_are_told_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_shorter_file_is_a_media_error, setup, teardown),
 		cmocka_unit_test_setup_teardown(memory_may_go_meanwhile, setup, teardown),

@@ -91,6 +91,35 @@ static void a_status_comes_at_its_rate(void **state)
 	assert_int_equal(totals.commands, 100);
 }
 
+/* What failed on purpose failed for the driver: the error log and SMART have it [Base 5.16.1]. */
+static void a_status_is_logged(void **state)
+{
+	struct plx_nvme_cmd log = { .opcode = PLX_NVME_GET_LOG_PAGE,
+				    .prp1 = RIG_DATA,
+				    .cdw10 = 31u << 16 | PLX_NVME_LOG_ERRORS };
+	const struct plx_nvme_smart *smart;
+	uint16_t cid;
+
+	(void)state;
+	start("status=0x81:2,rate=1/2,opcode=2");
+	assert_int_equal(read_one(), 0);
+	cid = rig_put(1, rig_rw(PLX_NVME_READ, 1, 77, 1, RIG_DATA, 0));
+	rig_ring(1);
+	rig_turn();
+	assert_int_equal(rig_admin(log, NULL), 0);
+	assert_int_equal(*(uint64_t *)(void *)rig_data(), 1);
+	assert_int_equal(*(uint16_t *)(void *)(rig_data() + 8), 1);
+	assert_int_equal(*(uint16_t *)(void *)(rig_data() + 10), cid);
+	assert_int_equal(*(uint16_t *)(void *)(rig_data() + 12) >> 1, PLX_NVME_UNRECOVERED_READ);
+	assert_int_equal(*(uint64_t *)(void *)(rig_data() + 16), 77);
+	assert_int_equal(*(uint32_t *)(void *)(rig_data() + 24), 1);
+	assert_int_equal(*(uint64_t *)(void *)(rig_data() + 64), 0);
+	log.cdw10 = 127u << 16 | PLX_NVME_LOG_SMART;
+	assert_int_equal(rig_admin(log, NULL), 0);
+	smart = (const void *)rig_data();
+	assert_int_equal(smart->error_log_entries[0], 1);
+}
+
 static void a_completion_is_lost(void **state)
 {
 	struct plx_nvme_cqe cqe;
@@ -194,6 +223,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(options_are_checked),
 		cmocka_unit_test_teardown(a_status_comes_at_its_rate, teardown),
+		cmocka_unit_test_teardown(a_status_is_logged, teardown),
 		cmocka_unit_test_teardown(a_completion_is_lost, teardown),
 		cmocka_unit_test_teardown(a_stuck_command_is_aborted, teardown),
 		cmocka_unit_test_teardown(a_wrong_id_comes_back, teardown),

@@ -119,10 +119,17 @@ static void give_back(struct soft_nvme *nvme, struct slot *slot)
 	nvme->busy = --files->under_way;
 }
 
+/* The command isn't done before its blocks are where they last [NVM 3.2.6, 3.2.8; Base 5.27.1.4].
+ */
+static bool lasts(const struct soft_nvme *nvme, const struct slot *slot)
+{
+	return nvme->feature.no_cache ||
+	       (slot->cmd.opcode != PLX_NVME_DSM && le32toh(slot->cmd.cdw12) & PLX_NVME_FUA);
+}
+
 /* What is left of the slot's piece. There are as many entries as slots, and a flush's parts. */
 static void go_on(struct soft_nvme *nvme, struct slot *slot)
 {
-	const bool fua = le32toh(slot->cmd.cdw12) & PLX_NVME_FUA || nvme->feature.no_cache;
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&nvme->files->ring);
 	const uint64_t offset = slot->offset + slot->done;
 	const uint32_t len = (uint32_t)(slot->len - slot->done);
@@ -131,7 +138,7 @@ static void go_on(struct soft_nvme *nvme, struct slot *slot)
 	switch (slot->op) {
 	case SNVME_WRITE:
 		io_uring_prep_write(sqe, fd, slot->buf + slot->done, len, offset);
-		sqe->rw_flags = fua ? RWF_DSYNC : 0;
+		sqe->rw_flags = lasts(nvme, slot) ? RWF_DSYNC : 0;
 		break;
 	case SNVME_READ:
 	case SNVME_COMPARE:
@@ -282,8 +289,11 @@ static bool step(struct soft_nvme *nvme, struct slot *slot, int res)
 			go_on(nvme, slot);
 		return !res || slot->done >= slot->len;
 	}
-	if (!next_range(slot))
-		return true;
+	if (!next_range(slot)) {
+		if (slot->op != SNVME_ZERO || !lasts(nvme, slot))
+			return true;
+		slot->op = SNVME_FLUSH;
+	}
 	go_on(nvme, slot);
 	return false;
 }

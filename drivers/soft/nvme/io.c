@@ -290,7 +290,10 @@ static bool mishap(struct soft_nvme *nvme, struct snvme_sq *sq, const struct plx
 
 	switch (snvme_mishap(nvme, cmd->opcode, &status)) {
 	case SNVME_NONE: return false;
-	case SNVME_STATUS: snvme_post(sq, cid, status, 0); break;
+	case SNVME_STATUS:
+		snvme_log_error(nvme, sq->id, cmd, status);
+		snvme_post(sq, cid, status, 0);
+		break;
 	case SNVME_DROP:
 		/* Carried out, if that can be done at once. */
 		ns = find_ns(nvme, le32toh(cmd->nsid));
