@@ -63,7 +63,8 @@ enum exit_code bind_run(const struct options *options, const struct inventory *i
 		plx_err("'%s' is no driver's name", options->driver);
 		return EXIT_USAGE;
 	}
-	if (strchr(options->driver, ':')) {
+	if (strchr(options->driver, ':') ||
+	    (!driver_present(options->driver) && word_names_device(options->driver, inv))) {
 		plx_err("'%s' is a device: name the driver before the devices", options->driver);
 		return EXIT_USAGE;
 	}

@@ -94,7 +94,7 @@ static enum exit_code carry_out(const struct options *options)
 	enum exit_code code;
 
 	if (options->command == COMMAND_HELP) {
-		usage(stdout);
+		usage(stdout, options->about);
 		return EXIT_DONE;
 	}
 	/* The machine as it is, with or without devices. */

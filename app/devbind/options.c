@@ -13,60 +13,11 @@
 #include <pollux/log.h>
 
 #include "category.h"
+#include "commands.h"
 #include "options.h"
 
-enum {
-	OPT_STATUS_DEV = 256,
-	OPT_FORCE,
-	OPT_NOIOMMU_MODE,
-	OPT_ALLOW_NOIOMMU,
-	OPT_JSON,
-	OPT_ALL,
-	OPT_WHOLE_GROUP,
-	OPT_PERSIST,
-	OPT_MEMORY,
-	OPT_SOCKET,
-};
-
-#define A(command)    (1u << COMMAND_##command)
-#define CHANGES	      (A(BIND) | A(UNBIND) | A(RESTORE) | A(GRANT))
-#define ANY_COMMAND   UINT_MAX
 #define SHORT_OPTIONS ":sb:uU:G:h"
-
-/* Each option, and the commands that it says something to. */
-static const struct known {
-	const char *name;
-	int has_value, option;
-	unsigned commands;
-} known[] = {
-	{ "status", no_argument, 's', A(STATUS) | A(BIND) | A(UNBIND) },
-	{ "status-dev", required_argument, OPT_STATUS_DEV, A(STATUS) | A(BIND) | A(UNBIND) },
-	{ "bind", required_argument, 'b', A(BIND) | A(UNBIND) },
-	{ "unbind", no_argument, 'u', A(UNBIND) },
-	{ "uid", required_argument, 'U', A(BIND) },
-	{ "gid", required_argument, 'G', A(BIND) },
-	{ "force", no_argument, OPT_FORCE, CHANGES },
-	{ "noiommu-mode", no_argument, OPT_NOIOMMU_MODE, A(BIND) },
-	{ "allow-noiommu", no_argument, OPT_ALLOW_NOIOMMU, A(WHY) },
-	{ "json", no_argument, OPT_JSON, A(STATUS) | A(WHY) | A(DOCTOR) },
-	{ "all", no_argument, OPT_ALL, A(STATUS) },
-	{ "whole-group", no_argument, OPT_WHOLE_GROUP, A(BIND) | A(UNBIND) },
-	{ "persist", no_argument, OPT_PERSIST, A(BIND) | A(GRANT) },
-	{ "memory", required_argument, OPT_MEMORY, A(WHY) | A(DOCTOR) },
-	{ "socket", required_argument, OPT_SOCKET, A(BROKER) },
-	{ "help", no_argument, 'h', ANY_COMMAND },
-};
-
-#define KNOWN (sizeof(known) / sizeof(known[0]))
-
-static const struct {
-	const char *name;
-	enum command command;
-} commands[] = {
-	{ "status", COMMAND_STATUS },	{ "bind", COMMAND_BIND },     { "unbind", COMMAND_UNBIND },
-	{ "restore", COMMAND_RESTORE }, { "why", COMMAND_WHY },	      { "doctor", COMMAND_DOCTOR },
-	{ "grant", COMMAND_GRANT },	{ "broker", COMMAND_BROKER }, { "help", COMMAND_HELP },
-};
+#define OPTIONS_MAX   32
 
 /* Bytes: a number and K, M, G or T. */
 static int parse_memory(const char *text, uint64_t *bytes)
@@ -104,9 +55,9 @@ static int set_command(struct options *options, enum command command)
 static int take_option(struct options *options, int option)
 {
 	switch (option) {
-	case 's': options->compat = options->report_after = true; return 0;
+	case 's': options->compat = true; return 0;
 	case OPT_STATUS_DEV:
-		options->compat = options->report_after = true;
+		options->compat = true;
 		options->category = optarg;
 		if (category_find(optarg))
 			return 0;
@@ -136,19 +87,14 @@ static int take_option(struct options *options, int option)
 /* The first word is a command, unless an option was one; its own argument comes next. */
 static int take_words(struct options *options, char **words, unsigned count)
 {
-	size_t i;
+	const struct command_info *info = count ? command_find(words[0]) : NULL;
 
-	if (options->command == COMMAND_NONE && options->report_after) {
-		options->command = COMMAND_STATUS;
-		options->report_after = false;
-	} else if (options->command == COMMAND_NONE && count) {
-		for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-			if (!strcmp(words[0], commands[i].name))
-				options->command = commands[i].command;
-		if (options->command == COMMAND_NONE) {
+	if (options->command == COMMAND_NONE && (info || (count && !options->compat))) {
+		if (!info) {
 			plx_err("'%s' is no command; see --help", words[0]);
 			return -EINVAL;
 		}
+		options->command = info->command;
 		words++;
 		count--;
 		if (options->command == COMMAND_BIND && count) {
@@ -161,9 +107,27 @@ static int take_words(struct options *options, char **words, unsigned count)
 			count--;
 		}
 	}
+	/* Names of devices may come after -s alone. */
+	if (options->command == COMMAND_NONE && options->compat)
+		options->command = COMMAND_STATUS;
+	options->report_after = options->compat && options->command != COMMAND_STATUS;
 	options->words = words;
 	options->count = count;
 	return 0;
+}
+
+/* help COMMAND */
+static int take_subject(struct options *options)
+{
+	const struct command_info *info = options->count ? command_find(options->words[0]) : NULL;
+
+	if (options->count && !info)
+		plx_err("'%s' is no command; see --help", options->words[0]);
+	else if (options->count > 1)
+		plx_err("help is about one command at a time: '%s' is too much", options->words[1]);
+	else
+		options->about = info ? info->command : COMMAND_NONE;
+	return options->count && (!info || options->count > 1) ? -EINVAL : 0;
 }
 
 static int check(const struct options *options)
@@ -198,25 +162,40 @@ static int check(const struct options *options)
 
 static const char *name_of(enum command command)
 {
-	size_t i;
+	const struct command_info *info = commands;
 
-	for (i = 0; commands[i].command != command; i++)
+	while (info->command != command)
+		info++;
+	return info->name;
+}
+
+static unsigned bit_of(int option)
+{
+	unsigned i;
+
+	for (i = 0; known_options[i].option != option; i++)
 		;
-	return commands[i].name;
+	return 1u << i;
 }
 
 /* What would be passed over in silence might have been meant to save something. given: a bit each.
  */
 static int check_given(const struct options *options, unsigned given)
 {
-	size_t i;
+	const struct option_info *info;
+	bool suits = false;
 
-	for (i = 0; i < KNOWN && options->command != COMMAND_HELP; i++)
-		if (given & 1u << i && !(known[i].commands & 1u << options->command)) {
-			plx_err("--%s doesn't go with %s; see --help", known[i].name,
+	for (info = known_options; info->name; info++) {
+		suits |= option_suits(info, options->command);
+		if (info[1].option == info->option)
+			continue;
+		if (given & bit_of(info->option) && !suits) {
+			plx_err("--%s doesn't go with %s; see --help", info->name,
 				name_of(options->command));
 			return -EINVAL;
 		}
+		suits = false;
+	}
 	return 0;
 }
 
@@ -228,28 +207,37 @@ bool command_changes(enum command command)
 
 static int next_option(int argc, char **argv, const char *short_options)
 {
-	struct option options[KNOWN + 1] = { 0 };
-	size_t i;
+	struct option options[OPTIONS_MAX] = { 0 };
+	const struct option_info *info;
+	struct option *option = options;
 
-	for (i = 0; i < KNOWN; i++)
-		options[i] =
-			(struct option){ known[i].name, known[i].has_value, NULL, known[i].option };
+	for (info = known_options; info->name; info++)
+		*option++ =
+			(struct option){ info->name, info->value ? required_argument : no_argument,
+					 NULL, info->option };
 	return getopt_long(argc, argv, short_options, options, NULL);
 }
 
 /*
- * Whoever asks for help gets it, whatever else is said, or is wrong. A look: with a "-" before them
- * the words stay where they are, and come back as options called 1. Were they moved, an option that
- * lacks its value would find one when options are taken.
+ * Whoever asks for help gets it, whatever else is said, or is wrong; if the first word is a
+ * command, about that. A look: with a "-" before them the words stay where they are, and come back
+ * as options called 1. Were they moved, an option that lacks its value would find one when options
+ * are taken.
  */
-static bool wants_help(int argc, char **argv)
+static bool wants_help(int argc, char **argv, enum command *about)
 {
-	bool help = false;
+	const struct command_info *info;
+	bool help = false, first = true;
 	int option;
 
 	optind = 0; /* glibc: start afresh, whoever used getopt before */
-	while ((option = next_option(argc, argv, "-" SHORT_OPTIONS)) != -1)
+	while ((option = next_option(argc, argv, "-" SHORT_OPTIONS)) != -1) {
+		info = option == 1 && first ? command_find(optarg) : NULL;
+		if (info)
+			*about = info->command;
+		first &= option != 1 && option != 'b' && option != 'u';
 		help |= option == 'h';
+	}
 	return help;
 }
 
@@ -278,15 +266,6 @@ static int tell_wrong(char **argv, int option)
 	return -EINVAL;
 }
 
-static unsigned bit_of(int option)
-{
-	size_t i;
-
-	for (i = 0; known[i].option != option; i++)
-		;
-	return 1u << i;
-}
-
 int options_parse(int argc, char **argv, struct options *options)
 {
 	unsigned given = 0;
@@ -294,10 +273,11 @@ int options_parse(int argc, char **argv, struct options *options)
 
 	*options = (struct options){ 0 };
 	opterr = 0;
-	if (wants_help(argc, argv)) {
+	if (wants_help(argc, argv, &options->about)) {
 		options->command = COMMAND_HELP;
 		return 0;
 	}
+	options->about = COMMAND_NONE;
 	optind = 0;
 	while ((option = next_option(argc, argv, SHORT_OPTIONS)) != -1) {
 		if (option == ':' || option == '?')
@@ -308,6 +288,8 @@ int options_parse(int argc, char **argv, struct options *options)
 		given |= bit_of(option);
 	}
 	err = take_words(options, argv + optind, (unsigned)(argc - optind));
+	if (!err && options->command == COMMAND_HELP)
+		return take_subject(options);
 	err = err ? err : check(options);
 	return err ? err : check_given(options, given);
 }

@@ -28,6 +28,7 @@ enum command {
 
 struct options {
 	enum command command;
+	enum command about;	  /* help: that one, or COMMAND_NONE: all */
 	bool compat;		  /* the report is dpdk-devbind.py's, letter for letter */
 	bool report_after;	  /* -s or --status-dev with -b or -u */
 	const char *category;	  /* --status-dev, or NULL */
@@ -43,7 +44,8 @@ struct options {
 
 /* 0, or -EINVAL with a line logged. Reorders argv; options point into it. */
 int options_parse(int argc, char **argv, struct options *options);
-void usage(FILE *out);
+/* about: COMMAND_NONE: all of them. */
+void usage(FILE *out, enum command about);
 
 /* Whether a command changes what devices are: one at a time does, from its first look on. */
 bool command_changes(enum command command);

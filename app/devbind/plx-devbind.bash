@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Completion of plx-devbind for bash.
+# Completion of plx-devbind for bash. The program itself says what commands it has, and what options
+# each of them takes: plx-devbind help [COMMAND].
 
 # Offers those lines of its input that begin with the word at the cursor. Names are the machine's,
 # and an interface may be called anything: compgen -W would expand, and so run, what stands in one.
@@ -12,13 +13,26 @@ _plx_devbind_names()
 	done
 }
 
+_plx_devbind_commands()
+{
+	"${words[0]}" help 2>/dev/null | sed -n '/^commands:/,/^$/s/^  \([a-z][a-z]*\) .*/\1/p'
+}
+
+# Of a command; without one, of all.
+_plx_devbind_options()
+{
+	"${words[0]}" help "$@" 2>/dev/null | sed -n 's/^  \(-[a-zA-Z], \)*\(--[a-z-]*\).*/\2/p'
+}
+
+_plx_devbind_kinds()
+{
+	"${words[0]}" help status 2>/dev/null | tr '\n' ' ' |
+		sed -n 's/.* one kind of devices: \([a-z, ]*\).*/\1/p' | tr -s ', ' '\n'
+}
+
 _plx_devbind()
 {
-	local commands='status bind unbind restore why doctor grant broker help'
-	local options='--status --status-dev --bind --unbind --uid --gid --force --noiommu-mode
-		--allow-noiommu --json --all --whole-group --persist --memory --socket --help'
-	local kinds='net baseband crypto dma event mempool compress misc regex nvme other'
-	local cur prev words cword command='' word before='' behind=0
+	local cur prev words cword command='' word before='' behind=0 old=''
 	_init_completion -n : || return
 
 	# The command, and how many words are behind it: options and their values are none.
@@ -27,7 +41,8 @@ _plx_devbind()
 		-b | --bind | -U | --uid | -G | --gid | --status-dev | --memory | --socket) ;;
 		*)
 			case $word in
-			-b | --bind | -u | --unbind) command=devices ;;
+			-b | --bind) command=bind old=yes ;;
+			-u | --unbind) command=unbind old=yes ;;
 			-*) ;;
 			*) if [ -n "$command" ]; then ((behind++)); else command=$word; fi ;;
 			esac
@@ -36,7 +51,7 @@ _plx_devbind()
 		before=$word
 	done
 	case $prev in
-	--status-dev) COMPREPLY=($(compgen -W "$kinds" -- "$cur")); return ;;
+	--status-dev) _plx_devbind_names < <(_plx_devbind_kinds); return ;;
 	-b | --bind)
 		_plx_devbind_names < <(command ls /sys/bus/pci/drivers; echo none)
 		return
@@ -47,16 +62,17 @@ _plx_devbind()
 	--memory) return ;;
 	esac
 	case $cur in
-	-*) COMPREPLY=($(compgen -W "$options" -- "$cur")); return ;;
+	-*) _plx_devbind_names < <(_plx_devbind_options ${command:+"$command"}); return ;;
 	esac
-	case $command-$behind in
-	-*) COMPREPLY=($(compgen -W "$commands" -- "$cur")) ;;
+	case $command-$behind$old in
+	-*) _plx_devbind_names < <(_plx_devbind_commands) ;;
+	help-0) _plx_devbind_names < <(_plx_devbind_commands) ;;
 	doctor-* | help-*) ;;
 	bind-0) _plx_devbind_names < <(command ls /sys/bus/pci/drivers) ;;
 	grant-0 | broker-0) COMPREPLY=($(compgen -u -- "$cur")) ;;
 	*)
 		_plx_devbind_names < <(command ls /sys/bus/pci/devices /sys/class/net /sys/class/block \
-			2>/dev/null | sed '/^\/.*:$/d')
+			/sys/class/nvme 2>/dev/null | sed '/^\/.*:$/d')
 		__ltrim_colon_completions "$cur"
 		;;
 	esac

@@ -41,6 +41,15 @@ static bool names_device(const char *word, const struct device *dev)
 	       texts_have(&dev->disks, node) || texts_have(&dev->nodes, node);
 }
 
+bool word_names_device(const char *word, const struct inventory *inv)
+{
+	unsigned i = 0;
+
+	while (i < inv->count && !names_device(word, &inv->dev[i]))
+		i++;
+	return i < inv->count;
+}
+
 bool selection_add_word(struct selection *selection, const struct inventory *inv, const char *word)
 {
 	bool found = false;

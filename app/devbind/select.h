@@ -13,8 +13,8 @@ struct selection {
 
 /*
  * Words are addresses (0000:01:00.0, 01:00.0), patterns of them (01:00.*), network interfaces
- * (eth0), or disks (nvme0n1, /dev/nvme0n1). EXIT_USAGE: a word names no device; EXIT_FAILED: no
- * memory. A line is logged.
+ * (eth0), disks (nvme0n1, /dev/nvme0n1), or other nodes in /dev (nvme0). EXIT_USAGE: a word names
+ * no device; EXIT_FAILED: no memory. A line is logged.
  */
 enum exit_code selection_make(struct selection *selection, const struct inventory *inv,
 			      char **words, unsigned count);
@@ -22,6 +22,9 @@ enum exit_code selection_make(struct selection *selection, const struct inventor
 /* The parts of it: whether a word names devices, which are added; and the line if it doesn't. */
 bool selection_add_word(struct selection *selection, const struct inventory *inv, const char *word);
 enum exit_code selection_unknown(const char *word);
+
+/* Whether a word names any. */
+bool word_names_device(const char *word, const struct inventory *inv);
 
 /* Whether a word is this address, or a pattern of it. */
 bool word_names_address(const char *word, const char *bdf);

@@ -1,51 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "category.h"
-#include "options.h"
+#include <string.h>
 
-static const char text[] =
-	"usage: plx-devbind COMMAND [OPTION...] [ARGUMENT...]\n"
-	"       plx-devbind -s | -b DRIVER DEVICE... | -u DEVICE...\n"
-	"\n"
-	"Gives PCI devices to user space and back, safely.\n"
-	"\n"
-	"commands:\n"
-	"  status [DEVICE...]        devices, their drivers, and what uses them\n"
-	"  bind DRIVER DEVICE...     give devices to a driver: all of them or none\n"
-	"  unbind DEVICE...          take devices from their drivers: all of them or none\n"
-	"  restore [DEVICE...]       back to what they were before the first bind or unbind\n"
-	"                            (without a name: all devices that were changed)\n"
-	"  why DEVICE...             each access mode: taken, possible, or why it is refused\n"
-	"  doctor                    what the machine has, and what each access mode lacks\n"
-	"  grant WHOM DEVICE...      let a user, or a group (:GROUP), use devices without root\n"
-	"  broker USER,... DEVICE... open devices for programs of these users, until it is ended;\n"
-	"                            they name them with -a broker:PATH,DEVICE\n"
-	"  help                      this text\n"
-	"\n"
-	"devices: 0000:01:00.0, 01:00.0, a pattern ('01:00.*'), a network interface, a disk,\n"
-	"         another node in /dev ('nvme0')\n"
-	"\n"
-	"options:\n"
-	"  --json                    status, why, doctor: as JSON\n"
-	"  --all                     status: every PCI device, not just network and NVMe\n"
-	"  --force                   bind, unbind, restore: devices that are in use, too; grant:\n"
-	"                            nodes of somebody else's, too\n"
-	"  --whole-group             bind, unbind: the other endpoints of an IOMMU group, too\n"
-	"  --persist                 bind, grant: after a reboot too\n"
-	"  --noiommu-mode            bind: without an IOMMU, turn on VFIO's unsafe mode\n"
-	"  --memory SIZE             why, doctor: as much is to be mapped (1G)\n"
-	"  --socket PATH             broker: where it listens (/run/pollux.sock)\n"
-	"  --allow-noiommu           why: unprotected DMA is accepted\n"
-	"\n"
-	"as in dpdk-devbind.py:\n"
-	"  -s, --status              the report, letter for letter\n"
-	"  --status-dev KIND         one kind of devices:";
+#include "category.h"
+#include "commands.h"
+
+#define TEXT_COLUMN 28
+#define WIDTH	    92
+#define TEXT_LEN    400
+
+static const char devices[] =
+	"\ndevices: 0000:01:00.0, 01:00.0, a pattern ('01:00.*'), a network interface, a disk,\n"
+	"         another node in /dev ('nvme0')\n";
 
 static const char rest[] =
-	"  -b, --bind DRIVER         bind (DRIVER none: unbind)\n"
-	"  -U, --uid, -G, --gid ID   bind: grant the devices to that user, that group\n"
-	"  -u, --unbind              unbind ('dpdk': all that are ready for user space)\n"
-	"\n"
-	"examples:\n"
+	"\nexamples:\n"
 	"  plx-devbind status\n"
 	"  plx-devbind bind vfio-pci 01:00.0 02:00.0\n"
 	"  plx-devbind bind --persist vfio-pci eth1\n"
@@ -57,17 +25,120 @@ static const char rest[] =
 	"used; doctor: none can); 2 usage; 3 refused, because a device is in use or the request\n"
 	"is unsafe\n";
 
-void usage(FILE *out)
+/* Two columns, the second of which is broken at blanks. */
+static void print_row(FILE *out, const char *name, const char *text)
+{
+	size_t at = (size_t)fprintf(out, "  %s", name);
+	const char *word = text;
+
+	while (*word) {
+		size_t len = strcspn(word, " ");
+
+		if (at > TEXT_COLUMN && at + 1 + len > WIDTH) {
+			fputc('\n', out);
+			at = 0;
+		}
+		if (at <= TEXT_COLUMN)
+			at += (size_t)fprintf(out, "%*s", TEXT_COLUMN - (int)at, "");
+		else
+			at += (size_t)fprintf(out, " ");
+		at += (size_t)fprintf(out, "%.*s", (int)len, word);
+		word += len + strspn(word + len, " ");
+	}
+	fputc('\n', out);
+}
+
+static void append(char text[TEXT_LEN], const char *between, const char *more)
+{
+	size_t len = strlen(text);
+
+	snprintf(text + len, TEXT_LEN - len, "%s%s", len ? between : "", more);
+}
+
+/* "bind, grant: after a reboot too" or, about one of them, "after a reboot too". */
+static void describe(const struct option_info *info, enum command about, char text[TEXT_LEN])
 {
 	const struct category *category;
-	unsigned i = 0;
+	const struct command_info *one;
+	char names[TEXT_LEN] = "";
 
-	fputs(text, out);
-	for (category = categories; category->key; category++)
-		fprintf(out, "%s%s",
-			i++ % 6	 ? ", "
-			: i == 1 ? " "
-				 : ",\n                            ",
-			category->key);
-	fprintf(out, "\n%s", rest);
+	for (one = commands; one->name && about == COMMAND_NONE; one++)
+		if (info->commands & 1u << one->command && !option_commands(info))
+			append(names, ", ", one->name);
+	append(text, "; ", names);
+	append(text, *names ? ": " : "", info->text);
+	for (category = categories; category->key && info->option == OPT_STATUS_DEV; category++)
+		append(text, category == categories ? " " : ", ", category->key);
+}
+
+static bool is_wanted(const struct option_info *info, enum command about, bool old)
+{
+	return info->name && info->old == old &&
+	       (about == COMMAND_NONE || (option_suits(info, about) && !option_commands(info)));
+}
+
+static void print_options(FILE *out, enum command about, bool old, const char *title)
+{
+	const struct option_info *info;
+	char name[60], text[TEXT_LEN] = "";
+
+	for (info = known_options; info->name; info++) {
+		if (!is_wanted(info, about, old))
+			continue;
+		describe(info, about, text);
+		if (info[1].option == info->option && is_wanted(&info[1], about, old))
+			continue;
+		*name = '\0';
+		if (info->option < OPT_STATUS_DEV)
+			snprintf(name, sizeof(name), "-%c, ", info->option);
+		snprintf(name + strlen(name), sizeof(name) - strlen(name), "--%s %s", info->name,
+			 info->value ? info->value : "");
+		fputs(title, out);
+		print_row(out, name, text);
+		title = "";
+		*text = '\0';
+	}
+}
+
+static void print_all(FILE *out)
+{
+	const struct command_info *info;
+	char name[60];
+
+	fputs("usage: plx-devbind COMMAND [OPTION...] [ARGUMENT...]\n"
+	      "       plx-devbind -s | -b DRIVER DEVICE... | -u DEVICE...\n"
+	      "\n"
+	      "Gives PCI devices to user space and back, safely.\n"
+	      "\n"
+	      "commands:\n",
+	      out);
+	for (info = commands; info->name; info++) {
+		snprintf(name, sizeof(name), "%s %s", info->name, info->arguments);
+		print_row(out, name, info->text);
+	}
+	fputs(devices, out);
+}
+
+static void print_one(FILE *out, enum command about)
+{
+	const struct command_info *info = commands;
+
+	while (info->command != about)
+		info++;
+	fprintf(out, "usage: plx-devbind %s [OPTION...] %s\n\n%s: %s\n", info->name,
+		info->arguments, info->name, info->text);
+	if (strstr(info->arguments, "DEVICE"))
+		fputs(devices, out);
+}
+
+void usage(FILE *out, enum command about)
+{
+	if (about == COMMAND_NONE)
+		print_all(out);
+	else
+		print_one(out, about);
+	print_options(out, about, false, "\noptions:\n");
+	print_options(out, about, true, "\nas in dpdk-devbind.py:\n");
+	if (about == COMMAND_NONE)
+		fputs(rest, out);
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""plx-devbind's completion for bash and zsh as a person at the keyboard has it, and whether it, the
-man page and --help know of the same commands and options. Prints TAP.
+"""plx-devbind's completion for bash and zsh as a person at the keyboard has it, and whether the man
+page and --help know of the same commands and options. Prints TAP.
 
     test_devbind_completion.py PLX-DEVBIND
 """
@@ -22,6 +22,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 BASH, ZSH = TOP / "app/devbind/plx-devbind.bash", TOP / "app/devbind/_plx-devbind"
 LIBRARY = "/usr/share/bash-completion/bash_completion"
 COMMANDS = {"status", "bind", "unbind", "restore", "why", "doctor", "grant", "broker", "help"}
+OLD = {"--status", "--status-dev", "--bind", "--unbind", "--uid", "--gid"}     # dpdk-devbind.py's
 PATIENCE = 60
 
 
@@ -32,6 +33,12 @@ class Skip(Exception):
 def check(condition, text):
     if not condition:
         raise AssertionError(text)
+
+
+def environment():
+    """Where the program is found by its name."""
+    folder = pathlib.Path(sys.argv[1]).resolve().parent
+    return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
 
 
 def bash(line, before=""):
@@ -48,7 +55,7 @@ def bash(line, before=""):
         _plx_devbind; printf '%s\\n' "${{COMPREPLY[@]}}"
     """
     done = subprocess.run(["bash", "--norc", "-c", script, "bash", line], capture_output=True,
-                          text=True, timeout=PATIENCE, check=False)
+                          text=True, timeout=PATIENCE, check=False, env=environment())
     check(done.returncode == 0 and not done.stderr, f"bash: {done.stderr}")
     return set(done.stdout.split())
 
@@ -62,7 +69,7 @@ class Zsh:
         self.said = ""
         self.pid, self.terminal = pty.fork()
         if not self.pid:
-            os.environ.update(TERM="dumb", PS1="", RPS1="")
+            os.environ.update(environment(), TERM="dumb", PS1="", RPS1="")
             os.execvp("zsh", ["zsh", "-f", "-i", "+o", "promptsp"])
         self.type(f"fpath=('{ZSH.parent}' $fpath); autoload -Uz compinit; compinit -u -D\n"
                   "PS1= RPS1= LISTMAX=0; print read''y\n", "ready\r\n")
@@ -83,16 +90,25 @@ class Zsh:
         self.type(line + "\t", wanted)
         self.type("\x15print don''e\n", "done\r\n")
 
+    def offers(self, line, wanted):
+        """Of what is listed for a line the options are these."""
+        self.type(line + "\t", "--help")        # lists what could stand here
+        listed = self.said
+        self.type("\x15print don''e\n", "done\r\n")
+        offered = set(re.findall(r"(--[a-z-]+) +--", listed + self.said))
+        check(offered == wanted, f"{line}: {offered}; {self.said!r}")
+
     def close(self):
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
         os.close(self.terminal)
 
 
-def options_of_help():
-    done = subprocess.run([sys.argv[1], "--help"], capture_output=True, text=True,
+def help_of(*command):
+    """What there is to say of a command, or of all; and the options in it."""
+    done = subprocess.run([sys.argv[1], "help", *command], capture_output=True, text=True,
                           timeout=PATIENCE, check=True)
-    return done.stdout, set(re.findall(r"--[a-z][a-z-]*", done.stdout)) | {"--help"}
+    return done.stdout, set(re.findall(r"^  (?:-\w, )?(--[a-z-]+)", done.stdout, re.M))
 
 
 def names(text, word):
@@ -101,22 +117,35 @@ def names(text, word):
 
 
 def same_everywhere():
-    """What --help names is in the man page and in both completions, and the other way round."""
-    text, options = options_of_help()
+    """What --help names is in the man page, and the other way round."""
+    text, options = help_of()
     man = (TOP / "doc/man/plx-devbind.8").read_text(encoding="utf-8").replace("\\-", "-")
-    files = {"the man page": man, BASH.name: BASH.read_text(encoding="utf-8"),
-             ZSH.name: ZSH.read_text(encoding="utf-8")}
-    check(COMMANDS <= set(re.findall(r"^  ([a-z]+) ", text, re.M)), f"commands: {text}")
-    for name, found in files.items():
-        theirs = set(re.findall(r"--[a-z][a-z-]*", found))
-        if name == "the man page":
-            theirs.add("--help")
-        check(theirs == options, f"{name} and --help: {theirs ^ options}")
-        missing = {command for command in COMMANDS - {"help"} if not names(found, command)}
-        check(not missing, f"{name} lacks {missing}")
-    for kind in re.search(r"KIND +one kind of devices: (.*?)\n  -b", text, re.S)[1].split(","):
-        for name, found in files.items():
-            check(names(found, kind.strip()), f"{name} lacks the kind {kind.strip()}")
+    check(COMMANDS == set(re.findall(r"^  ([a-z]+) ", text, re.M)), f"commands: {text}")
+    theirs = set(re.findall(r"--[a-z][a-z-]*", man))
+    check(theirs == options, f"the man page and --help: {theirs ^ options}")
+    missing = {command for command in COMMANDS if not names(man, command)}
+    check(not missing, f"the man page lacks {missing}")
+    for kind in re.search(r" one kind of devices: (.*?)\n  -b", text, re.S)[1].split(","):
+        check(names(man, kind.strip()), f"the man page lacks the kind {kind.strip()}")
+    # How the shells know where a value ends.
+    for option in re.findall(r"(--[a-z-]+) [A-Z]+ ", text):
+        for script in BASH, ZSH:
+            check(names(script.read_text(encoding="utf-8"), option), f"{script} lacks {option}")
+
+
+def same_of_each():
+    """So it is for each command: the man page's synopsis has them by command."""
+    man = (TOP / "doc/man/plx-devbind.8").read_text(encoding="utf-8").replace("\\-", "-")
+    synopsis = re.search(r"^.SH SYNOPSIS\n(.*?)^.SH", man, re.S | re.M)[1]
+    for command in COMMANDS - {"help"}:
+        text, options = help_of(command)
+        check(text.startswith(f"usage: plx-devbind {command} "), text)
+        lines = re.search(rf"^.B plx-devbind {command}\n(.*?)^.br", synopsis, re.S | re.M)[1]
+        theirs = set(re.findall(r"--[a-z-]+", lines))
+        check(theirs == options - OLD - {"--help"}, f"{command}: {theirs ^ options}")
+    check(subprocess.run([sys.argv[1], "bind", "--persist", "-h"], capture_output=True,
+                         text=True, timeout=PATIENCE, check=True).stdout == help_of("bind")[0],
+          "bind -h")
 
 
 def bash_commands():
@@ -124,10 +153,22 @@ def bash_commands():
     check(bash("plx-devbind st") == {"status"}, "st")
     check(bash("plx-devbind --json un") == {"unbind"}, "after an option")
     check(bash("plx-devbind doctor ") == set(), "doctor takes no word")
+    check(bash("plx-devbind help ") == COMMANDS, "help")
+    check(bash("plx-devbind help bind ") == set(), "one at a time")
 
 
 def bash_options():
     check(bash("plx-devbind bind --wh") == {"--whole-group"}, "--wh")
+    # Those that the command takes.
+    for command in COMMANDS:
+        check(bash(f"plx-devbind {command} --") == help_of(command)[1], command)
+    check(bash("plx-devbind doctor -") == {"--json", "--memory", "--help"}, "doctor -")
+    check(bash("plx-devbind unbind lo --") == {"--force", "--whole-group", "--help", "--status",
+                                               "--status-dev"}, "unbind")
+    check(bash("plx-devbind -b vfio-pci --") == bash("plx-devbind bind --"), "-b")
+    check(bash("plx-devbind -u lo --") == bash("plx-devbind unbind --"), "-u")
+    check(bash("plx-devbind --") == help_of()[1], "before a command")
+    check(bash("plx-devbind warp --") == set(), "no command")
     check(bash("plx-devbind --status-dev ne") == {"net"}, "--status-dev")
     check(bash("plx-devbind --status-dev n") == {"net", "nvme"}, "--status-dev")
     check("root" in bash("plx-devbind -b vfio-pci -U ro"), "-U")
@@ -139,6 +180,8 @@ def bash_words():
     drivers = set(os.listdir("/sys/bus/pci/drivers"))
     devices = set(os.listdir("/sys/bus/pci/devices")) | set(os.listdir("/sys/class/net")) | \
         set(os.listdir("/sys/class/block"))
+    if os.path.isdir("/sys/class/nvme"):
+        devices |= set(os.listdir("/sys/class/nvme"))
     check(bash("plx-devbind bind ") == drivers, "drivers")
     check(bash("plx-devbind bind --force ") == drivers, "drivers after an option")
     check(bash("plx-devbind -b ") == drivers | {"none"}, "drivers of -b")
@@ -181,7 +224,14 @@ def zsh_keys():
         shell.completes("plx-devbind stat", "plx-devbind status ")
         shell.completes("plx-devbind doc", "plx-devbind doctor ")
         shell.completes("plx-devbind bind --whol", "bind --whole-group ")
+        # Those that the command takes.
+        shell.completes("plx-devbind why --m", "why --memory ")
+        shell.completes("plx-devbind doctor --js", "doctor --json ")
+        shell.offers("plx-devbind unbind --", {"--force", "--whole-group", "--help", "--status",
+                                               "--status-dev"})
+        shell.offers("plx-devbind doctor --", {"--json", "--memory", "--help"})
         shell.completes("plx-devbind --status-dev ba", "--status-dev baseband ")
+        shell.completes("plx-devbind help unb", "help unbind ")
         shell.completes("plx-devbind grant roo", "grant root")
         shell.completes("plx-devbind why l", "why lo")
         shell.completes("plx-devbind -u l", "-u lo")
@@ -194,7 +244,7 @@ def zsh_keys():
         shell.close()
 
 
-CASES = (same_everywhere, bash_commands, bash_options, bash_words, bash_colons,
+CASES = (same_everywhere, same_of_each, bash_commands, bash_options, bash_words, bash_colons,
          bash_runs_no_name, zsh_keys)
 
 

@@ -54,6 +54,9 @@ static void command_lines(void **state)
 		{ { "doctor", NIC0 }, "doctor looks at the machine: '" NIC0 "' is for `why`" },
 		{ { "bind", "a/b", NIC0 }, "'a/b' is no driver's name" },
 		{ { "bind", NIC1, NIC0 }, "'" NIC1 "' is a device: name the driver before" },
+		{ { "bind", "eth0", NIC0 }, "'eth0' is a device: name the driver before" },
+		{ { "help", "warp" }, "'warp' is no command; see --help" },
+		{ { "help", "bind", NIC0 }, "help is about one command at a time: '" NIC0 "' is" },
 		{ { "unbind", "--persist", NIC0 }, "--persist doesn't go with unbind; see --help" },
 		{ { "status", "--force" }, "--force doesn't go with status" },
 		{ { "status", "-U", "root" }, "--uid doesn't go with status" },
@@ -80,6 +83,7 @@ static void command_lines(void **state)
 	unsigned i;
 
 	(void)state;
+	machine_interface(NIC1, "eth0", 3);
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		says(EXIT_USAGE, cases[i].part, cases[i].words);
 	assert_string_equal(machine_driver(NIC0), "e1000e");

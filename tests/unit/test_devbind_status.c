@@ -42,6 +42,12 @@ static void as_dpdk_devbind(void **state)
 	machine_report(EXIT_DONE, "--status-dev", "crypto", NULL);
 	assert_string_equal(machine_output(),
 			    "\nNo 'Crypto' devices detected\n============================\n");
+	/* The command may be named all the same. */
+	machine_report(EXIT_DONE, "status", "--status-dev=crypto", NULL);
+	assert_string_equal(machine_output(),
+			    "\nNo 'Crypto' devices detected\n============================\n");
+	machine_report(EXIT_DONE, "bind", "-s", "vfio-pci", NIC2, NULL);
+	assert_string_equal(machine_driver(NIC2), "vfio-pci");
 	machine_report(EXIT_DONE, "status", "eth0", NULL);
 	machine_reports("in use: eth0 carries the default route\n");
 }
