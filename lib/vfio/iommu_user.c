@@ -105,6 +105,8 @@ static int user_map(struct plx_iommu *iommu, const struct plx_iommu_map *map,
 	if ((map->key | map->len) & (page - 1))
 		return refuse_page(why, user, map, page);
 	err = plx_user_map_add(user, &entry);
+	if (err == -EEXIST)
+		return plx_refuse_map(why, iommu, map, err);
 	if (err)
 		return plx_refuse(why, PLX_REFUSED_KERNEL, err, "out of memory for book-keeping");
 	err = send_map(user, map);

@@ -102,18 +102,26 @@ int plx_user_watch(struct plx_user *user)
 	return fd;
 }
 
-static const struct plx_user_map *find_map(const struct plx_user *user, uint64_t iova)
+/* Addresses that overlap are the same to a tree of what doesn't. */
+static int compare(const struct plx_user_map *a, const struct plx_user_map *b)
 {
-	unsigned int i;
+	if (a->iova + (a->len - 1) < b->iova)
+		return -1;
+	return b->iova + (b->len - 1) < a->iova;
+}
 
-	for (i = 0; i < user->nmaps; i++)
-		if (iova - user->map[i].iova < user->map[i].len)
-			return &user->map[i];
-	return NULL;
+RB_PROTOTYPE(plx_user_maps, plx_user_map, node, compare)
+RB_GENERATE(plx_user_maps, plx_user_map, node, compare)
+
+static struct plx_user_map *find_map(struct plx_user *user, uint64_t iova)
+{
+	struct plx_user_map key = { .iova = iova, .len = 1 };
+
+	return RB_FIND(plx_user_maps, &user->maps, &key);
 }
 
 /* Copies from our memory at iova or, if write, to it. -EFAULT: not mapped that way, in part. */
-static int copy(const struct plx_user *user, uint64_t iova, char *buf, uint64_t len, bool write)
+static int copy(struct plx_user *user, uint64_t iova, char *buf, uint64_t len, bool write)
 {
 	while (len) {
 		const struct plx_user_map *map = find_map(user, iova);
@@ -134,7 +142,7 @@ static int copy(const struct plx_user *user, uint64_t iova, char *buf, uint64_t 
 }
 
 /* DMA_READ and DMA_WRITE. *data: what the answer to a read carries, to be freed. */
-static int serve_dma(const struct plx_user *user, const struct vfu_msg *msg,
+static int serve_dma(struct plx_user *user, const struct vfu_msg *msg,
 		     struct vfu_dma_access *access, void **data)
 {
 	bool write = msg->header.cmd == VFU_DMA_WRITE;
@@ -314,41 +322,33 @@ void plx_user_lose(struct plx_user *user, const char *reason)
  */
 int plx_user_map_add(struct plx_user *user, const struct plx_user_map *map)
 {
-	unsigned int room = user->room ? 2 * user->room : 64;
-	struct plx_user_map *bigger;
+	struct plx_user_map *entry = plx_sys->alloc(sizeof(*entry));
 	int err = 0;
 
+	if (!entry)
+		return -ENOMEM;
+	*entry = *map;
 	pthread_mutex_lock(&user->lock);
-	if (user->nmaps == user->room) {
-		bigger = plx_sys->alloc(room * sizeof(*bigger));
-		if (!bigger) {
-			err = -ENOMEM;
-			goto unlock;
-		}
-		if (user->nmaps)
-			memcpy(bigger, user->map, user->nmaps * sizeof(*bigger));
-		plx_sys->free(user->map);
-		user->map = bigger;
-		user->room = room;
-	}
-	user->map[user->nmaps++] = *map;
-	if (!map->shared)
+	if (RB_INSERT(plx_user_maps, &user->maps, entry))
+		err = -EEXIST;
+	else if (!map->shared)
 		expect_requests(user);
-unlock:
 	pthread_mutex_unlock(&user->lock);
+	if (err)
+		plx_sys->free(entry);
 	return err;
 }
 
 void plx_user_map_drop(struct plx_user *user, uint64_t iova)
 {
-	unsigned int i;
+	struct plx_user_map *entry;
 
 	pthread_mutex_lock(&user->lock);
-	for (i = 0; i < user->nmaps && user->map[i].iova != iova; i++)
-		;
-	if (i < user->nmaps)
-		user->map[i] = user->map[--user->nmaps];
+	entry = find_map(user, iova);
+	if (entry)
+		RB_REMOVE(plx_user_maps, &user->maps, entry);
 	pthread_mutex_unlock(&user->lock);
+	plx_sys->free(entry);
 }
 
 /*
@@ -419,9 +419,14 @@ int plx_user_open(const char *name, int fd, struct plx_user **out, struct plx_re
 
 void plx_user_close(struct plx_user *user)
 {
+	struct plx_user_map *entry;
+
+	while ((entry = RB_ROOT(&user->maps))) {
+		RB_REMOVE(plx_user_maps, &user->maps, entry);
+		plx_sys->free(entry);
+	}
 	plx_vfu_rx_fini(&user->rx);
 	plx_sys->close(user->fd);
-	plx_sys->free(user->map);
 	pthread_mutex_destroy(&user->lock);
 	plx_sys->free(user);
 }

@@ -13,6 +13,8 @@
 #include <pthread.h>
 #include <sys/uio.h>
 
+#include <bsd/sys/tree.h>
+
 #include <pollux/vfio.h>
 
 #include "iommu.h"
@@ -23,10 +25,13 @@
 
 /* Memory that the peer may reach, also by asking us: where the specification's DMA_READ leads. */
 struct plx_user_map {
+	RB_ENTRY(plx_user_map) node;
 	uint64_t iova, len, va;
 	unsigned int access; /* PLX_DMA_* */
 	bool shared;	     /* the peer has the file */
 };
+
+RB_HEAD(plx_user_maps, plx_user_map);
 
 struct plx_user {
 	char name[PLX_VFIO_NAME_LEN];
@@ -42,8 +47,7 @@ struct plx_user {
 	bool asks;    /* it may ask for memory */
 	bool lost;    /* for good; atomic */
 	char reason[160];
-	struct plx_user_map *map;
-	unsigned int nmaps, room;
+	struct plx_user_maps maps; /* by iova; none overlaps another */
 };
 
 /* A request and its answer. */
@@ -86,7 +90,8 @@ bool plx_user_poll(struct plx_user *user);
 
 bool plx_user_is_lost(const struct plx_user *user);
 
-/* Lets the peer ask for memory, or not any more. -ENOMEM. */
+/* Lets the peer ask for memory, or not any more. -ENOMEM; -EEXIST: something is at its addresses.
+ */
 int plx_user_map_add(struct plx_user *user, const struct plx_user_map *map);
 void plx_user_map_drop(struct plx_user *user, uint64_t iova);
 

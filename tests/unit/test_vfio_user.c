@@ -721,6 +721,62 @@ static void memory_it_may_not_have(void **state)
 	assert_int_equal(answer(), EFAULT);
 }
 
+static uint64_t one_place(uint64_t va)
+{
+	return GIB + va % HUGE;
+}
+
+/* Memory mapped twice, by physical address: the second is refused, and the first stays. */
+static void memory_that_is_there_already(void **state)
+{
+	(void)state;
+	assert_int_equal(plx_ioas_destroy(ioas), 0);
+	ioas = rig_ioas(PLX_ADDR_PA);
+	fake.phys = one_place;
+	claim();
+	assert_int_equal(rig_map(ioas, VA, HUGE), 0);
+	fake_log_clear();
+	assert_int_equal(rig_map(ioas, VA + GIB, HUGE), -EEXIST);
+	assert_true(fake_logged(PLX_LOG_ERR, "something is mapped there already"));
+	assert_int_equal(fake_user.nmaps, 1);
+	assert_int_equal(rig_unmap(ioas, VA, HUGE), 0);
+	assert_int_equal(rig_map(ioas, VA + GIB, HUGE), 0);
+}
+
+/* Mapped, and taken back, in no order: each is found as long as it is there. */
+static void memory_in_many_maps(void **state)
+{
+	enum { MANY = 61 };
+	uint8_t *mem =
+		mmap(NULL, MANY * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned i, j, at;
+
+	(void)state;
+	assert_true(mem != MAP_FAILED);
+	fake_user.json = "{\"capabilities\":{\"max_dma_maps\":61}}";
+	claim();
+	for (i = 0; i < MANY; i++) {
+		at = i * 17 % MANY;
+		mem[at * PAGE] = at;
+		assert_int_equal(plx_ioas_map(ioas, &(struct plx_dma_mem){ .va = mem + at * PAGE,
+									   .len = PAGE,
+									   .fd = -1 }),
+				 0);
+	}
+	for (i = 0; i < MANY; i++) {
+		at = i * 23 % MANY;
+		assert_int_equal(plx_ioas_unmap(ioas, mem + at * PAGE, PAGE), 0);
+		for (j = 0; j < MANY; j++) {
+			at = j * 23 % MANY;
+			ask(VFU_DMA_READ, (uintptr_t)(mem + at * PAGE), 1, 0, 0);
+			assert_int_equal(plx_vfio_event(dev), PLX_VFIO_EVENT_NONE);
+			assert_int_equal(answer(), j > i ? 0 : EFAULT);
+			assert_true(j <= i || dma.data[0] == at);
+		}
+	}
+	munmap(mem, MANY * PAGE);
+}
+
 static int asked_while_waiting;
 
 /* Asks twice before it answers, and once more behind the answer. */
@@ -946,6 +1002,8 @@ int main(void)
 		CASE(a_feature),
 		CASE(memory_by_request),
 		CASE(memory_it_may_not_have),
+		CASE(memory_that_is_there_already),
+		CASE(memory_in_many_maps),
 		CASE(memory_while_waiting),
 		CASE(who_is_woken),
 		CASE(a_process_that_ends),
