@@ -150,6 +150,7 @@ static int map_locked(struct plx_ioas *ioas, struct plx_mapping *m, struct plx_r
 	}
 	RB_INSERT(plx_mappings, &ioas->mappings, m);
 	ioas->nmaps++;
+	ioas->bar_bytes += m->bar ? m->len : 0;
 	return 0;
 }
 
@@ -206,6 +207,7 @@ static void forget(struct plx_ioas *ioas, struct plx_mapping *m)
 	RB_REMOVE(plx_mappings, &ioas->mappings, m);
 	ioas->nmaps--;
 	ioas->bytes -= m->len;
+	ioas->bar_bytes -= m->bar ? m->len : 0;
 	mapping_free(m);
 }
 
@@ -285,23 +287,12 @@ int plx_ioas_destroy(struct plx_ioas *ioas)
 	plx_dma_fini(ioas);
 	plx_ioas_unmap_all(ioas); /* there is no context left to complain */
 	plx_ranges_free(&ioas->allowed);
-	plx_ranges_free(&ioas->used);
+	plx_used_free(&ioas->used);
 	plx_xlate_free(&ioas->xlate);
 	pthread_mutex_destroy(&ioas->lock);
 	pthread_mutex_destroy(&ioas->dma_lock);
 	plx_sys->free(ioas);
 	return 0;
-}
-
-/* The memory of devices isn't locked. All contexts have all of it. */
-static uint64_t bytes_of_bars(struct plx_ioas *ioas)
-{
-	struct plx_mapping *m;
-	uint64_t bytes = 0;
-
-	RB_FOREACH(m, plx_mappings, &ioas->mappings)
-		bytes += m->bar ? m->len : 0;
-	return bytes;
 }
 
 /* Memory that this process has locked, by mlock() too. */
@@ -318,7 +309,7 @@ static uint64_t locked_by_process(void)
 /* What is left for a map, of the limit on what contexts count for the process, or for the user. */
 static uint64_t left_of(struct plx_ioas *ioas, enum plx_pins pins, uint64_t limit)
 {
-	uint64_t bars = bytes_of_bars(ioas), used = 0, more;
+	uint64_t used = 0, more;
 	const struct plx_iommu *iommu;
 	unsigned int times = 0;
 
@@ -326,7 +317,7 @@ static uint64_t left_of(struct plx_ioas *ioas, enum plx_pins pins, uint64_t limi
 		/* What was copied from another context is pinned once. */
 		if (plx_iommu_pins(iommu) != pins || plx_iommu_source(ioas, iommu))
 			continue;
-		used += iommu->mapped - bars;
+		used += iommu->mapped - ioas->bar_bytes; /* all contexts have all of them */
 		times++;
 	}
 	if (!times)

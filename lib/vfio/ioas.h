@@ -17,6 +17,7 @@
 
 #include "iommu.h"
 #include "iova.h"
+#include "used.h"
 #include "xlate.h"
 
 struct plx_seg {
@@ -52,8 +53,9 @@ struct plx_ioas {
 	struct plx_mappings mappings; /* by va; none overlaps another */
 	unsigned int nmaps;
 	uint64_t bytes;		   /* in them, and in the one that is being added */
+	uint64_t bar_bytes;	   /* in those of devices' memory, which isn't locked */
 	struct plx_ranges allowed; /* what all translating contexts can map */
-	struct plx_ranges used;	   /* ALLOC: IOVA frames taken */
+	struct plx_used used;	   /* ALLOC: IOVA frames taken */
 	uint64_t alloc_next;	   /* ALLOC: where the last search ended; 0 before the first */
 
 	struct plx_iommu *contexts;

@@ -12,7 +12,8 @@ void plx_ranges_free(struct plx_ranges *list)
 	*list = (struct plx_ranges){ 0 };
 }
 
-int plx_ranges_reserve(struct plx_ranges *list, unsigned int count)
+/* Makes room for count ranges in all. */
+static int reserve(struct plx_ranges *list, unsigned int count)
 {
 	unsigned int room = list->room ? list->room : 8;
 	struct plx_range *range;
@@ -68,7 +69,7 @@ int plx_ranges_add(struct plx_ranges *list, uint64_t first, uint64_t last)
 
 	if (last < first)
 		return -EINVAL;
-	err = plx_ranges_reserve(list, list->count + 1);
+	err = reserve(list, list->count + 1);
 	if (err)
 		return err;
 	/* Ranges that touch are merged too: look one byte beyond either end. */
@@ -102,7 +103,7 @@ int plx_ranges_remove(struct plx_ranges *list, uint64_t first, uint64_t last)
 	if (list->range[to - 1].last > last)
 		rest[n++] = (struct plx_range){ last + 1, list->range[to - 1].last };
 	if (n > to - from) {
-		err = plx_ranges_reserve(list, list->count + 1);
+		err = reserve(list, list->count + 1);
 		if (err)
 			return err;
 	}
@@ -144,50 +145,4 @@ bool plx_ranges_overlap(const struct plx_ranges *list, uint64_t first, uint64_t 
 	unsigned int i = find(list, first);
 
 	return i < list->count && list->range[i].first <= last;
-}
-
-/* The lowest address not below addr that is phase modulo align; false if there is none. */
-static bool align_up(uint64_t *addr, const struct plx_iova_want *want)
-{
-	uint64_t step = (want->phase - *addr) & (want->align - 1);
-
-	return !__builtin_add_overflow(*addr, step, addr);
-}
-
-/* Looks in one allowed range, hopping over the used ones in it. */
-static bool fit_in_range(const struct plx_range *range, const struct plx_ranges *used,
-			 const struct plx_iova_want *want, uint64_t *iova)
-{
-	uint64_t addr = range->first > want->min ? range->first : want->min;
-	unsigned int i = find(used, addr);
-
-	for (;;) {
-		uint64_t last;
-
-		if (!align_up(&addr, want) || __builtin_add_overflow(addr, want->len - 1, &last) ||
-		    last > range->last)
-			return false;
-		while (i < used->count && used->range[i].last < addr)
-			i++;
-		if (i == used->count || used->range[i].first > last) {
-			*iova = addr;
-			return true;
-		}
-		if (used->range[i].last == UINT64_MAX)
-			return false;
-		addr = used->range[i].last + 1;
-	}
-}
-
-int plx_iova_first_fit(const struct plx_ranges *allowed, const struct plx_ranges *used,
-		       const struct plx_iova_want *want, uint64_t *iova)
-{
-	unsigned int i;
-
-	if (!want->len)
-		return -EINVAL;
-	for (i = find(allowed, want->min); i < allowed->count; i++)
-		if (fit_in_range(&allowed->range[i], used, want, iova))
-			return 0;
-	return -ENOSPC;
 }

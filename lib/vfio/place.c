@@ -110,22 +110,21 @@ static bool alloc_fits(const struct plx_ioas *ioas, const struct plx_mapping *m,
 	first = (first << PLX_FRAME_SHIFT) + delta;
 	last = ((last + 1) << PLX_FRAME_SHIFT) - 1 + delta;
 	return first >= ALLOC_LOWEST && first <= last &&
-	       !plx_ranges_overlap(&ioas->used, first, last);
+	       !plx_used_overlap(&ioas->used, first, last);
 }
 
 /*
  * Room that is wanted: the search goes on where the last one ended, and only then from the bottom.
- * So it doesn't go through all the holes that are too small again and again, and addresses that
- * were given back rest for a while: a stray DMA finds nothing there.
+ * So addresses that were given back rest for a while: a stray DMA finds nothing there.
  */
-static int alloc_find(struct plx_ioas *ioas, struct plx_iova_want *want, uint64_t *iova)
+static int alloc_find(struct plx_ioas *ioas, struct plx_used_want *want, uint64_t *iova)
 {
 	const uint64_t from[] = { ioas->alloc_next, ALLOC_PREFERRED, ALLOC_LOWEST };
 	unsigned int i;
 
 	for (i = ioas->alloc_next ? 0 : 1; i < sizeof(from) / sizeof(*from); i++) {
 		want->min = from[i];
-		if (plx_iova_first_fit(&ioas->allowed, &ioas->used, want, iova))
+		if (plx_used_first_fit(&ioas->used, &ioas->allowed, want, iova))
 			continue;
 		ioas->alloc_next = *iova + want->len;
 		return 0;
@@ -139,12 +138,13 @@ static int alloc_choose(struct plx_ioas *ioas, const struct plx_mapping *m, uint
 	static const struct plx_neighbours alone;
 	uint64_t start = first_frame(m) << PLX_FRAME_SHIFT;
 	bool giga = m->page_size >= GIGA_PAGE && m->len >= GIGA_PAGE;
-	struct plx_iova_want want = {
+	struct plx_used_want want = {
 		.len = (last_frame(m) - first_frame(m) + 1) << PLX_FRAME_SHIFT,
 		.align = giga ? GIGA_PAGE : PLX_FRAME_SIZE,
 		.phase = giga ? start & (GIGA_PAGE - 1) : 0,
 	};
 	uint64_t iova;
+	int err;
 
 	/* Memory that is contiguous here stays so for devices, call by call, if it can. */
 	if (first_frame(m) && plx_xlate_get(&ioas->xlate, first_frame(m) - 1, delta) &&
@@ -153,8 +153,15 @@ static int alloc_choose(struct plx_ioas *ioas, const struct plx_mapping *m, uint
 	if (plx_xlate_get(&ioas->xlate, last_frame(m) + 1, delta) &&
 	    alloc_fits(ioas, m, &alone, *delta))
 		return 0;
-	if (alloc_find(ioas, &want, &iova))
-		return -ENOSPC;
+	err = alloc_find(ioas, &want, &iova);
+	/* Alignment is for fewer entries in the IOMMU's page tables, and no must. */
+	if (err && giga) {
+		want.align = PLX_FRAME_SIZE;
+		want.phase = 0;
+		err = alloc_find(ioas, &want, &iova);
+	}
+	if (err)
+		return err;
 	*delta = iova - start;
 	return 0;
 }
@@ -172,7 +179,7 @@ static uint64_t bytes_in(const struct plx_ranges *list)
 static int refuse_room(const struct plx_ioas *ioas, const struct plx_mapping *m,
 		       struct plx_refusal *why)
 {
-	uint64_t all = bytes_in(&ioas->allowed), used = bytes_in(&ioas->used);
+	uint64_t all = bytes_in(&ioas->allowed), used = ioas->used.bytes;
 	uint64_t free = all > used ? all - used : 0;
 
 	plx_refuse_range(why, PLX_REFUSED_MEMORY, -ENOSPC, m->va, m->len, PLX_REMEDY_MAP_LESS,
@@ -210,11 +217,11 @@ static int place_alloc(struct plx_ioas *ioas, struct plx_mapping *m,
 			m->va);
 	if (!head && !tail && alloc_choose(ioas, m, &delta))
 		return refuse_room(ioas, m, why);
-	/* With room for one range a mapping, taking frames out again never needs memory. */
-	err = plx_ranges_reserve(&ioas->used, ioas->nmaps + 2);
+	/* With room for one range a mapping, giving frames back never needs memory. */
+	err = plx_used_reserve(&ioas->used, ioas->nmaps + 1);
 	if (!err && own_frames(m, around, &first, &last))
-		err = plx_ranges_add(&ioas->used, (first << PLX_FRAME_SHIFT) + delta,
-				     ((last + 1) << PLX_FRAME_SHIFT) - 1 + delta);
+		err = plx_used_take(&ioas->used, (first << PLX_FRAME_SHIFT) + delta,
+				    ((last + 1) << PLX_FRAME_SHIFT) - 1 + delta);
 	if (err)
 		return plx_refuse(why, PLX_REFUSED_KERNEL, err, "out of memory");
 	return add_seg(m, m->va, m->va + delta, m->len);
@@ -348,8 +355,8 @@ void plx_unplace(struct plx_ioas *ioas, struct plx_mapping *m, const struct plx_
 		uint64_t delta = m->seg[0].dma - m->seg[0].va;
 
 		/* Can't fail: plx_place() reserved the room. */
-		plx_ranges_remove(&ioas->used, (first << PLX_FRAME_SHIFT) + delta,
-				  ((last + 1) << PLX_FRAME_SHIFT) - 1 + delta);
+		plx_used_give(&ioas->used, (first << PLX_FRAME_SHIFT) + delta,
+			      ((last + 1) << PLX_FRAME_SHIFT) - 1 + delta);
 	}
 	drop_segs(m);
 }

@@ -7,6 +7,9 @@
  *      ioas-cost all POLICY MAPS        64 GiB in so many mappings, in no order; then unmapped
  *      ioas-cost more POLICY MAPS       so many 2 MiB mappings are there: one more, and away again
  *      ioas-cost holes POLICY MAPS      the same, with every second one of them unmapped before
+ *      ioas-cost full alloc MAPS        the same, where no room is left but in those holes: refused
+ *      ioas-cost crooked alloc MAPS     room for a gigabyte, aligned, where nearly no hole begins
+ * so ioas-cost peer va MAPS           what a vfio-user peer may ask for: one more, and away again
  *      ioas-cost lookup POLICY MAPS     device addresses of memory in so many 2 MiB mappings
  *      ioas-cost nothing POLICY MAPS    the loop of lookup alone
  *
@@ -18,6 +21,10 @@
 #include <time.h>
 
 #include "fake_rig.h"
+#include "used.h"
+#ifdef PLX_HAVE_USER
+#include "user.h"
+#endif
 
 #define TOTAL	(64 * GIB)
 #define ROUNDS	2000
@@ -80,6 +87,10 @@ static uint64_t now(void)
 __attribute__((noinline)) void measured_map(void);
 __attribute__((noinline)) void measured_unmap(void);
 __attribute__((noinline)) void measured_more(uint64_t va, uint64_t len);
+__attribute__((noinline)) void measured_full(uint64_t va, uint64_t len);
+__attribute__((noinline)) void measured_crooked(struct plx_used *used,
+						const struct plx_ranges *allowed);
+__attribute__((noinline)) void measured_peer(struct plx_user *user, struct plx_user_map *map);
 __attribute__((noinline)) uint64_t measured_lookup(void *const *va);
 __attribute__((noinline)) uint64_t measured_nothing(void *const *va);
 
@@ -104,6 +115,30 @@ void measured_more(uint64_t va, uint64_t len)
 	must(rig_map(ioas, va, len), "one more");
 	must(rig_unmap(ioas, va, len), "one less");
 }
+
+void measured_full(uint64_t va, uint64_t len)
+{
+	if (rig_map(ioas, va, len) != -ENOSPC)
+		must(-EEXIST, "no room");
+}
+
+void measured_crooked(struct plx_used *used, const struct plx_ranges *allowed)
+{
+	const struct plx_used_want want = { .len = GIB, .align = GIB, .min = HUGE };
+	uint64_t at;
+
+	must(plx_used_first_fit(used, allowed, &want, &at), "room");
+	must(plx_used_take(used, at, at + GIB - 1), "take");
+	must(plx_used_give(used, at, at + GIB - 1), "give");
+}
+
+#ifdef PLX_HAVE_USER
+void measured_peer(struct plx_user *user, struct plx_user_map *map)
+{
+	must(plx_user_map_add(user, map), "one more");
+	plx_user_map_drop(user, map->iova);
+}
+#endif
 
 uint64_t measured_lookup(void *const *va)
 {
@@ -141,22 +176,71 @@ static uint64_t all(void)
 	return 0;
 }
 
-/* Mappings are two frames apart: the one more lies between any two, in no order. */
-static void more(bool holes)
+/*
+ * Mappings are two frames apart: the one more lies between any two, in no order. Those unmapped
+ * before are every second one, by virtual address or, which leaves no two holes side by side, by
+ * device address.
+ */
+static void more(bool holes, const uint64_t *nth, void (*measured)(uint64_t va, uint64_t len))
 {
 	uint64_t start, i, pace = 4 * HUGE, len = holes ? 2 * HUGE : HUGE;
 
 	for (i = 0; i < maps; i++)
 		must(rig_map(ioas, VA + order[i] * pace, HUGE), "map");
 	for (i = 0; holes && i < maps; i += 2)
-		must(rig_unmap(ioas, VA + i * pace, HUGE), "unmap");
+		must(rig_unmap(ioas, VA + (nth ? nth[i] : i) * pace, HUGE), "unmap");
 	start = now();
 	for (i = 0; i < ROUNDS; i++)
-		measured_more(VA + (next_random() % maps) * pace + 2 * HUGE, len);
+		measured(VA + (next_random() % maps) * pace + 2 * HUGE, len);
 	printf("%d %llu\n", ROUNDS, (unsigned long long)(now() - start));
 	for (i = 0; i < maps; i++)
 		if (!holes || i % 2)
-			must(rig_unmap(ioas, VA + i * pace, HUGE), "unmap");
+			must(rig_unmap(ioas, VA + (nth ? nth[i] : i) * pace, HUGE), "unmap");
+}
+
+/* Walls of a frame, and a gigabyte between them. */
+static void crooked(void)
+{
+	struct plx_ranges allowed = { 0 };
+	struct plx_used used = { 0 };
+	uint64_t start, i;
+
+	must(plx_ranges_add(&allowed, 0, UINT64_MAX), "ranges");
+	for (i = 0; i < maps; i++)
+		must(plx_used_take(&used, order[i] * (GIB + HUGE),
+				   order[i] * (GIB + HUGE) + HUGE - 1),
+		     "take");
+	start = now();
+	for (i = 0; i < ROUNDS; i++)
+		measured_crooked(&used, &allowed);
+	printf("%d %llu\n", ROUNDS, (unsigned long long)(now() - start));
+	plx_ranges_free(&allowed);
+	plx_used_free(&used);
+}
+
+/* All of it is shared: nobody asks for memory, nothing is sent. */
+static void peer(void)
+{
+#ifdef PLX_HAVE_USER
+	struct plx_user user = { .lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1, .events = -1 };
+	struct plx_user_map map = { .len = HUGE, .shared = true };
+	uint64_t start, i;
+
+	for (i = 0; i < maps; i++) {
+		map.iova = VA + order[i] * 2 * HUGE;
+		must(plx_user_map_add(&user, &map), "map");
+	}
+	start = now();
+	for (i = 0; i < ROUNDS; i++) {
+		map.iova = VA + (next_random() % maps) * 2 * HUGE + HUGE;
+		measured_peer(&user, &map);
+	}
+	printf("%d %llu\n", ROUNDS, (unsigned long long)(now() - start));
+	for (i = 0; i < maps; i++)
+		plx_user_map_drop(&user, VA + i * 2 * HUGE);
+#else
+	must(-ENOTSUP, "built without json-c");
+#endif
 }
 
 static void look_up(uint64_t (*measured)(void *const *va))
@@ -190,14 +274,18 @@ int main(int argc, char **argv)
 	if (!maps || TOTAL % maps || (strcmp(argv[2], "va") && strcmp(argv[2], "alloc"))) {
 		/* 65,535 doesn't divide it, and is a case of "more" only. */
 		if (!maps || !strcmp(what, "all")) {
-			fprintf(stderr, "usage: ioas-cost all|more|holes|lookup|nothing va|alloc "
-					"MAPS\n");
+			fprintf(stderr, "usage: ioas-cost all|more|holes|full|crooked|peer|"
+					"lookup|nothing va|alloc MAPS\n");
 			return 2;
 		}
 	}
 	size = TOTAL / maps;
 	rig_start(&rig, PLX_VFIO_TYPE1V2, strcmp(argv[2], "alloc") ? PLX_ADDR_VA : PLX_ADDR_ALLOC);
 	fake.dma_entry_limit = 1 << 17;
+	if (!strcmp(what, "full")) {
+		rig.dev[0]->nranges = 1;
+		rig.dev[0]->range[0] = (struct fake_range){ 4 * GIB, 4 * GIB + maps * HUGE - 1 };
+	}
 	dev = rig_open(&rig, BDF0);
 	ioas = rig.ioas;
 	fake.hook = say_yes;
@@ -208,8 +296,14 @@ int main(int argc, char **argv)
 		look_up(measured_lookup);
 	else if (!strcmp(what, "nothing"))
 		look_up(measured_nothing);
+	else if (!strcmp(what, "crooked"))
+		crooked();
+	else if (!strcmp(what, "peer"))
+		peer();
+	else if (!strcmp(what, "full"))
+		more(true, order, measured_full);
 	else
-		more(!strcmp(what, "holes"));
+		more(!strcmp(what, "holes"), NULL, measured_more);
 	fake.hook = NULL;
 	free(order);
 	plx_vfio_close(dev);

@@ -303,6 +303,29 @@ static void alloc_survives_any_order(void **state)
 	rig_stop(&rig);
 }
 
+/* Pages of 1 GiB are aligned for the IOMMU, if there is room for it; there is room without, too. */
+static void alignment_is_no_must(void **state)
+{
+	struct plx_vfio_dev *dev;
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig, PLX_VFIO_TYPE1V2, PLX_ADDR_ALLOC);
+	rig.dev[0]->nranges = 1;
+	rig.dev[0]->range[0] = (struct fake_range){ 5 * GIB - HUGE, 7 * GIB - HUGE - 1 };
+	dev = rig_open(&rig, BDF0);
+	assert_int_equal(rig_map_pages(rig.ioas, VA, GIB, GIB), 0);
+	assert_true(rig_dma(rig.ioas, VA) == 5 * GIB);
+	assert_int_equal(rig_unmap(rig.ioas, VA, GIB), 0);
+	/* By now the aligned place is taken. */
+	assert_int_equal(rig_map(rig.ioas, VA + 8 * GIB, GIB), 0);
+	assert_int_equal(rig_map_pages(rig.ioas, VA, GIB, GIB), 0);
+	assert_true(rig_reaches(rig.ioas, rig.dev[0], VA, GIB));
+	assert_int_equal(rig_map(rig.ioas, VA + 10 * GIB, HUGE), -ENOSPC);
+	plx_vfio_close(dev);
+	rig_stop(&rig);
+}
+
 /*
  * PA.
  */
@@ -629,6 +652,7 @@ int main(void)
 		cmocka_unit_test(alloc_keeps_neighbours_together),
 		cmocka_unit_test(alloc_refuses_what_would_need_two_distances),
 		cmocka_unit_test(alloc_survives_any_order),
+		cmocka_unit_test(alignment_is_no_must),
 		cmocka_unit_test(pa_is_what_the_kernel_says),
 		cmocka_unit_test(pa_needs_pages_that_stay),
 		cmocka_unit_test(pa_needs_a_source),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Ranges of addresses and the search for room, against a model that knows each byte. */
+/* Lists of ranges of addresses, against a model that knows each byte. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -175,90 +175,6 @@ static void intersections_fit_the_model(void **state)
 	}
 }
 
-/* The search, byte by byte. */
-static bool naive_fit(const bool *allowed, const bool *used, const struct plx_iova_want *want,
-		      uint64_t base, uint64_t *iova)
-{
-	unsigned at, i;
-
-	for (at = 0; at + want->len <= SPACE; at++) {
-		if (base + at < want->min || ((base + at - want->phase) & (want->align - 1)))
-			continue;
-		for (i = at; i < at + want->len && allowed[i] && !used[i]; i++)
-			;
-		if (i == at + want->len) {
-			*iova = base + at;
-			return true;
-		}
-	}
-	return false;
-}
-
-static void the_first_fit_is_the_models(void **state)
-{
-	static const uint64_t bases[] = { 0, UINT64_MAX - SPACE + 1, 1 << 20 };
-	unsigned found = 0, full = 0;
-	int round, i;
-
-	(void)state;
-	for (round = 0; round < 60; round++) {
-		struct plx_ranges allowed = { 0 }, used = { 0 };
-		bool in_allowed[SPACE] = { false }, in_used[SPACE] = { false };
-		uint64_t base = bases[round % 3];
-
-		seed = 2000 + round;
-		random_list(&allowed, in_allowed, base, 80);
-		random_list(&used, in_used, base, 10);
-		for (i = 0; i < 100; i++) {
-			struct plx_iova_want want = {
-				.len = 1 + prng(24),
-				.align = UINT64_C(1) << prng(6),
-				.min = prng(2) ? 0 : base + prng(SPACE),
-			};
-			uint64_t expect = 0, iova = 0;
-			bool fits;
-
-			want.phase = prng(want.align);
-			fits = naive_fit(in_allowed, in_used, &want, base, &expect);
-			assert_int_equal(plx_iova_first_fit(&allowed, &used, &want, &iova),
-					 fits ? 0 : -ENOSPC);
-			assert_true(iova == expect);
-			found += fits;
-			full += !fits;
-		}
-		plx_ranges_free(&allowed);
-		plx_ranges_free(&used);
-	}
-	assert_true(found > 500 && full > 500);
-}
-
-static void nothing_and_everything_can_be_wanted(void **state)
-{
-	struct plx_ranges allowed = { 0 }, used = { 0 };
-	struct plx_iova_want want = { .len = 0, .align = 1 };
-	uint64_t iova;
-
-	(void)state;
-	assert_int_equal(plx_iova_first_fit(&allowed, &used, &want, &iova), -EINVAL);
-	want.len = 1;
-	assert_int_equal(plx_iova_first_fit(&allowed, &used, &want, &iova), -ENOSPC);
-	plx_ranges_add(&allowed, 0, UINT64_MAX);
-	want.len = UINT64_MAX;
-	assert_int_equal(plx_iova_first_fit(&allowed, &used, &want, &iova), 0);
-	assert_true(iova == 0);
-	want.min = 2;
-	assert_int_equal(plx_iova_first_fit(&allowed, &used, &want, &iova), -ENOSPC);
-	want.len = 4096;
-	want.align = 4096;
-	want.min = UINT64_MAX - 10;
-	assert_int_equal(plx_iova_first_fit(&allowed, &used, &want, &iova), -ENOSPC);
-	want.min = 0;
-	plx_ranges_add(&used, 0, UINT64_MAX);
-	assert_int_equal(plx_iova_first_fit(&allowed, &used, &want, &iova), -ENOSPC);
-	plx_ranges_free(&allowed);
-	plx_ranges_free(&used);
-}
-
 /* Out of memory: an error, and the list as it was. */
 static void *no_memory(size_t len)
 {
@@ -295,8 +211,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(neighbours_are_joined, start, stop),
 		cmocka_unit_test_setup_teardown(any_order_of_changes_fits_the_model, start, stop),
 		cmocka_unit_test_setup_teardown(intersections_fit_the_model, start, stop),
-		cmocka_unit_test_setup_teardown(the_first_fit_is_the_models, start, stop),
-		cmocka_unit_test_setup_teardown(nothing_and_everything_can_be_wanted, start, stop),
 		cmocka_unit_test_setup_teardown(a_list_that_can_not_grow_stays, start, stop),
 	};
 
