@@ -49,7 +49,9 @@ def same(program):
     theirs = set(OPTION.findall(said))
     page, = PAGES.glob(f"{name}.[18]")
     text = page.read_text(encoding="utf-8")
-    lacking = {word for word in commands if not re.search(rf"^\.B.*\b{word}\b", text, re.M)}
+    part = re.search(r"^\.SH COMMANDS\n(.*?)^\.SH", text, re.S | re.M) or \
+        re.search(r"^\.SH SYNOPSIS\n(.*?)^\.SH", text, re.S | re.M)
+    lacking = {word for word in commands if not re.search(rf"^\.B.*\b{word}\b", part[1], re.M)}
     check(not lacking, f"{page.name} lacks {lacking}")
     ours = options_of_page(text)
     if "pollux\\-devices" in text and "--allow" in theirs:
