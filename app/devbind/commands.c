@@ -39,6 +39,7 @@ const struct option_info known_options[] = {
 	{ "socket", "PATH", OPT_SOCKET, false, A(BROKER), "where it listens (/run/pollux.sock)" },
 	{ "allow-noiommu", NULL, OPT_ALLOW_NOIOMMU, false, A(WHY), "unprotected DMA is accepted" },
 	{ "help", NULL, 'h', false, 0, "as the command of that name" },
+	{ "version", NULL, OPT_VERSION, false, A(NONE), "which it is, and nothing else" },
 	{ "status", NULL, 's', true, A(STATUS), "its report, letter for letter" },
 	{ "status", NULL, 's', true, A(BIND) | A(UNBIND), "that report afterwards" },
 	{ "status-dev", "KIND", OPT_STATUS_DEV, true, A(STATUS) | A(BIND) | A(UNBIND),

@@ -30,6 +30,7 @@ enum {
 	OPT_PERSIST,
 	OPT_MEMORY,
 	OPT_SOCKET,
+	OPT_VERSION,
 };
 
 struct option_info {
@@ -39,8 +40,8 @@ struct option_info {
 	bool old;	   /* dpdk-devbind.py has it, too */
 
 	/*
-	 * The commands that it says this to; 0: all. -b and -u are commands themselves: theirs are
-	 * those that they stand for.
+	 * The commands that it says this to; 0: all; A(NONE): it stands alone. -b and -u are
+	 * commands themselves: theirs are those that they stand for.
 	 */
 	unsigned commands;
 	const char *text;

@@ -18,6 +18,7 @@
 #include "serve.h"
 #include "status.h"
 #include "sys.h"
+#include "version.h"
 #include "why.h"
 
 static enum exit_code status_run(const struct options *options, const struct inventory *inv)
@@ -116,9 +117,12 @@ int main(int argc, char **argv)
 	/* A reader of our lines that has gone must not end us between two steps. */
 	signal(SIGPIPE, SIG_IGN);
 	setvbuf(stdout, report, _IOFBF, sizeof(report));
-	if (options_parse(argc, argv, &options))
+	if (version_asked(argc, argv))
+		code = EXIT_DONE;
+	else if (options_parse(argc, argv, &options))
 		return EXIT_USAGE;
-	code = carry_out(&options);
+	else
+		code = carry_out(&options);
 	/* The report may be all that was asked for; who has closed the pipe wants no more of it. */
 	errno = EIO;
 	if (!fflush(stdout) && !ferror(stdout))

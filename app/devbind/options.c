@@ -80,6 +80,7 @@ static int take_option(struct options *options, int option)
 	case OPT_PERSIST: options->persist = true; return 0;
 	case OPT_MEMORY: return parse_memory(optarg, &options->memory);
 	case OPT_SOCKET: options->socket = optarg; return 0;
+	case OPT_VERSION: plx_err("--version is to be written out"); return -EINVAL;
 	default: return -EINVAL;
 	}
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,6 +134,21 @@ void session_free(struct session *s, struct plx_arena *arena)
 		return;
 	plx_ioas_unmap(s->ioas, arena->va, arena->len);
 	plx_arena_destroy(arena);
+}
+
+/* A letter, or the word before the next; which is not moved before getopt is called again. */
+int option_wrong(int opt, char **argv)
+{
+	const char letter[] = { '-', (char)optopt, '\0' }, *word = argv[optind - 1];
+
+	if (opt == ':')
+		plx_err("option '%s' wants a value; see --help",
+			strncmp(word, "--", 2) ? letter : word);
+	else if (optopt > 0 && optopt < OPTION_LONG)
+		plx_err("option '%s' is unknown; see --help", letter);
+	else
+		plx_err("option '%s' is unknown, or takes no value; see --help", word);
+	return -EINVAL;
 }
 
 int parse_number(const char *text, bool size, uint64_t *value)

@@ -13,9 +13,10 @@
 /* What a process says when it ends. */
 enum exit_code {
 	EXIT_OK = 0,
-	EXIT_RUNTIME = 1, /* something failed, or a device that was asked for was refused */
-	EXIT_USAGE = 2,	  /* the command line is wrong */
-	EXIT_VERIFY = 3,  /* what was read is not what was written */
+	EXIT_RUNTIME = 1,  /* something failed, or a device that was asked for was refused */
+	EXIT_USAGE = 2,	   /* the command line is wrong */
+	EXIT_VERIFY = 3,   /* what was read is not what was written */
+	EXIT_SIGNAL = 128, /* and the signal's number: it came, and not everything was done */
 };
 
 /* The bus, an address space, and all controllers that the driver took. */
@@ -45,6 +46,13 @@ const char *session_mode(const struct session *session, const struct plx_nvme_ct
 /* Memory that all controllers of the session can reach. NULL, and one line is logged. */
 struct plx_arena *session_memory(struct session *session, size_t len, int node);
 void session_free(struct session *session, struct plx_arena *arena);
+
+/* Long options without a letter have values from here on. */
+#define OPTION_LONG 256
+
+/* What getopt_long() stumbled over, with opterr 0 and ":" first: -EINVAL, and one line is logged.
+ */
+int option_wrong(int opt, char **argv);
 
 /* A decimal or 0x number and nothing else; with a suffix k, m, g, t (1024s) if size. */
 int parse_number(const char *text, bool size, uint64_t *value);

@@ -16,11 +16,11 @@
 #include <pollux/log.h>
 
 #include "report.h"
+#include "version.h"
 
 static void on_signal(int signum)
 {
-	(void)signum;
-	run_interrupt();
+	run_interrupt(signum);
 }
 
 static void catch_signals(void)
@@ -46,6 +46,8 @@ static enum exit_code report(const struct run *run, FILE *html)
 	code = session_flush();
 	if (html && report_html(html, run))
 		code = EXIT_RUNTIME;
+	if (run->signal && code == EXIT_OK)
+		code = (enum exit_code)(EXIT_SIGNAL + run->signal);
 	if (report_errors(run))
 		code = EXIT_RUNTIME;
 	if (report_bad(run))
@@ -101,13 +103,16 @@ int main(int argc, char **argv)
 		usage(stdout);
 		return EXIT_OK;
 	}
+	if (version_asked(argc, argv))
+		return session_flush();
 	if (options_transport(argc, argv, &opts))
 		return EXIT_USAGE;
 	code = session_scan(&session, &argc, argv);
 	if (code != EXIT_OK)
 		return code;
 	/* A typing error shouldn't cost a reset of the controllers. */
-	code = options_parse(argc, argv, &opts) ? EXIT_USAGE : session_start(&session);
+	code = options_parse(argc, argv, &opts) || run_check_cores(&opts) ? EXIT_USAGE
+									  : session_start(&session);
 	if (code == EXIT_OK)
 		code = with_session(&session, &opts);
 	closed = session_close(&session);

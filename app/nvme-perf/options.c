@@ -9,13 +9,14 @@
 #include "options.h"
 #include "session.h"
 
-#define DEPTH_MAX  65535
-#define IO_MAX	   (64u << 20)
-#define QUEUES_MAX 1024
-#define PAGE	   4096u
+#define DEPTH_MAX   65535
+#define IO_MAX	    (64u << 20)
+#define QUEUES_MAX  1024
+#define PAGE	    4096u
+#define MIX_DEFAULT 50
 
 enum {
-	OPT_WARMUP = 256,
+	OPT_WARMUP = OPTION_LONG,
 	OPT_IOS,
 	OPT_NS,
 	OPT_RANGE,
@@ -204,12 +205,22 @@ static int parse_option(int opt, struct options *opts, bool *mixed)
 	case OPT_CSV: opts->csv = true; return 0;
 	case OPT_HTML: opts->html = optarg; return 0;
 	case OPT_QUIET: opts->quiet = true; return 0;
-	case ':':
-	case '?':
-		plx_err("option '%s' is unknown, or lacks a value; see --help", opts->word);
-		return -EINVAL;
 	default: return -EINVAL;
 	}
+}
+
+/* spdk_nvme_perf says that it ignores -M elsewhere. Here it must be true at least. */
+static int set_mix(struct options *opts, bool mixed)
+{
+	char text[32];
+
+	if (mixed)
+		opts->reads = opts->mix == MIX_NONE ? MIX_DEFAULT : opts->mix;
+	if (mixed || opts->mix == MIX_NONE || opts->mix == opts->reads)
+		return 0;
+	plx_err("-M %u: only rw and randrw mix reads and writes, and -w says %s", opts->mix,
+		options_workload(opts, text));
+	return -EINVAL;
 }
 
 static int check(struct options *opts)
@@ -230,6 +241,19 @@ static int check(struct options *opts)
 	return 0;
 }
 
+/* Of those that this process may use. */
+static unsigned first_core(void)
+{
+	unsigned core = 0;
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set))
+		return 0;
+	while (core < CORES_MAX - 1 && !CPU_ISSET(core, &set))
+		core++;
+	return core;
+}
+
 static void set_defaults(struct options *opts)
 {
 	uint32_t nsid = opts->nsid; /* of -r */
@@ -238,8 +262,9 @@ static void set_defaults(struct options *opts)
 				  .io_size = 4096,
 				  .random = true,
 				  .reads = 100,
-				  .mix = 50,
+				  .mix = MIX_NONE,
 				  .seconds = 5,
+				  .core = { first_core() },
 				  .cores = 1,
 				  .queues = 1,
 				  .nsid = nsid };
@@ -254,11 +279,11 @@ int options_parse(int argc, char **argv, struct options *opts)
 	opterr = 0;
 	optind = 0; /* glibc: start afresh */
 	for (;;) {
-		opts->word = optind < argc ? argv[optind ? optind : 1] : "";
 		opt = getopt_long(argc, argv, ":q:o:w:M:t:c:P:L", long_options, NULL);
 		if (opt == -1)
 			break;
-		err = parse_option(opt, opts, &mixed);
+		err = opt == ':' || opt == '?' ? option_wrong(opt, argv)
+					       : parse_option(opt, opts, &mixed);
 		if (err)
 			return err;
 	}
@@ -266,9 +291,8 @@ int options_parse(int argc, char **argv, struct options *opts)
 		plx_err("'%s' is no option; see --help", argv[optind]);
 		return -EINVAL;
 	}
-	if (mixed)
-		opts->reads = opts->mix;
-	return check(opts);
+	err = set_mix(opts, mixed);
+	return err ? err : check(opts);
 }
 
 /* The value of "key:" in a transport id, in place; its end is cut off. */

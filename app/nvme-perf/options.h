@@ -8,16 +8,17 @@
 #include <stdio.h>
 
 #define CORES_MAX CPU_SETSIZE
+#define MIX_NONE  UINT32_MAX
 
 struct options {
-	uint32_t depth;			 /* -q */
-	uint64_t io_size;		 /* -o, bytes */
-	bool random;			 /* -w */
-	unsigned reads;			 /* of a hundred */
-	uint32_t mix;			 /* -M: reads, if -w says rw or randrw */
-	uint64_t seconds;		 /* -t */
-	uint64_t warmup;		 /* seconds */
-	uint64_t ios;			 /* of each queue pair; 0: no limit */
+	uint32_t depth;	  /* -q */
+	uint64_t io_size; /* -o, bytes */
+	bool random;	  /* -w */
+	unsigned reads;	  /* of a hundred */
+	uint32_t mix;	  /* -M: reads, if -w says rw or randrw; MIX_NONE: not said */
+	uint64_t seconds; /* -t */
+	uint64_t warmup;  /* seconds */
+	uint64_t ios;	  /* of each queue pair; 0: no limit */
 	unsigned core[CORES_MAX], cores; /* -c */
 	uint32_t queues;		 /* -P: of each namespace and core */
 	unsigned latency;		 /* -L: 1, -LL: 2 */
@@ -30,7 +31,6 @@ struct options {
 	bool verify, irq;
 	bool json, csv, quiet;
 	const char *html;
-	const char *word; /* being read */
 };
 
 /*

@@ -47,7 +47,7 @@ void report_total(const struct run *run, struct hist *merged, struct figures *f)
 	unsigned w = 0, j = 0;
 	const struct job *job;
 
-	*f = (struct figures){ .seconds = run->seconds };
+	*f = (struct figures){ 0 };
 	hist_init(merged);
 	while ((job = report_next(run, &w, &j))) {
 		struct figures one;
@@ -57,6 +57,7 @@ void report_total(const struct run *run, struct hist *merged, struct figures *f)
 		f->iops += one.iops;
 		f->mib += one.mib;
 		f->errors += one.errors;
+		f->seconds = one.seconds > f->seconds ? one.seconds : f->seconds;
 	}
 	set_latency(run, merged, f);
 }
@@ -122,6 +123,10 @@ static void verdict(FILE *out, const struct run *run)
 				job->first_status ? plx_nvme_status_name(job->first_status)
 						  : "see above");
 	}
+	if (run->signal)
+		fprintf(out, "Interrupted after %.1f s of %" PRIu64 "%s\n", run->seconds,
+			run->opts->seconds,
+			run->opts->verify ? ": not everything was read back" : "");
 	if (run->resets)
 		fprintf(out, "Controllers were reset %" PRIu64 " times\n", run->resets);
 	if (run->opts->verify)

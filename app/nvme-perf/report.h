@@ -17,7 +17,10 @@ struct figures {
 
 void report_figures(const struct run *run, const struct job *job, struct figures *f);
 
-/* Of all jobs; merged is where their histograms are put together. */
+/*
+ * Of all jobs: their requests and rates, and the time that the longest took, to its last request.
+ * merged is where their histograms are put together.
+ */
 void report_total(const struct run *run, struct hist *merged, struct figures *f);
 
 double report_us(const struct run *run, uint64_t ticks);

@@ -69,8 +69,9 @@ void report_json(FILE *out, const struct run *run)
 	json_text(out, "addresses", plx_addr_policy_name(run->session->policy.addr));
 	fprintf(out,
 		"\"io_size\":%" PRIu64 ",\"depth\":%u,\"read_percent\":%u,\"resets\":%" PRIu64
-		",\"jobs\":[",
-		run->opts->io_size, run->opts->depth, run->opts->reads, run->resets);
+		",\"interrupted\":%s,\"jobs\":[",
+		run->opts->io_size, run->opts->depth, run->opts->reads, run->resets,
+		run->signal ? "true" : "false");
 	while ((job = report_next(run, &w, &j))) {
 		fprintf(out, first ? "" : ",");
 		json_job(out, run, job);

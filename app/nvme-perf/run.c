@@ -19,9 +19,27 @@
 
 static volatile sig_atomic_t interrupted;
 
-void run_interrupt(void)
+void run_interrupt(int signum)
 {
-	interrupted = 1;
+	interrupted = signum;
+}
+
+int run_check_cores(const struct options *opts)
+{
+	cpu_set_t before, set;
+	int err = pthread_getaffinity_np(pthread_self(), sizeof(before), &before);
+	unsigned i;
+
+	for (i = 0; !err && i < opts->cores; i++) {
+		CPU_ZERO(&set);
+		CPU_SET(opts->core[i], &set);
+		err = pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+	}
+	if (err)
+		plx_err("-c: there is no core %u, or this process may not use it (%s)",
+			opts->core[i ? i - 1 : 0], strerror(err));
+	pthread_setaffinity_np(pthread_self(), sizeof(before), &before);
+	return err ? -EINVAL : 0;
 }
 
 static double now(void)
@@ -277,14 +295,31 @@ uint64_t run_completed(const struct run *run)
 	return sum;
 }
 
+/* On its core from the start. */
+static int start_thread(struct worker *w, void *(*main)(void *))
+{
+	pthread_attr_t attr;
+	cpu_set_t set;
+	int err = pthread_attr_init(&attr);
+
+	if (err)
+		return err;
+	CPU_ZERO(&set);
+	CPU_SET(w->core, &set);
+	err = pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
+	err = err ? err : pthread_create(&w->thread, &attr, main, w);
+	pthread_attr_destroy(&attr);
+	return err;
+}
+
 static int start_threads(struct run *run, void *(*main)(void *))
 {
 	for (unsigned i = 0; i < run->workers; i++) {
 		struct worker *w = &run->worker[i];
-		int err = pthread_create(&w->thread, NULL, main, w);
+		int err = start_thread(w, main);
 
 		if (err) {
-			plx_err("no thread: %s", strerror(err));
+			plx_err("no thread on core %u: %s", w->core, strerror(err));
 			return -err;
 		}
 		w->started = true;
@@ -307,8 +342,10 @@ static void look_after(struct run *run, double *next_reset)
 	struct session *s = run->session;
 	bool reset = run->opts->reset_ms && now() >= *next_reset;
 
-	if (interrupted)
+	if (interrupted && !run->signal) {
+		run->signal = interrupted;
 		__atomic_store_n(&run->interrupted, true, __ATOMIC_RELAXED);
+	}
 	for (unsigned i = 0; i < s->count; i++) {
 		plx_nvme_ctrl_poll(s->ctrl[i]);
 		if (reset && !plx_nvme_ctrl_reset(s->ctrl[i]))

@@ -24,7 +24,7 @@ static const char options[] =
 	"  -q, --io-depth N         requests in flight on each queue pair; default 32\n"
 	"  -o, --io-size BYTES      of a request, whole blocks; default 4096\n"
 	"  -w, --io-pattern NAME    read, write, rw, randread (default), randwrite, randrw\n"
-	"  -M, --rwmixread PERCENT  reads in rw and randrw; default 50\n"
+	"  -M, --rwmixread PERCENT  reads in rw and randrw, and only there; default 50\n"
 	"  -t, --time SECONDS       default 5\n"
 	"  --warmup-time SECONDS    before that, not counted; default 0 (spdk_nvme_perf's -a is "
 	"the\n"
@@ -38,7 +38,8 @@ static const char options[] =
 	" Cores and queues\n"
 	"  -c, --core-mask MASK     hexadecimal, or a list [0,2-3]: a thread on each core, with "
 	"queue\n"
-	"                           pairs of its own; default core 0\n"
+	"                           pairs of its own; default the first that this process may "
+	"use\n"
 	"  -P, --num-qpairs N       queue pairs of each core and namespace; default 1\n"
 	"  --irq                    sleep until an interrupt instead of polling\n"
 	" Checking\n"
@@ -55,6 +56,7 @@ static const char options[] =
 	"  --json, --csv            on standard output at the end, all else on standard error\n"
 	"  --html FILE              a page with pictures of latency and of IOPS over time\n"
 	"  --quiet                  no line of progress\n"
+	"  --version                which version it is, and nothing else\n"
 	"\n"
 	"EXAMPLES\n"
 	"  plx-nvme-perf -a 0000:01:00.0 -q 128 -o 4096 -w randread -t 10 -L\n"
@@ -67,7 +69,10 @@ static const char options[] =
 	"asked\n"
 	"     for was refused; one line says what\n"
 	"  2  the command line is wrong\n"
-	"  3  --verify: what was read is not what was written\n";
+	"  3  --verify: what was read is not what was written\n"
+	"  128 + N  ended early by signal N (SIGINT: 130), and the report is of what was done; 1 "
+	"and 3\n"
+	"     come before\n";
 
 void usage(FILE *out)
 {

@@ -370,18 +370,6 @@ static void forget_warm_up(struct worker *w)
 	}
 }
 
-static void pin(const struct worker *w)
-{
-	cpu_set_t set;
-	int err;
-
-	CPU_ZERO(&set);
-	CPU_SET(w->core, &set);
-	err = pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
-	if (err)
-		plx_warn("core %u can't be had (%s): running anywhere", w->core, strerror(err));
-}
-
 static void wait_for_order(const struct worker *w, int last)
 {
 	const struct timespec nap = { .tv_nsec = 100000 };
@@ -396,7 +384,6 @@ void *worker_main(void *arg)
 	struct run *run = w->run;
 	uint64_t begin;
 
-	pin(w);
 	if (run->opts->verify)
 		whole_stage(w, STAGE_FILL);
 	__atomic_add_fetch(&run->ready, 1, __ATOMIC_RELEASE);
@@ -418,7 +405,6 @@ void *worker_read_back(void *arg)
 {
 	struct worker *w = arg;
 
-	pin(w);
 	whole_stage(w, STAGE_READ_BACK);
 	__atomic_add_fetch(&w->run->finished, 1, __ATOMIC_RELEASE);
 	return NULL;

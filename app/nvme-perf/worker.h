@@ -114,6 +114,7 @@ struct run {
 	unsigned samples, sample_ms;
 	uint64_t resets;
 	bool interrupted;
+	int signal;	 /* that ended it early; 0: none did */
 	uint64_t number; /* chosen at random */
 };
 
@@ -129,7 +130,10 @@ void run_destroy(struct run *run);
 int run_go(struct run *run);
 
 /* Ends it early, from a signal. */
-void run_interrupt(void);
+void run_interrupt(int signum);
+
+/* -EINVAL, and one line is logged: a thread can't be on one of them. */
+int run_check_cores(const struct options *opts);
 
 static inline bool run_interrupted(const struct run *run)
 {

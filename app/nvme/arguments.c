@@ -11,8 +11,7 @@
 #define MAX_RAW (16u << 20) /* bytes of a raw command */
 
 enum {
-	OPT_FIRST = 256,
-	OPT_EXTENDED = OPT_FIRST,
+	OPT_EXTENDED = OPTION_LONG,
 	OPT_PI,
 	OPT_PI_FIRST,
 	OPT_ERASE,
@@ -85,7 +84,7 @@ static int parse_option(int opt, struct arguments *args)
 		return err;
 	case 's': return number(0, UINT64_MAX, &args->lba);
 	case 'c': return number(1, UINT64_MAX, &args->blocks);
-	case 'f': args->file = optarg; return 0;
+	case 'f': args->file = strcmp(optarg, "-") ? optarg : NULL; return 0;
 	case 'l':
 		err = number(0, 63, &value);
 		args->format.lbaf = (uint8_t)value;
@@ -171,21 +170,6 @@ static int check_given(uint32_t given, const struct command *command)
 	return 0;
 }
 
-/* What getopt stumbled over: a letter, or the word before the next. */
-static int wrong_option(int opt, const char *word)
-{
-	const char letter[] = { '-', (char)optopt, '\0' };
-
-	if (opt == ':')
-		plx_err("option '%s' wants a value; see --help",
-			strncmp(word, "--", 2) ? letter : word);
-	else if (optopt > 0 && optopt < OPT_FIRST)
-		plx_err("option '%s' is unknown; see --help", letter);
-	else
-		plx_err("option '%s' is unknown, or takes no value; see --help", word);
-	return -EINVAL;
-}
-
 int arguments_parse(int argc, char **argv, const struct command *commands, struct arguments *args)
 {
 	const struct command *command = commands;
@@ -194,8 +178,7 @@ int arguments_parse(int argc, char **argv, const struct command *commands, struc
 
 	opterr = 0;
 	while ((opt = getopt_long(argc, argv, ":n:s:c:f:l:t:", long_options, NULL)) != -1) {
-		err = opt == ':' || opt == '?' ? wrong_option(opt, argv[optind - 1])
-					       : parse_option(opt, args);
+		err = opt == ':' || opt == '?' ? option_wrong(opt, argv) : parse_option(opt, args);
 		if (err)
 			return err;
 		given |= 1u << index_of(opt);

@@ -5,6 +5,7 @@
 #include <pollux/log.h>
 
 #include "command.h"
+#include "version.h"
 
 static const char synopsis[] =
 	"usage: plx-nvme COMMAND [BUS OPTIONS] [OPTIONS]\n"
@@ -39,7 +40,8 @@ static const char options[] =
 	"the "
 	"input\n"
 	"  -f, --file FILE      read, write, compare, admin, io: instead of standard output and "
-	"input\n"
+	"input,\n"
+	"                       which - is, too\n"
 	"  -l, --lbaf N         format: index of the format (identify -n lists them); default: all "
 	"stays\n"
 	"                       as it is\n"
@@ -59,6 +61,7 @@ static const char options[] =
 	"  --len BYTES          admin, io: data, which way it goes is in the opcode\n"
 	"  -t, --time SECONDS   events: how long; default 10\n"
 	"  --temperature C      events: meanwhile, of this temperature\n"
+	"  --version            which version it is\n"
 	"\n"
 	"EXAMPLES\n"
 	"  plx-nvme list\n"
@@ -113,6 +116,8 @@ int main(int argc, char **argv)
 			return EXIT_OK;
 		}
 	}
+	if (version_asked(argc, argv))
+		return session_flush();
 	code = session_scan(&session, &argc, argv);
 	if (code != EXIT_OK)
 		return code;

@@ -5,6 +5,7 @@
 #include <pollux/log.h>
 
 #include "softdev.h"
+#include "version.h"
 
 static const struct {
 	const char *name, *what;
@@ -25,7 +26,9 @@ static void usage(FILE *out)
 	      out);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
 		fprintf(out, "  %-4s %s\n", commands[i].name, commands[i].what);
-	fputs("\nplx-softdev KIND --help says more about each.\n", out);
+	fputs("\nplx-softdev KIND --help says more about each; plx-softdev --version which it "
+	      "is.\n",
+	      out);
 }
 
 int main(int argc, char **argv)
@@ -38,6 +41,8 @@ int main(int argc, char **argv)
 		usage(stdout);
 		return EXIT_OK;
 	}
+	if (version_asked(argc, argv))
+		return EXIT_OK;
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
 		if (!strcmp(argv[1], commands[i].name))
 			return commands[i].run(argc - 1, argv + 1);

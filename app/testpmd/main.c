@@ -26,6 +26,7 @@
 #include "control.h"
 #include "hotplug.h"
 #include "report.h"
+#include "version.h"
 
 static double now(void)
 {
@@ -224,6 +225,8 @@ static enum exit_code testpmd(int argc, char **argv)
 		usage(stdout);
 		return EXIT_OK;
 	}
+	if (version_asked(argc, argv))
+		return EXIT_OK;
 	/* Ours are read first: a typing error shouldn't cost a start of EAL. */
 	at = index_of(argc, argv, "--");
 	own = at < argc ? argc - at - 1 : 0;

@@ -14,6 +14,8 @@ static const char synopsis[] =
 
 static const char options[] =
 	"\n"
+	"  --version                which version it is, and nothing else\n"
+	"\n"
 	"EAL OPTIONS: those of DPDK's EAL, for example\n"
 	"  -l CORES                 the lcores: the first one controls, the others forward (a "
 	"single one\n"

@@ -64,6 +64,9 @@ class Programs:
         report = json.loads(run.out)
         tap.check_equal((report["blocks_wrong"], report["total"]["errors"]), (0, 0),
                         "blocks wrong, requests failed")
+        tap.check_equal((report["interrupted"], report["total"]["seconds"]),
+                        (False, max(job["seconds"] for job in report["jobs"])),
+                        "interrupted, seconds")
         for job in report["jobs"]:
             tap.check(job["blocks_checked"] > 0, f"nothing was checked: {job}")
             if mode:

@@ -11,6 +11,7 @@ import contextlib
 import functools
 import json
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -26,6 +27,7 @@ SHORT = ("--number-ios", "1500", "-t", "20")
 QUICK = ("--number-ios", "300", "-t", "20")
 LATE_MS = "300"
 MIB = 1 << 20
+MESON = pathlib.Path(__file__).resolve().parent.parent.parent / "meson.build"
 
 
 class Controller:
@@ -280,6 +282,27 @@ def warm_up(programs):
         ctrl.end()
 
 
+def interrupted(programs):
+    """A run that is ended early says so everywhere, and isn't taken for a whole one."""
+    with controller(programs, "--ns", "ram:16M") as ctrl:
+        for number, words, text in ((signal.SIGINT, (), "s of 60\n"),
+                                    (signal.SIGTERM, ("--verify",), "not everything was read back")):
+            with perf_running(ctrl, "--json", *words, stdout=subprocess.PIPE) as process:
+                process.send_signal(number)
+                out, err = process.communicate(timeout=PATIENCE)
+            report = json.loads(out)
+            tap.check_equal(process.returncode, 128 + number, f"{err}; exit code")
+            tap.check("Interrupted after " in err and text in err, err)
+            tap.check(report["interrupted"] is True and report["total"]["requests"] > 0 and
+                      report["total"]["seconds"] < 60, f"{report}")
+        ctrl.end()
+    with controller(programs, "--ns", "ram:16M", "--inject", "status=0x81:2,dnr,rate=1/9") as ctrl, \
+            perf_running(ctrl) as process:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=PATIENCE)
+        tap.check_equal(process.returncode, EXIT_RUNTIME, "exit code where requests failed")
+
+
 def nowhere_to_write(programs):
     """A report that can't be written is a failure, and a page is missed before the run."""
     with controller(programs, "--ns", "ram:16M") as ctrl:
@@ -333,6 +356,12 @@ def raw(programs):
         run = tool("io", "--opcode", "2", "--cdw", "1=1", *blocks).expect(0, "result        0")
         tap.check_equal(run.data, data, "what io read")
         tap.check_equal(tool("read", "-n", "1", "-s", "8", "-c", "8").data, data, "what read read")
+        # A file called - is nobody's wish
+        there = ("-n", "1", "-s", "16", "-f", "-")
+        tool("write", *there, data=data).expect(0)
+        tap.check_equal(tool("read", *there, "-c", "8").expect(0).data, data, "what came from -")
+        run = tool("io", "--opcode", "2", "--cdw", "1=1", "-f", "-", *blocks).expect(0)
+        tap.check_equal((run.data, os.path.exists("-")), (data, False), "what io read, a file -")
         tool("io", "--opcode", "0", "-n", "1").expect(0, "result        0")
         run = tool("admin", "--opcode", "6", "--cdw", "10=1", "--len", "4096").expect(0)
         tap.check(len(run.data) == 4096 and run.data[24:].startswith(b"Pollux software NVMe"),
@@ -431,6 +460,12 @@ def usage(programs):
                   len(done.stderr.strip().splitlines()) == 1,
                   f"{words}: {done.returncode}, {done.stderr}")
     tap.check_equal(soft.run(programs.softdev, "nvme", "--help").returncode, 0, "--help")
+    version = re.search(r"\n    version: '(.*)'", read_file(MESON).decode())[1]
+    for program in (programs.softdev, programs.testpmd, programs.nvme, programs.nvme_perf):
+        done = soft.run(program, "--version")
+        tap.check_equal((done.returncode, done.stdout),
+                        (0, f"{os.path.basename(program)} (Pollux) {version}\n"), "--version")
+        tap.check("--version" in soft.run(program, "--help").stdout, "--help says nothing of it")
     done = soft.run(programs.softdev, "nvme", "--socket", "/tmp/x", "--ns", "file:/nonexistent")
     tap.check(done.returncode == EXIT_RUNTIME and "/nonexistent: can't be opened" in done.stderr,
               f"{done.returncode}, {done.stderr}")
@@ -439,11 +474,11 @@ def usage(programs):
 # Ends
 
 
-def perf_running(ctrl):
+def perf_running(ctrl, *options, stdout=subprocess.DEVNULL):
     """plx-nvme-perf, once it is at work."""
     process = subprocess.Popen(
-        [ctrl.on.perf_path, *ctrl.on.bus(None, ()), "-w", "randrw", "-t", "60"],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        [ctrl.on.perf_path, *ctrl.on.bus(None, ()), "-w", "randrw", "-t", "60", *options],
+        stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, text=True)
     for line in process.stderr:
         if "s of 60" in line:
             return process
@@ -534,6 +569,7 @@ def cases(programs):
                            ("completions of wrong ids", wrong_ids),
                            ("late, by interrupts", late_by_interrupts),
                            ("warming up", warm_up),
+                           ("interrupted", interrupted),
                            ("reports to nowhere", nowhere_to_write),
                            ("a page", page),
                            ("no system calls", no_system_calls),

@@ -148,6 +148,14 @@ def same_of_each():
           "bind -h")
 
 
+def version():
+    """What --help names it for, whatever else is said."""
+    project = re.search(r"\n    version: '(.*)'", (TOP / "meson.build").read_text("utf-8"))[1]
+    done = subprocess.run([sys.argv[1], "--frob", "--version"], capture_output=True, text=True,
+                          timeout=PATIENCE, check=False)
+    check((done.returncode, done.stdout) == (0, f"plx-devbind (Pollux) {project}\n"), f"{done}")
+
+
 def bash_commands():
     check(bash("plx-devbind ") == COMMANDS, "commands")
     check(bash("plx-devbind st") == {"status"}, "st")
@@ -244,7 +252,7 @@ def zsh_keys():
         shell.close()
 
 
-CASES = (same_everywhere, same_of_each, bash_commands, bash_options, bash_words, bash_colons,
+CASES = (same_everywhere, same_of_each, version, bash_commands, bash_options, bash_words, bash_colons,
          bash_runs_no_name, zsh_keys)
 
 

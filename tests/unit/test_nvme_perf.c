@@ -47,6 +47,18 @@ static int parse(const char *words)
 	return options_transport(argc, argv, &opts) ? -1 : options_parse(argc, argv, &opts);
 }
 
+/* The first that this process may use. */
+static unsigned first_core(void)
+{
+	unsigned core = 0;
+	cpu_set_t set;
+
+	assert_int_equal(sched_getaffinity(0, sizeof(set), &set), 0);
+	while (!CPU_ISSET(core, &set))
+		core++;
+	return core;
+}
+
 static void test_defaults(void **state)
 {
 	char text[32];
@@ -57,7 +69,7 @@ static void test_defaults(void **state)
 	assert_int_equal(opts.io_size, 4096);
 	assert_int_equal(opts.seconds, 5);
 	assert_int_equal(opts.cores, 1);
-	assert_int_equal(opts.core[0], 0);
+	assert_int_equal(opts.core[0], first_core());
 	assert_string_equal(options_workload(&opts, text), "randread");
 }
 
@@ -85,9 +97,13 @@ static void test_options(void **state)
 	assert_int_equal(opts.ios, 100);
 	assert_true(opts.verify && opts.json && !opts.csv);
 	assert_string_equal(options_workload(&opts, text), "rw");
-	/* What -M says counts only where there is a choice. */
-	assert_int_equal(parse("-M|70|-w|randwrite"), 0);
+	assert_int_equal(parse("-w|randrw"), 0);
+	assert_int_equal(opts.reads, 50);
+	/* Where there is no choice -M may say what is so anyway. */
+	assert_int_equal(parse("-M|0|-w|randwrite"), 0);
 	assert_int_equal(opts.reads, 0);
+	assert_int_equal(parse("-M|100"), 0);
+	assert_int_equal(opts.reads, 100);
 	assert_int_equal(parse("-c|[3,0-1]"), 0);
 	assert_int_equal(opts.cores, 3);
 	assert_int_equal(opts.core[0], 3);
@@ -109,6 +125,10 @@ static void test_wrong_options(void **state)
 		"-o|4kk",
 		"-w|readrand",
 		"-M|101",
+		"-M|70",
+		"-M|0",
+		"-M|70|-w|randwrite",
+		"-w|read|-M|99",
 		"-t|0",
 		"-c|",
 		"-c|0",
@@ -146,6 +166,41 @@ static void test_wrong_options(void **state)
 		assert_true(parse(wrong[i]) < 0);
 		assert_true(line[0]);
 	}
+}
+
+/* The word that is wrong is the one that is named, wherever it stands. */
+static void test_wrong_words(void **state)
+{
+	static const char *const named[][2] = {
+		{ "plain|--frob|-q|1", "'--frob' is unknown" },
+		{ "-q|1|plain|-z", "'-z' is unknown" },
+		{ "plain|-Lz", "'-z' is unknown" },
+		{ "plain|--verify=3", "'--verify=3' is unknown, or takes no value" },
+		{ "plain|other|-q", "'-q' wants a value" },
+		{ "plain|other|--io-size", "'--io-size' wants a value" },
+		{ "plain|-q|1", "'plain' is no option" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
+		assert_true(parse(named[i][0]) < 0);
+		assert_non_null(strstr(line, named[i][1]));
+	}
+}
+
+static void test_cores(void **state)
+{
+	cpu_set_t before, after;
+
+	(void)state;
+	assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
+	assert_int_equal(parse(""), 0);
+	assert_int_equal(run_check_cores(&opts), 0);
+	opts.core[opts.cores++] = CORES_MAX - 1; /* no machine of ours */
+	assert_true(run_check_cores(&opts) < 0);
+	assert_non_null(strstr(line, "there is no core 1023"));
+	assert_int_equal(sched_getaffinity(0, sizeof(after), &after), 0);
+	assert_true(CPU_EQUAL(&before, &after));
 }
 
 static void test_transport(void **state)
@@ -403,6 +458,8 @@ int main(void)
 		cmocka_unit_test_setup(test_defaults, setup),
 		cmocka_unit_test_setup(test_options, setup),
 		cmocka_unit_test_setup(test_wrong_options, setup),
+		cmocka_unit_test_setup(test_wrong_words, setup),
+		cmocka_unit_test_setup(test_cores, setup),
 		cmocka_unit_test_setup(test_transport, setup),
 		cmocka_unit_test_setup(test_numbers, setup),
 		cmocka_unit_test_setup(test_buckets, setup),
