@@ -267,8 +267,8 @@ def main():
         except Skip as reason:
             print(f"ok {number} - {case.__name__} # SKIP {reason}", flush=True)
         except (AssertionError, OSError, subprocess.SubprocessError) as reason:
-            print("# " + str(reason).replace("\n", "\n# "))
-            print(f"not ok {number} - {case.__name__}", flush=True)
+            print(f"not ok {number} - {case.__name__}")
+            print("# " + str(reason).replace("\n", "\n# "), flush=True)
             failed += 1
     return failed != 0
 

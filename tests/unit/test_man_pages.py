@@ -90,8 +90,8 @@ def main(programs):
         except Skip as reason:
             print(f"ok {number} - {name} # SKIP {reason}", flush=True)
         except (AssertionError, OSError, subprocess.SubprocessError, ValueError) as reason:
-            print("# " + str(reason).replace("\n", "\n# "))
-            print(f"not ok {number} - {name}", flush=True)
+            print(f"not ok {number} - {name}")
+            print("# " + str(reason).replace("\n", "\n# "), flush=True)
             failed += 1
     return failed != 0
 
