@@ -110,6 +110,7 @@ struct plx_arena *session_memory(struct session *s, size_t len, int node)
 	};
 	struct plx_arena *arena;
 	struct plx_dma_mem mem;
+	struct plx_refusal why;
 	int err = plx_arena_create(&opts, &arena);
 
 	if (err)
@@ -120,10 +121,10 @@ struct plx_arena *session_memory(struct session *s, size_t len, int node)
 		.page_size = arena->page_size,
 		.fd = arena->fd,
 	};
-	err = plx_ioas_map(s->ioas, &mem);
+	err = plx_ioas_map(s->ioas, &mem, &why);
 	if (!err)
 		return arena;
-	plx_err("%zu MiB of buffers can't be mapped: %s", arena->len >> 20, strerror(-err));
+	plx_err("no buffers: %s", why.text);
 	plx_arena_destroy(arena);
 	return NULL;
 }

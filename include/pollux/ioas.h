@@ -22,6 +22,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <pollux/refusal.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -69,17 +71,18 @@ struct plx_dma_mem {
 };
 
 /*
- * Lets devices reach a run of memory. All or nothing: on failure no context keeps a part of it.
+ * Lets devices reach a run of memory. All or nothing: on failure no context keeps a part of it, and
+ * the reason is in *why, with the limit and what would be needed; it is logged if why is NULL.
  * Errors: -EINVAL (alignment, length), -EEXIST (overlaps what is mapped), -ENOSPC (a context's
  * entry limit, or no room in the IOVA ranges), -ENOMEM (memlock limit), -EOPNOTSUPP (no-IOMMU with
  * pages that may move), -EPERM (no way to learn physical addresses).
  */
-int plx_ioas_map(struct plx_ioas *ioas, const struct plx_dma_mem *mem);
+int plx_ioas_map(struct plx_ioas *ioas, const struct plx_dma_mem *mem, struct plx_refusal *why);
 
 /*
  * Takes back exactly what one plx_ioas_map() call mapped. -ENOENT: no such mapping; -EINVAL: a part
  * of one, or more than one. No device may use it any more. The mapping is gone afterwards even if
- * a context complained (its error is returned).
+ * a context complained (its error is returned, and each complaint is logged).
  */
 int plx_ioas_unmap(struct plx_ioas *ioas, void *va, size_t len);
 
@@ -113,9 +116,9 @@ void plx_ioas_usage(struct plx_ioas *ioas, struct plx_ioas_usage *usage);
  * it says that all pages of a mapping are dirty. Devices that are claimed while it is on have to
  * be able to, too.
  *
- * start: -EOPNOTSUPP, logged with the context that can't; -EALREADY.
+ * start: -EOPNOTSUPP, with the context that can't in *why or, if that is NULL, logged; -EALREADY.
  */
-int plx_ioas_dirty_start(struct plx_ioas *ioas);
+int plx_ioas_dirty_start(struct plx_ioas *ioas, struct plx_refusal *why);
 int plx_ioas_dirty_stop(struct plx_ioas *ioas);
 
 /*
@@ -171,7 +174,7 @@ static inline uint64_t plx_xlate_dma(const struct plx_xlate *xlate, const void *
  * Memory for devices, such as rings and buffers: zeroed, contiguous for the device, at least
  * 64-byte aligned. Comes from arenas that the address space makes and maps as needed. align is a
  * power of two up to the page size, node a NUMA node or PLX_NODE_ANY. Errors as plx_arena_create()
- * and plx_ioas_map().
+ * and plx_ioas_map(), logged.
  */
 struct plx_dma {
 	void *va;

@@ -79,47 +79,7 @@ struct plx_vfio_opts {
 		.group_fd = -1,                                                                \
 	}
 
-/* Why an access mode was not taken. */
-enum plx_refusal_code {
-	PLX_REFUSED_NONE,
-	PLX_REFUSED_NOT_ASKED,	/* the user restricted the modes */
-	PLX_REFUSED_NO_DEVICE,	/* no such PCI function */
-	PLX_REFUSED_DRIVER,	/* the device is bound to another driver, or to none */
-	PLX_REFUSED_NODE,	/* a device node or kernel facility is missing */
-	PLX_REFUSED_PERMISSION, /* a mode bit, a capability */
-	PLX_REFUSED_BUSY,	/* somebody holds it */
-	PLX_REFUSED_GROUP,	/* the group is not viable: a sibling is held by a kernel driver */
-	PLX_REFUSED_IOMMU,	/* no IOMMU, or one that doesn't suit the device */
-	PLX_REFUSED_ISOLATION,	/* interrupts aren't remapped: a device could forge them */
-	PLX_REFUSED_UNSAFE,	/* no-IOMMU, not allowed by the user or the kernel */
-	PLX_REFUSED_TOKEN,	/* VF token missing or wrong */
-	PLX_REFUSED_MEMORY, /* memory that is mapped already can't be mapped there: limits, ranges
-			     */
-	PLX_REFUSED_POLICY, /* the address policy of the address space can't be kept */
-	PLX_REFUSED_KERNEL, /* the kernel said no in a way we have no better word for */
-	PLX_REFUSED_CODES,
-};
-
-const char *plx_refusal_name(enum plx_refusal_code code);
-
-/* What a code means and what is usually done about it, as listed in doc/access-modes.md. */
-const char *plx_refusal_meaning(enum plx_refusal_code code);
-const char *plx_refusal_remedy(enum plx_refusal_code code);
-
-/* The text is made of the rest: it is for people, the others are for programs. */
-
-struct plx_refusal {
-	enum plx_refusal_code code; /* PLX_REFUSED_NONE: the mode was taken, or not reached */
-	int err;		    /* negative errno, or 0 */
-	/* What it is about: a node, a function, a driver, a limit, a socket; or "". */
-	char object[PLX_VFIO_NAME_LEN];
-	/* What there is of it and what would be needed: bytes, maps, mode bits; or 0. */
-	uint64_t found, wanted;
-	const char *remedy; /* what to do; NULL: nothing that helps */
-	char text[256];	    /* one sentence: the object, what is wrong, what to do */
-};
-
-/* One a mode, indexed by enum plx_vfio_mode. */
+/* Why each access mode was not taken: one a mode, indexed by enum plx_vfio_mode. */
 struct plx_refusals {
 	struct plx_refusal mode[PLX_VFIO_MODES];
 };
@@ -211,12 +171,13 @@ int plx_vfio_mmap(struct plx_vfio_dev *dev, unsigned index, void **va, size_t *l
  * back at close at the latest. The device's memory decoding has to be on. A reset of the device, or
  * turning its memory decoding off, ends it for iommufd: unmap it and map it again.
  *
- * Errors, logged: -EINVAL (not such pages), -EOPNOTSUPP (an iommufd without dma-bufs of BARs, which
- * are of Linux 6.19; devices without an IOMMU), -EFAULT (a type 1 container, with memory decoding
- * off), -EEXIST, and as plx_vfio_region() and plx_vfio_mmap().
+ * Errors, with the reason in *why or, if that is NULL, logged: -EINVAL (not such pages),
+ * -EOPNOTSUPP (an iommufd without dma-bufs of BARs, which are of Linux 6.19; devices without an
+ * IOMMU), -EFAULT (a type 1 container, with memory decoding off), -EEXIST, and as plx_vfio_region()
+ * and plx_vfio_mmap().
  */
 int plx_vfio_peer_map(struct plx_vfio_dev *dev, unsigned index, uint64_t offset, size_t len,
-		      struct plx_dma *dma);
+		      struct plx_dma *dma, struct plx_refusal *why);
 
 /* -ENOENT: not what plx_vfio_peer_map() gave. Zeroes *dma. */
 int plx_vfio_peer_unmap(struct plx_vfio_dev *dev, struct plx_dma *dma);

@@ -26,7 +26,7 @@ int plx_extmem_register(void *va, size_t len, size_t page_size)
 	iova = calloc(pages, sizeof(*iova));
 	if (!iova)
 		return -ENOMEM;
-	err = plx_eal_run_map(&mem);
+	err = plx_eal_run_map(&mem, NULL);
 	if (err)
 		goto free_iova;
 	for (size_t i = 0; i < pages; i++)

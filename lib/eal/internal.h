@@ -53,7 +53,7 @@ void plx_eal_runs_start(struct plx_ioas *ioas);
 /* Destroys the address space and forgets the runs. -EBUSY (a device is claimed): nothing done. */
 int plx_eal_runs_stop(void);
 
-int plx_eal_run_map(const struct plx_dma_mem *mem);
+int plx_eal_run_map(const struct plx_dma_mem *mem, struct plx_refusal *why);
 
 /* Unmaps the run of exactly these addresses; -ENOENT if there is none. */
 int plx_eal_run_unmap(const void *va, size_t len);

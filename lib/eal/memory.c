@@ -40,6 +40,7 @@ struct gather {
 	struct plx_dma_mem mem; /* len 0: empty */
 	bool open;		/* the next segment may join */
 	bool all_static;
+	struct plx_refusal why; /* of the run that could not be mapped */
 };
 
 /* The file that holds a segment, or -1. */
@@ -78,7 +79,7 @@ static void extend_run(struct gather *gather, const struct rte_memseg *seg)
 
 static int flush_run(struct gather *gather)
 {
-	int err = gather->mem.len ? plx_eal_run_map(&gather->mem) : 0;
+	int err = gather->mem.len ? plx_eal_run_map(&gather->mem, &gather->why) : 0;
 
 	gather->mem.len = 0;
 	return err;
@@ -103,11 +104,12 @@ static int gather_segment(const struct rte_memseg_list *list, const struct rte_m
 }
 
 /* The run of one event: its segments follow one another in one list. */
-static int map_event(void *va, size_t len)
+static int map_event(void *va, size_t len, struct plx_refusal *why)
 {
 	const struct rte_memseg_list *list = rte_mem_virt2memseg_list(va);
 	struct gather gather = { 0 };
 	const struct rte_memseg *seg;
+	int err;
 
 	if (!list)
 		return -ENOENT;
@@ -120,7 +122,14 @@ static int map_event(void *va, size_t len)
 		else
 			begin_run(&gather, list, seg);
 	}
-	return flush_run(&gather);
+	err = flush_run(&gather);
+	*why = gather.why;
+	return err;
+}
+
+static const char *reason(const struct plx_refusal *why, int err)
+{
+	return why->code == PLX_REFUSED_NONE ? strerror(-err) : why->text;
 }
 
 /*
@@ -129,6 +138,7 @@ static int map_event(void *va, size_t len)
  */
 static void on_event(enum rte_mem_event event, const void *addr, size_t len, void *arg)
 {
+	struct plx_refusal why = { 0 };
 	int err;
 
 	(void)arg;
@@ -136,11 +146,11 @@ static void on_event(enum rte_mem_event event, const void *addr, size_t len, voi
 		plx_eal_runs_unmap_range(addr, len);
 		return;
 	}
-	err = map_event((void *)(uintptr_t)addr, len);
+	err = map_event((void *)(uintptr_t)addr, len, &why);
 	if (err)
-		plx_err("%zu KiB that EAL added at %p are out of reach for devices: %s; packet "
-			"buffers in there will be refused",
-			len >> 10, addr, strerror(-err));
+		plx_err("%zu KiB that EAL added at %p are out of reach for devices, and packet "
+			"buffers in there will be refused: %s",
+			len >> 10, addr, reason(&why, err));
 }
 
 int plx_eal_memory_start(struct plx_ioas *ioas, bool static_memory)
@@ -155,7 +165,7 @@ int plx_eal_memory_start(struct plx_ioas *ioas, bool static_memory)
 	if (!err)
 		err = flush_run(&gather);
 	if (err) {
-		plx_err("EAL's memory can't be mapped for devices: %s", strerror(-err));
+		plx_err("EAL's memory can't be mapped for devices: %s", reason(&gather.why, err));
 	} else if (!static_memory &&
 		   rte_mem_event_callback_register(CALLBACK_NAME, on_event, NULL)) {
 		err = rte_errno ? -rte_errno : -EIO;

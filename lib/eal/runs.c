@@ -20,7 +20,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static LIST_HEAD(, run) runs = LIST_HEAD_INITIALIZER(runs);
 static struct plx_ioas *space; /* NULL: nothing is followed */
 
-int plx_eal_run_map(const struct plx_dma_mem *mem)
+int plx_eal_run_map(const struct plx_dma_mem *mem, struct plx_refusal *why)
 {
 	struct run *run = malloc(sizeof(*run));
 	int err;
@@ -30,7 +30,7 @@ int plx_eal_run_map(const struct plx_dma_mem *mem)
 	run->va = (uintptr_t)mem->va;
 	run->len = mem->len;
 	pthread_mutex_lock(&lock);
-	err = space ? plx_ioas_map(space, mem) : -ENODEV;
+	err = space ? plx_ioas_map(space, mem, why) : -ENODEV;
 	if (!err)
 		LIST_INSERT_HEAD(&runs, run, link);
 	pthread_mutex_unlock(&lock);

@@ -6,8 +6,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include <pollux/log.h>
-
 #include "ioas.h"
 #include "refusal.h"
 
@@ -39,33 +37,32 @@ static int stop_before(struct plx_ioas *ioas, const struct plx_iommu *end)
 	return first_err;
 }
 
-static int start(struct plx_ioas *ioas)
+static int start(struct plx_ioas *ioas, struct plx_refusal *why)
 {
-	struct plx_refusal why = { 0 };
 	struct plx_iommu *iommu;
 	int err;
 
 	ioas->tracking = true;
 	for (iommu = ioas->contexts; iommu; iommu = iommu->next) {
-		err = plx_dirty_join(ioas, iommu, &why);
+		err = plx_dirty_join(ioas, iommu, why);
 		if (!err)
 			continue;
 		stop_before(ioas, iommu);
 		ioas->tracking = false;
-		plx_err("%s", why.text);
 		return err;
 	}
 	return 0;
 }
 
-int plx_ioas_dirty_start(struct plx_ioas *ioas)
+int plx_ioas_dirty_start(struct plx_ioas *ioas, struct plx_refusal *why)
 {
+	struct plx_refusal own = { 0 };
 	int err;
 
 	pthread_mutex_lock(&ioas->lock);
-	err = ioas->tracking ? -EALREADY : start(ioas);
+	err = ioas->tracking ? -EALREADY : start(ioas, why ? why : &own);
 	pthread_mutex_unlock(&ioas->lock);
-	return err;
+	return plx_refusal_tell(why, &own, err);
 }
 
 int plx_ioas_dirty_stop(struct plx_ioas *ioas)

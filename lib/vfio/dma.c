@@ -159,7 +159,7 @@ static int arena_create(struct plx_ioas *ioas, uint64_t len, int node, struct pl
 		.page_size = arena->mem->page_size,
 		.fd = arena->mem->fd,
 	};
-	err = plx_ioas_map(ioas, &mem);
+	err = plx_ioas_map(ioas, &mem, NULL);
 	if (err)
 		goto destroy_mem;
 	err = make_blocks(ioas, arena);

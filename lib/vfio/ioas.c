@@ -154,48 +154,51 @@ static int map_locked(struct plx_ioas *ioas, struct plx_mapping *m, struct plx_r
 	return 0;
 }
 
-static int map_mem(struct plx_ioas *ioas, const struct plx_dma_mem *mem, bool bar)
+static int map_mem(struct plx_ioas *ioas, const struct plx_dma_mem *mem, bool bar,
+		   struct plx_refusal *why)
 {
-	struct plx_refusal why = { 0 };
 	struct plx_mapping *m = plx_sys->alloc(sizeof(*m));
 	int err;
 
-	if (!m) {
-		plx_err("DMA map of %zu bytes at %p failed: out of memory for book-keeping",
-			mem->len, mem->va);
-		return -ENOMEM;
-	}
+	if (!m)
+		return plx_refuse(why, PLX_REFUSED_KERNEL, -ENOMEM,
+				  "DMA map of %zu bytes at %p failed: out of memory for "
+				  "book-keeping",
+				  mem->len, mem->va);
 	m->bar = bar;
 	err = check(ioas, mem, m);
 	if (err) {
-		plx_err("DMA map of %zu bytes at %p refused: whole pages, below 2^48, are needed",
-			mem->len, mem->va);
+		plx_refuse_range(why, PLX_REFUSED_MEMORY, err, m->va, m->len,
+				 PLX_REMEDY_WHOLE_PAGES,
+				 "DMA map of %zu bytes at %p refused: whole pages, below 2^48, are "
+				 "needed",
+				 mem->len, mem->va);
 		mapping_free(m);
 		return err;
 	}
 	pthread_mutex_lock(&ioas->lock);
-	err = map_locked(ioas, m, &why);
+	err = map_locked(ioas, m, why);
 	pthread_mutex_unlock(&ioas->lock);
-	if (err) {
-		plx_err("%s", why.text);
+	if (err)
 		mapping_free(m);
-	}
 	return err;
 }
 
-int plx_ioas_map(struct plx_ioas *ioas, const struct plx_dma_mem *mem)
+int plx_ioas_map(struct plx_ioas *ioas, const struct plx_dma_mem *mem, struct plx_refusal *why)
 {
-	return map_mem(ioas, mem, false);
+	struct plx_refusal own = { 0 };
+
+	return plx_refusal_tell(why, &own, map_mem(ioas, mem, false, why ? why : &own));
 }
 
-int plx_ioas_map_bar(struct plx_ioas *ioas, const struct plx_dma_mem *mem)
+int plx_ioas_map_bar(struct plx_ioas *ioas, const struct plx_dma_mem *mem, struct plx_refusal *why)
 {
-	if (ioas->policy.addr == PLX_ADDR_PA) {
-		plx_err("peer-to-peer DMA needs an IOMMU: the address space is of physical "
-			"addresses");
-		return -EOPNOTSUPP;
-	}
-	return map_mem(ioas, mem, true);
+	if (ioas->policy.addr == PLX_ADDR_PA)
+		return plx_refuse_about(why, PLX_REFUSED_POLICY, -EOPNOTSUPP, NULL,
+					PLX_REMEDY_SAFE_MODE,
+					"peer-to-peer DMA needs an IOMMU: the address space is of "
+					"physical addresses");
+	return map_mem(ioas, mem, true, why);
 }
 
 /* Forgets a mapping that no context has any more. */

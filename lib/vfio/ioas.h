@@ -93,7 +93,7 @@ void plx_ioas_widen(struct plx_ioas *ioas, struct plx_iommu *iommu);
 int plx_ioas_narrow(struct plx_ioas *ioas, const struct plx_iommu *more);
 
 /* plx_ioas_map() of a BAR's memory; fd is its dma-buf, or negative. */
-int plx_ioas_map_bar(struct plx_ioas *ioas, const struct plx_dma_mem *mem);
+int plx_ioas_map_bar(struct plx_ioas *ioas, const struct plx_dma_mem *mem, struct plx_refusal *why);
 
 /* The mapping of exactly these addresses. -EINVAL: a part of one, or more than one; -ENOENT. */
 int plx_ioas_lookup(struct plx_ioas *ioas, const void *va, size_t len, struct plx_mapping **m);

@@ -62,42 +62,49 @@ static void forget(struct plx_peer *peer)
 	plx_sys->free(peer);
 }
 
-int plx_vfio_peer_map(struct plx_vfio_dev *dev, unsigned index, uint64_t offset, size_t len,
-		      struct plx_dma *dma)
+static int map_region(struct plx_vfio_dev *dev, unsigned index, uint64_t offset, size_t len,
+		      void **bar, struct plx_refusal *why)
 {
 	struct plx_vfio_region region;
+	size_t size;
+	int err;
+
+	err = plx_vfio_region(dev, index, &region);
+	if (!err && !mappable(dev, &region, offset, len))
+		return plx_refuse_about(why, PLX_REFUSED_MEMORY, -EINVAL, dev->name,
+					PLX_REMEDY_WHOLE_PAGES,
+					"%s: %zu bytes at 0x%llx of region %u are not whole pages "
+					"of what can be mapped",
+					dev->name, len, (unsigned long long)offset, index);
+	if (!err)
+		err = plx_vfio_mmap(dev, index, bar, &size);
+	return err ? plx_refuse(why, PLX_REFUSED_KERNEL, err,
+				"%s: no peer-to-peer DMA with region %u: %s", dev->name, index,
+				strerror(-err))
+		   : 0;
+}
+
+static int peer_map(struct plx_vfio_dev *dev, unsigned index, uint64_t offset, size_t len,
+		    struct plx_dma *dma, struct plx_refusal *why)
+{
 	struct plx_dma_mem mem;
 	struct plx_peer *peer;
-	size_t size;
 	void *bar;
 	int err;
 
-	*dma = (struct plx_dma){ 0 };
-	err = plx_vfio_region(dev, index, &region);
-	if (err)
-		plx_err("%s: no peer-to-peer DMA with region %u: %s", dev->name, index,
-			strerror(-err));
-	if (!err && !mappable(dev, &region, offset, len)) {
-		plx_err("%s: %zu bytes at 0x%llx of region %u are not whole pages of what can be "
-			"mapped",
-			dev->name, len, (unsigned long long)offset, index);
-		err = -EINVAL;
-	}
-	if (!err)
-		err = plx_vfio_mmap(dev, index, &bar, &size);
+	err = map_region(dev, index, offset, len, &bar, why);
 	if (err)
 		return err;
 	peer = plx_sys->alloc(sizeof(*peer));
-	if (!peer) {
-		plx_err("%s: out of memory for book-keeping", dev->name);
-		return -ENOMEM;
-	}
+	if (!peer)
+		return plx_refuse(why, PLX_REFUSED_KERNEL, -ENOMEM,
+				  "%s: out of memory for book-keeping", dev->name);
 	peer->va = (char *)bar + offset;
 	peer->len = len;
 	/* Whether it takes one is for each context to say. */
 	peer->fd = export(dev, index, offset, len);
 	mem = (struct plx_dma_mem){ .va = peer->va, .len = len, .fd = peer->fd };
-	err = plx_ioas_map_bar(dev->ioas, &mem);
+	err = plx_ioas_map_bar(dev->ioas, &mem, why);
 	if (err) {
 		forget(peer);
 		return err;
@@ -110,6 +117,16 @@ int plx_vfio_peer_map(struct plx_vfio_dev *dev, unsigned index, uint64_t offset,
 	dev->peers = peer;
 	pthread_mutex_unlock(&dev->lock);
 	return 0;
+}
+
+int plx_vfio_peer_map(struct plx_vfio_dev *dev, unsigned index, uint64_t offset, size_t len,
+		      struct plx_dma *dma, struct plx_refusal *why)
+{
+	struct plx_refusal own = { 0 };
+
+	*dma = (struct plx_dma){ 0 };
+	return plx_refusal_tell(why, &own,
+				peer_map(dev, index, offset, len, dma, why ? why : &own));
 }
 
 static int take_back(struct plx_vfio_dev *dev, struct plx_peer *peer)

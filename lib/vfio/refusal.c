@@ -6,8 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <pollux/log.h>
+
 #include "refusal.h"
 #include "sys.h"
+
+_Static_assert(PLX_REFUSAL_OBJECT_LEN == PLX_VFIO_NAME_LEN, "any device can be the object");
 
 /*
  * Where several modes failed, the highest rank speaks. doc/access-modes.md lists the same; a test
@@ -53,7 +57,7 @@ static const struct {
 	[PLX_REFUSED_TOKEN] = { "token", 10, "the VF token is missing or wrong",
 				"give the one that was set for the PF, with --vfio-vf-token" },
 	[PLX_REFUSED_MEMORY] = { "memory", 12,
-				 "memory that is mapped already can't be mapped there",
+				 "memory can't be mapped, or not where other memory is already",
 				 "raise the limit that it names" },
 	[PLX_REFUSED_POLICY] = { "policy", 11,
 				 "the mode doesn't suit the address policy of the process",
@@ -105,6 +109,7 @@ static const char *const remedies[PLX_REMEDIES] = {
 	[PLX_REMEDY_LARGER_PAGES] = "use larger pages",
 	[PLX_REMEDY_HUGEPAGES] = "use hugepages",
 	[PLX_REMEDY_ALIGN] = "align mappings to 2 MiB",
+	[PLX_REMEDY_WHOLE_PAGES] = "map whole pages",
 	[PLX_REMEDY_UNMAP] = "unmap what is there first",
 	[PLX_REMEDY_MAP_LESS] = "map less, or unmap what is not needed any more",
 	[PLX_REMEDY_IOVA_ALLOC] = "start with --iova=alloc",
@@ -134,6 +139,13 @@ const char *plx_refusal_meaning(enum plx_refusal_code code)
 const char *plx_refusal_remedy(enum plx_refusal_code code)
 {
 	return (unsigned int)code < PLX_REFUSED_CODES ? codes[code].remedy : NULL;
+}
+
+int plx_refusal_tell(const struct plx_refusal *asked, const struct plx_refusal *why, int err)
+{
+	if (err && !asked && why->code != PLX_REFUSED_NONE)
+		plx_err("%s", why->text);
+	return err;
 }
 
 int plx_refuse(struct plx_refusal *why, enum plx_refusal_code code, int err, const char *fmt, ...)

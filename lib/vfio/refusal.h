@@ -3,7 +3,7 @@
  * Refusals: why an access mode was not taken, or memory not mapped, in words for people.
  *
  * Whoever knows the reason fills in a struct plx_refusal and returns its errno; only the outermost
- * function (claim.c, ioas.c) logs it.
+ * function logs it: what a claim comes to, always; why memory isn't mapped, if nobody asked.
  */
 #ifndef PLX_VFIO_REFUSAL_H
 #define PLX_VFIO_REFUSAL_H
@@ -11,6 +11,9 @@
 #include <stdbool.h>
 
 #include <pollux/vfio.h>
+
+/* For public functions, at their end: a refusal that nobody asked for (NULL) is logged. err. */
+int plx_refusal_tell(const struct plx_refusal *asked, const struct plx_refusal *why, int err);
 
 /* Fills in *why and returns err (negative). */
 int plx_refuse(struct plx_refusal *why, enum plx_refusal_code code, int err, const char *fmt, ...)
@@ -54,6 +57,7 @@ enum plx_remedy {
 	PLX_REMEDY_LARGER_PAGES,
 	PLX_REMEDY_HUGEPAGES,
 	PLX_REMEDY_ALIGN,
+	PLX_REMEDY_WHOLE_PAGES,
 	PLX_REMEDY_UNMAP,
 	PLX_REMEDY_MAP_LESS,
 	PLX_REMEDY_IOVA_ALLOC,

@@ -77,7 +77,7 @@ static int map_arena(const struct plx_arena *arena, unsigned access)
 		.fd = arena->fd,
 		.access = access,
 	};
-	int err = plx_ioas_map(ioas, &mem);
+	int err = plx_ioas_map(ioas, &mem, NULL);
 
 	return err ? probe_fail("mapping %zu bytes: %s", mem.len, probe_last_error) : 0;
 }
@@ -261,7 +261,7 @@ static int check_peer(void)
 	err = plx_pci_bar(dev[1], 2, 4096, &bar);
 	if (err)
 		return probe_fail("%s has no memory in BAR 2: %s", names[1], strerror(-err));
-	err = plx_vfio_peer_map(dev[1]->vfio, 2, 0, PROBE_IDENTIFY_LEN, &peer);
+	err = plx_vfio_peer_map(dev[1]->vfio, 2, 0, PROBE_IDENTIFY_LEN, &peer, NULL);
 	if (err == -EOPNOTSUPP) {
 		probe_fail("%s", probe_last_error);
 		return PROBE_SKIP;
@@ -283,7 +283,7 @@ static int check_peer(void)
 	}
 	/* After a reset it is mapped again. */
 	err = ret ? 0 : plx_pci_reset(dev[1]);
-	err = err ? err : plx_vfio_peer_map(dev[1]->vfio, 2, 0, PROBE_IDENTIFY_LEN, &peer);
+	err = err ? err : plx_vfio_peer_map(dev[1]->vfio, 2, 0, PROBE_IDENTIFY_LEN, &peer, NULL);
 	if (err)
 		ret = probe_fail("after a reset: %s", strerror(-err));
 	ret = ret ? ret : reaches(&nvme, peer.va, peer.dma);
@@ -305,7 +305,7 @@ static int check_dirty(void)
 	ret = ret ? ret : map_arena(arena, 0);
 	if (ret)
 		return ret;
-	err = plx_ioas_dirty_start(ioas);
+	err = plx_ioas_dirty_start(ioas, NULL);
 	if (err == -EOPNOTSUPP) {
 		probe_fail("%s", probe_last_error);
 		return PROBE_SKIP;
@@ -427,7 +427,7 @@ static int check_limit(void)
 		struct plx_dma_mem mem = { .va = va + at, .len = HUGE - page, .fd = -1 };
 
 		plx_ioas_usage(ioas, &usage);
-		err = plx_ioas_map(ioas, &mem);
+		err = plx_ioas_map(ioas, &mem, NULL);
 		if (err && usage.maps_left && usage.bytes_left >= mem.len)
 			return probe_fail("refused with %" PRIu64 " maps and %" PRIu64
 					  " bytes left: %s",
@@ -452,7 +452,7 @@ static int check_hole(void)
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_POPULATE, -1, 0);
 	if (mem.va == MAP_FAILED)
 		return probe_fail("no memory at 0x%zx: %s", window, strerror(errno));
-	err = plx_ioas_map(ioas, &mem);
+	err = plx_ioas_map(ioas, &mem, NULL);
 	if (plx_ioas_policy(ioas) == PLX_ADDR_VA)
 		return err == -ENOSPC ? (probe_ok("refused: %s", probe_last_error), 0)
 				      : probe_fail("mapping a hole returned %d", err);
@@ -564,7 +564,7 @@ static int check_cost(void)
 						   .fd = arena->fd,
 						   .fd_offset = at };
 
-			if (plx_ioas_map(ioas, &mem))
+			if (plx_ioas_map(ioas, &mem, NULL))
 				return probe_fail("mapping: %s", probe_last_error);
 		}
 		mapped = __builtin_ia32_rdtsc();

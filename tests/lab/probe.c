@@ -90,7 +90,7 @@ static int map_arena(const struct plx_arena *arena)
 		.fd = arena->fd,
 	};
 
-	return plx_ioas_map(probe.ioas, &mem);
+	return plx_ioas_map(probe.ioas, &mem, NULL);
 }
 
 /* What is foretold must be what happens, whichever it is. */

@@ -50,7 +50,7 @@ static int check_hugepages(struct probe *probe)
 	ret = check_address(probe, "memory mapped before the claim", probe->early->va);
 	if (ret)
 		return ret;
-	err = plx_ioas_map(probe->ioas, &mem);
+	err = plx_ioas_map(probe->ioas, &mem, NULL);
 	if (err)
 		return probe_fail("mapping %zu bytes of hugepages: %s", mem.len, strerror(-err));
 	return check_address(probe, "memory mapped after the claim", mem.va);
@@ -63,11 +63,11 @@ static int check_refusals(struct probe *probe)
 	size_t half = mem.len / 2;
 	int err;
 
-	err = plx_ioas_map(probe->ioas, &mem);
+	err = plx_ioas_map(probe->ioas, &mem, NULL);
 	if (err != -EEXIST)
 		return probe_fail("mapping the same again returned %d, not -EEXIST", err);
 	mem.len = half;
-	err = plx_ioas_map(probe->ioas, &mem);
+	err = plx_ioas_map(probe->ioas, &mem, NULL);
 	if (err != -EEXIST && err != -EINVAL)
 		return probe_fail("mapping a part again returned %d, not -EEXIST", err);
 	err = plx_ioas_unmap(probe->ioas, probe->late->va, half);
@@ -90,7 +90,7 @@ static int check_small(struct probe *probe, void *va)
 	};
 	int ret, err;
 
-	err = plx_ioas_map(probe->ioas, &mem);
+	err = plx_ioas_map(probe->ioas, &mem, NULL);
 	if (plx_ioas_policy(probe->ioas) == PLX_ADDR_PA) {
 		if (err != -EOPNOTSUPP)
 			return probe_fail("mapping base pages unprotected returned %d, "
@@ -122,7 +122,7 @@ static int check_unmap(struct probe *probe)
 	err = plx_ioas_unmap(probe->ioas, mem.va, mem.len);
 	if (err != -ENOENT)
 		return probe_fail("unmapping it again returned %d, not -ENOENT", err);
-	err = plx_ioas_map(probe->ioas, &mem);
+	err = plx_ioas_map(probe->ioas, &mem, NULL);
 	if (err)
 		return probe_fail("mapping it once more: %s", strerror(-err));
 	probe_ok("hugepages are unmapped and mapped again");

@@ -128,7 +128,7 @@ int rig_map_pages(struct plx_ioas *ioas, uint64_t va, uint64_t len, size_t page_
 		.fd = -1,
 	};
 
-	return plx_ioas_map(ioas, &mem);
+	return plx_ioas_map(ioas, &mem, NULL);
 }
 
 int rig_map(struct plx_ioas *ioas, uint64_t va, uint64_t len)

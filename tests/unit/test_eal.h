@@ -101,8 +101,10 @@ static struct {
 	int fail_destroy; /* error of the next destroy, once */
 } asked;
 
-int __real_plx_ioas_map(struct plx_ioas *ioas, const struct plx_dma_mem *mem);
-int __wrap_plx_ioas_map(struct plx_ioas *ioas, const struct plx_dma_mem *mem);
+int __real_plx_ioas_map(struct plx_ioas *ioas, const struct plx_dma_mem *mem,
+			struct plx_refusal *why);
+int __wrap_plx_ioas_map(struct plx_ioas *ioas, const struct plx_dma_mem *mem,
+			struct plx_refusal *why);
 int __real_plx_ioas_unmap(struct plx_ioas *ioas, void *va, size_t len);
 int __wrap_plx_ioas_unmap(struct plx_ioas *ioas, void *va, size_t len);
 int __real_plx_ioas_destroy(struct plx_ioas *ioas);
@@ -116,12 +118,15 @@ static inline int take_error(int *err)
 	return now;
 }
 
-int __wrap_plx_ioas_map(struct plx_ioas *ioas, const struct plx_dma_mem *mem)
+int __wrap_plx_ioas_map(struct plx_ioas *ioas, const struct plx_dma_mem *mem,
+			struct plx_refusal *why)
 {
 	int err = take_error(&asked.fail_map);
 
 	if (!err)
-		err = __real_plx_ioas_map(ioas, mem);
+		err = __real_plx_ioas_map(ioas, mem, why);
+	else if (why)
+		*why = (struct plx_refusal){ PLX_REFUSED_MEMORY, err, .text = "the test says no" };
 	if (!err && asked.count < MAX_MAPS)
 		asked.map[asked.count++] = *mem;
 	return err;

@@ -328,7 +328,8 @@ static int out_of_reach_body(void)
 	asked.fail_map = -ENOMEM;
 	va = rte_malloc("test", 3 * MIB, 0);
 	CHECK(va);
-	CHECK(said("out of reach for devices: Cannot allocate memory"));
+	CHECK(said("out of reach for devices, and packet buffers in there will be refused: the "
+		   "test says no"));
 	CHECK(plx_xlate_dma(xlate, va) == PLX_DMA_BAD);
 	rte_free(va);
 	va = rte_malloc("test", 3 * MIB, 0);
@@ -345,7 +346,7 @@ static int start_fails_body(void)
 	asked.fail_map = -ENOMEM;
 	CHECK(start(PLX_ADDR_VA, "--no-huge -m 32", &ioas) == -ENOMEM);
 	CHECK(!ioas);
-	CHECK(said("EAL's memory can't be mapped for devices"));
+	CHECK(said("EAL's memory can't be mapped for devices: the test says no"));
 	CHECK(start(PLX_ADDR_VA, "--no-huge -m 32", &ioas) == -EALREADY);
 	CHECK(plx_eal_cleanup() == -EINVAL);
 	return 0;

@@ -133,13 +133,13 @@ static void odd_requests_are_refused(void **state)
 		assert_int_equal(fake_log_count(PLX_LOG_ERR), 1);
 	}
 	mem.access = 4;
-	assert_int_equal(plx_ioas_map(rig.ioas, &mem), -EINVAL);
+	assert_int_equal(plx_ioas_map(rig.ioas, &mem, NULL), -EINVAL);
 	mem.access = 0;
 	mem.fd = 0;
 	mem.fd_offset = 5;
-	assert_int_equal(plx_ioas_map(rig.ioas, &mem), -EINVAL);
+	assert_int_equal(plx_ioas_map(rig.ioas, &mem, NULL), -EINVAL);
 	mem.fd_offset = UINT64_MAX - PAGE + 1;
-	assert_int_equal(plx_ioas_map(rig.ioas, &mem), -EINVAL);
+	assert_int_equal(plx_ioas_map(rig.ioas, &mem, NULL), -EINVAL);
 	assert_int_equal(rig_unmap(rig.ioas, VA, UINT64_MAX), -EINVAL);
 	assert_int_equal(rig_map_pages(rig.ioas, (UINT64_C(1) << 48) - PAGE, PAGE, 0), 0);
 	assert_true(rig_dma(rig.ioas, (UINT64_C(1) << 48) - 1) == (UINT64_C(1) << 48) - 1);
@@ -180,15 +180,15 @@ static void access_rights_reach_the_kernel(void **state)
 					       : VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE;
 		ro = modes[i] == PLX_VFIO_CDEV ? FK_MAP_READABLE : VFIO_DMA_MAP_FLAG_READ;
 		wo = rw & ~ro;
-		assert_int_equal(plx_ioas_map(rig.ioas, &mem), 0);
+		assert_int_equal(plx_ioas_map(rig.ioas, &mem, NULL), 0);
 		assert_int_equal(fake_dev_maps(rig.dev[0])->map[0].prot, rw);
 		assert_int_equal(rig_unmap(rig.ioas, VA, PAGE), 0);
 		mem.access = PLX_DMA_READ;
-		assert_int_equal(plx_ioas_map(rig.ioas, &mem), 0);
+		assert_int_equal(plx_ioas_map(rig.ioas, &mem, NULL), 0);
 		assert_int_equal(fake_dev_maps(rig.dev[0])->map[0].prot, ro);
 		assert_int_equal(rig_unmap(rig.ioas, VA, PAGE), 0);
 		mem.access = PLX_DMA_WRITE;
-		assert_int_equal(plx_ioas_map(rig.ioas, &mem), 0);
+		assert_int_equal(plx_ioas_map(rig.ioas, &mem, NULL), 0);
 		assert_int_equal(fake_dev_maps(rig.dev[0])->map[0].prot, wo);
 		plx_vfio_close(dev);
 		rig_stop(&rig);
@@ -447,7 +447,7 @@ static void a_file_is_mapped_by_file(void **state)
 		fake.no_map_file = round == 1;
 		if (round == 2)
 			fake_ioctl_fail(FK_MAP_FILE, EINVAL, 0, 1);
-		assert_int_equal(plx_ioas_map(rig.ioas, &mem), 0);
+		assert_int_equal(plx_ioas_map(rig.ioas, &mem, NULL), 0);
 		if (round) {
 			assert_int_equal(fake_dev_maps(rig.dev[0])->map[0].fd, -1);
 			assert_true(fake_dev_maps(rig.dev[0])->map[0].va == VA);
@@ -456,7 +456,7 @@ static void a_file_is_mapped_by_file(void **state)
 			assert_true(fake_dev_maps(rig.dev[0])->map[0].va == 6 * MIB);
 		}
 		assert_int_equal(rig_unmap(rig.ioas, VA, 4 * MIB), 0);
-		assert_int_equal(plx_ioas_map(rig.ioas, &mem), 0);
+		assert_int_equal(plx_ioas_map(rig.ioas, &mem, NULL), 0);
 		/* A kernel without the command is asked once, one that refused a file each time. */
 		assert_int_equal(fake_ioctl_count(FK_MAP_FILE), round == 1 ? 1 : 2);
 		plx_vfio_close(dev);

@@ -49,8 +49,8 @@ static void pages_that_were_written_to(void **state)
 	assert_int_equal(rig_map(rig.ioas, VA + GIB, HUGE), 0);
 	dma = rig_dma(rig.ioas, VA);
 	assert_int_equal(read_bits(rig.ioas, VA), -ENODATA);
-	assert_int_equal(plx_ioas_dirty_start(rig.ioas), 0);
-	assert_int_equal(plx_ioas_dirty_start(rig.ioas), -EALREADY);
+	assert_int_equal(plx_ioas_dirty_start(rig.ioas, NULL), 0);
+	assert_int_equal(plx_ioas_dirty_start(rig.ioas, NULL), -EALREADY);
 	assert_int_equal(read_bits(rig.ioas, VA), 0);
 	assert_int_equal(count_bits(), 0);
 	fake_dev_wrote(rig.dev[0], dma + 3 * PAGE + 100, 8);
@@ -85,7 +85,7 @@ static void pages_that_were_written_to(void **state)
 	assert_int_equal(read_bits(rig.ioas, VA), -ENODATA);
 	/* Once more, from clean. */
 	fake_dev_wrote(rig.dev[0], dma, 1);
-	assert_int_equal(plx_ioas_dirty_start(rig.ioas), 0);
+	assert_int_equal(plx_ioas_dirty_start(rig.ioas, NULL), 0);
 	assert_int_equal(read_bits(rig.ioas, VA), 0);
 	assert_int_equal(count_bits(), 0);
 	plx_vfio_close(a);
@@ -107,7 +107,7 @@ static void a_read_that_fails_halfway(void **state)
 	b = rig_open(&rig, BDF1);
 	assert_int_not_equal(rig.dev[1]->hwpt, rig.dev[0]->hwpt);
 	assert_int_equal(rig_map(rig.ioas, VA, HUGE), 0);
-	assert_int_equal(plx_ioas_dirty_start(rig.ioas), 0);
+	assert_int_equal(plx_ioas_dirty_start(rig.ioas, NULL), 0);
 	dma = rig_dma(rig.ioas, VA);
 	fake_dev_wrote(rig.dev[0], dma, 1);
 	fake_dev_wrote(rig.dev[1], dma + PAGE, 1);
@@ -131,7 +131,7 @@ static void a_container_says_that_all_is_dirty(void **state)
 	rig.dev[1]->loner = true;
 	a = rig_open(&rig, BDF0);
 	assert_int_equal(rig_map(rig.ioas, VA, HUGE), 0);
-	assert_int_equal(plx_ioas_dirty_start(rig.ioas), 0);
+	assert_int_equal(plx_ioas_dirty_start(rig.ioas, NULL), 0);
 	b = rig_open(&rig, BDF1);
 	assert_ptr_not_equal(fake_dev_maps(rig.dev[0]), fake_dev_maps(rig.dev[1]));
 	assert_int_equal(rig_map(rig.ioas, VA + GIB, HUGE), 0);
@@ -162,6 +162,7 @@ static void all_or_nothing(void **state)
 		{ PLX_VFIO_NOIOMMU_CDEV, "without an IOMMU can't" },
 	};
 	struct plx_vfio_dev *a, *b;
+	struct plx_refusal refusal;
 	struct plx_refusals why;
 	struct rig rig;
 	unsigned i;
@@ -169,15 +170,20 @@ static void all_or_nothing(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		rig_start(&rig, cases[i].mode, rig_policy(cases[i].mode));
-		assert_int_equal(plx_ioas_dirty_start(rig.ioas), 0);
+		assert_int_equal(plx_ioas_dirty_start(rig.ioas, NULL), 0);
 		assert_true(plx_vfio_open(rig.ioas, BDF0, &rig.opts, &a, &why) == -EOPNOTSUPP);
 		assert_int_equal(why.mode[cases[i].mode].code, PLX_REFUSED_POLICY);
 		assert_non_null(strstr(why.mode[cases[i].mode].text, cases[i].words));
 		assert_int_equal(plx_ioas_dirty_stop(rig.ioas), 0);
 		a = rig_open(&rig, BDF0);
 		fake_log_clear();
-		assert_int_equal(plx_ioas_dirty_start(rig.ioas), -EOPNOTSUPP);
+		assert_int_equal(plx_ioas_dirty_start(rig.ioas, NULL), -EOPNOTSUPP);
 		assert_true(fake_logged(PLX_LOG_ERR, cases[i].words));
+		fake_log_clear();
+		assert_int_equal(plx_ioas_dirty_start(rig.ioas, &refusal), -EOPNOTSUPP);
+		assert_int_equal(refusal.code, PLX_REFUSED_POLICY);
+		assert_non_null(strstr(refusal.text, cases[i].words));
+		assert_int_equal(fake_log_count(PLX_LOG_ERR), 0);
 		assert_int_equal(read_bits(rig.ioas, VA), -ENODATA);
 		plx_vfio_close(a);
 		rig_stop(&rig);
@@ -187,21 +193,21 @@ static void all_or_nothing(void **state)
 	rig.dev[1]->tracks_dirty = false;
 	a = rig_open(&rig, BDF0);
 	b = rig_open(&rig, BDF1);
-	assert_int_equal(plx_ioas_dirty_start(rig.ioas), -EOPNOTSUPP);
+	assert_int_equal(plx_ioas_dirty_start(rig.ioas, NULL), -EOPNOTSUPP);
 	/* With its going, or a claim of it that fails, the other can be tracked again. */
 	plx_vfio_close(b);
-	assert_int_equal(plx_ioas_dirty_start(rig.ioas), 0);
+	assert_int_equal(plx_ioas_dirty_start(rig.ioas, NULL), 0);
 	assert_int_equal(plx_ioas_dirty_stop(rig.ioas), 0);
 	fake_ioctl_fail(VFIO_DEVICE_GET_INFO, EIO, 0, 1);
 	assert_int_equal(plx_vfio_open(rig.ioas, BDF1, &rig.opts, &b, &why), -EIO);
 	fake_ioctl_fail(FK_IOVA_RANGES, ENOENT, 0, 1);
 	assert_int_equal(plx_vfio_open(rig.ioas, BDF1, &rig.opts, &b, &why), -ENOENT);
-	assert_int_equal(plx_ioas_dirty_start(rig.ioas), 0);
+	assert_int_equal(plx_ioas_dirty_start(rig.ioas, NULL), 0);
 	assert_int_equal(plx_ioas_dirty_stop(rig.ioas), 0);
 	plx_vfio_close(a);
 	/* Its coming while the other is tracked is refused: what it writes would be missed. */
 	a = rig_open(&rig, BDF0);
-	assert_int_equal(plx_ioas_dirty_start(rig.ioas), 0);
+	assert_int_equal(plx_ioas_dirty_start(rig.ioas, NULL), 0);
 	assert_int_equal(plx_vfio_open(rig.ioas, BDF1, &rig.opts, &b, &why), -EOPNOTSUPP);
 	assert_int_equal(plx_ioas_dirty_stop(rig.ioas), 0);
 	plx_vfio_close(a);
@@ -219,10 +225,10 @@ static void a_start_that_fails_halfway(void **state)
 	fake_ioctl_fail(FK_ATTACH_PT, EINVAL, 0, 1);
 	b = rig_open(&rig, BDF1);
 	fake_ioctl_fail(FK_SET_DIRTY, EIO, 1, 1);
-	assert_int_equal(plx_ioas_dirty_start(rig.ioas), -EIO);
+	assert_int_equal(plx_ioas_dirty_start(rig.ioas, NULL), -EIO);
 	/* On, on (failed), off again. */
 	assert_int_equal(fake_ioctl_count(FK_SET_DIRTY), 3);
-	assert_int_equal(plx_ioas_dirty_start(rig.ioas), 0);
+	assert_int_equal(plx_ioas_dirty_start(rig.ioas, NULL), 0);
 	/* A device whose page table can't be turned on has no place. */
 	plx_vfio_close(b);
 	fake_ioctl_fail(FK_ATTACH_PT, EINVAL, 0, 2);
@@ -236,7 +242,7 @@ static void a_start_that_fails_halfway(void **state)
 	a = rig_open(&rig, BDF0);
 	b = rig_open(&rig, BDF1);
 	fake_ioctl_fail(VFIO_IOMMU_DIRTY_PAGES, ENOMEM, 1, 1);
-	assert_int_equal(plx_ioas_dirty_start(rig.ioas), -ENOMEM);
+	assert_int_equal(plx_ioas_dirty_start(rig.ioas, NULL), -ENOMEM);
 	assert_int_equal(fake_ioctl_count(VFIO_IOMMU_DIRTY_PAGES), 3);
 	plx_vfio_close(b);
 	plx_vfio_close(a);

@@ -76,7 +76,7 @@ static int map_at(struct plx_ioas *ioas, uint64_t at, uint64_t offset, unsigned 
 		.access = access,
 	};
 
-	return plx_ioas_map(ioas, &mem);
+	return plx_ioas_map(ioas, &mem, NULL);
 }
 
 /* By the file the memory is found at its offset there, by address at the address. */
@@ -144,7 +144,7 @@ static int play_dirty(struct plx_ioas *ioas, struct plx_vfio_dev *dev)
 
 	(void)dev;
 	if (!ret)
-		ret = rig_report("start", plx_ioas_dirty_start(ioas));
+		ret = rig_report("start", plx_ioas_dirty_start(ioas, NULL));
 	if (!ret)
 		ret = plx_vfio_open(ioas, BDF1, &rig.opts, &second, NULL);
 	if (!ret) {
@@ -166,11 +166,11 @@ static int play_peers(struct plx_ioas *ioas, struct plx_vfio_dev *dev)
 {
 	struct plx_vfio_dev *second = NULL;
 	struct plx_dma peer, forgotten;
-	int ret = plx_vfio_peer_map(dev, 0, PAGE, 2 * PAGE, &peer);
+	int ret = plx_vfio_peer_map(dev, 0, PAGE, 2 * PAGE, &peer, NULL);
 
 	if (ret)
 		return rig_report("peer", ret);
-	ret = rig_report("peer", plx_vfio_peer_map(dev, 0, 4 * PAGE, PAGE, &forgotten));
+	ret = rig_report("peer", plx_vfio_peer_map(dev, 0, 4 * PAGE, PAGE, &forgotten, NULL));
 	if (!ret)
 		ret = plx_vfio_open(ioas, BDF1, &rig.opts, &second, NULL);
 	if (!ret)

@@ -137,6 +137,65 @@ static void memlock_of_several_containers(void **state)
 	rig_stop(&rig);
 }
 
+/* Each reason as data, and none of it logged; to who doesn't ask it is logged, in the same words.
+ */
+static void why_memory_is_not_mapped(void **state)
+{
+	static const struct {
+		uint64_t va, len, memlock;
+		unsigned limit;
+		int err;
+		enum plx_refusal_code code;
+		const char *object;
+		uint64_t found, wanted;
+		const char *remedy;
+	} cases[] = {
+		{ VA + GIB, 4 * MIB, 6 * MIB, 9, -ENOMEM, PLX_REFUSED_MEMORY, "RLIMIT_MEMLOCK",
+		  6 * MIB, 8 * MIB, "raise the limit" },
+		{ VA + GIB, HUGE, UINT64_MAX, 1, -ENOSPC, PLX_REFUSED_MEMORY,
+		  "vfio_iommu_type1.dma_entry_limit", 1, 2,
+		  "use larger pages, or raise vfio_iommu_type1.dma_entry_limit" },
+		{ VA, HUGE, UINT64_MAX, 9, -EEXIST, PLX_REFUSED_MEMORY,
+		  "0x7f0000000000-0x7f00001fffff", 0, 0, "unmap what is there first" },
+		{ VA + GIB, 100, UINT64_MAX, 9, -EINVAL, PLX_REFUSED_MEMORY,
+		  "0x7f0040000000-0x7f0040000063", 0, 0, "map whole pages" },
+		{ 0xfee00000, HUGE, UINT64_MAX, 9, -ENOSPC, PLX_REFUSED_POLICY,
+		  "0xfee00000-0xfeffffff", (UINT64_C(1) << 48) - 1, 0xfeffffff,
+		  "start with --iova=alloc" },
+	};
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const struct plx_dma_mem mem = { .va = (void *)(uintptr_t)cases[i].va,
+						 .len = cases[i].len,
+						 .page_size = HUGE,
+						 .fd = -1 };
+		struct plx_refusal why = { 0 };
+		struct plx_vfio_dev *dev;
+		struct rig rig;
+
+		rig_start(&rig, PLX_VFIO_TYPE1V2, PLX_ADDR_VA);
+		fake.memlock = cases[i].memlock;
+		fake.dma_entry_limit = cases[i].limit;
+		dev = rig_open(&rig, BDF0);
+		assert_int_equal(rig_map(rig.ioas, VA, 4 * MIB), 0);
+		fake_log_clear();
+		assert_int_equal(plx_ioas_map(rig.ioas, &mem, &why), cases[i].err);
+		assert_int_equal(fake_log_count(PLX_LOG_ERR), 0);
+		assert_int_equal(why.err, cases[i].err);
+		assert_int_equal(why.code, cases[i].code);
+		assert_string_equal(why.object, cases[i].object);
+		assert_true(why.found == cases[i].found && why.wanted == cases[i].wanted);
+		assert_string_equal(why.remedy, cases[i].remedy);
+		assert_int_equal(plx_ioas_map(rig.ioas, &mem, NULL), cases[i].err);
+		assert_int_equal(fake_log_count(PLX_LOG_ERR), 1);
+		assert_true(fake_logged(PLX_LOG_ERR, why.text));
+		plx_vfio_close(dev);
+		rig_stop(&rig);
+	}
+}
+
 /* No limit binds who may lock memory without one: it isn't what is in the way. */
 static void a_limit_that_does_not_bind_is_not_blamed(void **state)
 {
@@ -457,6 +516,7 @@ int main(void)
 		cmocka_unit_test(usage_is_counted),
 		cmocka_unit_test(memlock_is_foreseen),
 		cmocka_unit_test(memlock_of_several_containers),
+		cmocka_unit_test(why_memory_is_not_mapped),
 		cmocka_unit_test(a_limit_that_does_not_bind_is_not_blamed),
 		cmocka_unit_test(all_that_a_late_comer_needs_is_named),
 		cmocka_unit_test(map_limits_are_known_before_they_are_hit),

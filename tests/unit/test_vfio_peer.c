@@ -42,7 +42,7 @@ static void a_bar_is_reached_by_others(void **state)
 		addr = i % 2 ? PLX_ADDR_ALLOC : PLX_ADDR_VA;
 		start(&rig, mode, addr);
 		a = rig_open(&rig, BDF0);
-		assert_int_equal(plx_vfio_peer_map(a, BAR, PAGE, 2 * PAGE, &peer), 0);
+		assert_int_equal(plx_vfio_peer_map(a, BAR, PAGE, 2 * PAGE, &peer, NULL), 0);
 		assert_int_equal(plx_vfio_mmap(a, BAR, &bar, &len), 0);
 		assert_ptr_equal(peer.va, (char *)bar + PAGE);
 		assert_int_equal(peer.len, 2 * PAGE);
@@ -55,9 +55,9 @@ static void a_bar_is_reached_by_others(void **state)
 			    there + 2 * PAGE - 1);
 		assert_true(fake_dev_reach(rig.dev[1], peer.dma + 2 * PAGE) == UINT64_MAX);
 		/* Not twice. */
-		assert_int_equal(plx_vfio_peer_map(a, BAR, 2 * PAGE, PAGE, &more), -EEXIST);
+		assert_int_equal(plx_vfio_peer_map(a, BAR, 2 * PAGE, PAGE, &more, NULL), -EEXIST);
 		assert_null(more.va);
-		assert_int_equal(plx_vfio_peer_map(a, BAR, 4 * PAGE, PAGE, &more), 0);
+		assert_int_equal(plx_vfio_peer_map(a, BAR, 4 * PAGE, PAGE, &more, NULL), 0);
 		there = peer.dma;
 		assert_int_equal(plx_vfio_peer_unmap(a, &peer), 0);
 		assert_null(peer.va);
@@ -75,6 +75,7 @@ static void a_bar_is_reached_by_others(void **state)
 static void odd_parts_are_refused(void **state)
 {
 	struct plx_vfio_dev *dev;
+	struct plx_refusal why;
 	struct plx_dma peer;
 	struct rig rig;
 	uint64_t size;
@@ -83,20 +84,29 @@ static void odd_parts_are_refused(void **state)
 	start(&rig, PLX_VFIO_CDEV, PLX_ADDR_VA);
 	dev = rig_open(&rig, BDF0);
 	size = rig.dev[0]->region[BAR].size;
-	assert_int_equal(plx_vfio_peer_map(dev, BAR, 0, 0, &peer), -EINVAL);
-	assert_int_equal(plx_vfio_peer_map(dev, BAR, 1, PAGE, &peer), -EINVAL);
-	assert_int_equal(plx_vfio_peer_map(dev, BAR, 0, PAGE + 1, &peer), -EINVAL);
-	assert_int_equal(plx_vfio_peer_map(dev, BAR, 0, size + PAGE, &peer), -EINVAL);
-	assert_int_equal(plx_vfio_peer_map(dev, BAR, size, PAGE, &peer), -EINVAL);
-	assert_int_equal(plx_vfio_peer_map(dev, BAR, UINT64_MAX - PAGE + 1, PAGE, &peer), -EINVAL);
+	assert_int_equal(plx_vfio_peer_map(dev, BAR, 0, 0, &peer, NULL), -EINVAL);
+	assert_int_equal(plx_vfio_peer_map(dev, BAR, 1, PAGE, &peer, NULL), -EINVAL);
+	assert_int_equal(plx_vfio_peer_map(dev, BAR, 0, PAGE + 1, &peer, NULL), -EINVAL);
+	assert_int_equal(plx_vfio_peer_map(dev, BAR, 0, size + PAGE, &peer, NULL), -EINVAL);
+	assert_int_equal(plx_vfio_peer_map(dev, BAR, size, PAGE, &peer, NULL), -EINVAL);
+	assert_int_equal(plx_vfio_peer_map(dev, BAR, UINT64_MAX - PAGE + 1, PAGE, &peer, NULL),
+			 -EINVAL);
 	fake_log_clear();
-	assert_int_equal(plx_vfio_peer_map(dev, 63, 0, PAGE, &peer), -EINVAL);
+	assert_int_equal(plx_vfio_peer_map(dev, 63, 0, PAGE, &peer, NULL), -EINVAL);
 	assert_int_equal(fake_log_count(PLX_LOG_ERR), 1);
-	assert_int_equal(plx_vfio_peer_map(dev, VFIO_PCI_CONFIG_REGION_INDEX, 0, PAGE, &peer),
+	assert_int_equal(plx_vfio_peer_map(dev, VFIO_PCI_CONFIG_REGION_INDEX, 0, PAGE, &peer, NULL),
 			 -EINVAL);
 	assert_true(fake_logged(PLX_LOG_ERR, "not whole pages of what can be mapped"));
+	/* The same as data. */
+	fake_log_clear();
+	assert_int_equal(plx_vfio_peer_map(dev, BAR, 1, PAGE, &peer, &why), -EINVAL);
+	assert_int_equal(why.code, PLX_REFUSED_MEMORY);
+	assert_string_equal(why.object, BDF0);
+	assert_int_equal(plx_vfio_peer_map(dev, 63, 0, PAGE, &peer, &why), -EINVAL);
+	assert_int_equal(why.code, PLX_REFUSED_KERNEL);
+	assert_int_equal(fake_log_count(PLX_LOG_ERR), 0);
 	/* All of it, and everything taken back by somebody else. */
-	assert_int_equal(plx_vfio_peer_map(dev, BAR, 0, size, &peer), 0);
+	assert_int_equal(plx_vfio_peer_map(dev, BAR, 0, size, &peer, NULL), 0);
 	assert_int_equal(plx_ioas_unmap_all(rig.ioas), 0);
 	assert_int_equal(plx_vfio_peer_unmap(dev, &peer), 0);
 	plx_vfio_close(dev);
@@ -123,7 +133,7 @@ static void where_it_can_not_be(void **state)
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		rig_start(&rig, cases[i].mode, rig_policy(cases[i].mode));
 		dev = rig_open(&rig, BDF0);
-		assert_int_equal(plx_vfio_peer_map(dev, BAR, 0, PAGE, &peer), -EOPNOTSUPP);
+		assert_int_equal(plx_vfio_peer_map(dev, BAR, 0, PAGE, &peer, NULL), -EOPNOTSUPP);
 		assert_true(fake_logged(PLX_LOG_ERR, cases[i].words));
 		assert_null(peer.va);
 		plx_vfio_close(dev);
@@ -133,7 +143,7 @@ static void where_it_can_not_be(void **state)
 	start(&rig, PLX_VFIO_TYPE1V2, PLX_ADDR_VA);
 	dev = rig_open(&rig, BDF0);
 	fake_ioctl_fail(VFIO_IOMMU_MAP_DMA, EFAULT, 0, 1);
-	assert_int_equal(plx_vfio_peer_map(dev, BAR, 0, PAGE, &peer), -EFAULT);
+	assert_int_equal(plx_vfio_peer_map(dev, BAR, 0, PAGE, &peer, NULL), -EFAULT);
 	assert_true(fake_logged(PLX_LOG_ERR, "memory decoding"));
 	plx_vfio_close(dev);
 	rig_stop(&rig);
@@ -141,7 +151,7 @@ static void where_it_can_not_be(void **state)
 	start(&rig, PLX_VFIO_CDEV, PLX_ADDR_VA);
 	dev = rig_open(&rig, BDF0);
 	fake_ioctl_fail(FK_MAP_FILE, EPERM, 0, 1);
-	assert_int_equal(plx_vfio_peer_map(dev, BAR, 0, PAGE, &peer), -EPERM);
+	assert_int_equal(plx_vfio_peer_map(dev, BAR, 0, PAGE, &peer, NULL), -EPERM);
 	assert_true(fake_logged(PLX_LOG_ERR, "dma-buf of a BAR can't be had, or not mapped"));
 	assert_int_equal(fake_ioctl_count(FK_IOAS_MAP), 0);
 	plx_vfio_close(dev);
@@ -158,7 +168,7 @@ static void two_contexts(void **state)
 	(void)state;
 	start(&rig, PLX_VFIO_CDEV, PLX_ADDR_VA);
 	a = rig_open(&rig, BDF0);
-	assert_int_equal(plx_vfio_peer_map(a, BAR, 0, PAGE, &peer), 0);
+	assert_int_equal(plx_vfio_peer_map(a, BAR, 0, PAGE, &peer, NULL), 0);
 	fake_ioctl_fail(FK_ATTACH_PT, EINVAL, 0, 1);
 	b = rig_open(&rig, BDF1);
 	assert_ptr_not_equal(fake_dev_maps(rig.dev[0]), fake_dev_maps(rig.dev[1]));
@@ -188,7 +198,7 @@ static void a_late_comer_while_the_bar_is_off(void **state)
 	start(&rig, PLX_VFIO_TYPE1V2, PLX_ADDR_VA);
 	rig.dev[1]->loner = true;
 	a = rig_open(&rig, BDF0);
-	assert_int_equal(plx_vfio_peer_map(a, BAR, 0, PAGE, &peer), 0);
+	assert_int_equal(plx_vfio_peer_map(a, BAR, 0, PAGE, &peer, NULL), 0);
 	decoding(a, 0);
 	assert_int_equal(plx_vfio_open(rig.ioas, BDF1, &rig.opts, &b, &why), -EFAULT);
 	assert_int_equal(why.mode[PLX_VFIO_TYPE1V2].code, PLX_REFUSED_MEMORY);
@@ -202,13 +212,13 @@ static void a_late_comer_while_the_bar_is_off(void **state)
 	/* iommufd makes no new map of it, and copies the one that it has. */
 	start(&rig, PLX_VFIO_CDEV, PLX_ADDR_VA);
 	a = rig_open(&rig, BDF0);
-	assert_int_equal(plx_vfio_peer_map(a, BAR, 0, PAGE, &peer), 0);
+	assert_int_equal(plx_vfio_peer_map(a, BAR, 0, PAGE, &peer, NULL), 0);
 	decoding(a, 0);
 	fake_ioctl_fail(FK_ATTACH_PT, EINVAL, 0, 1);
 	b = rig_open(&rig, BDF1);
 	plx_vfio_close(b);
 	assert_int_equal(plx_vfio_peer_unmap(a, &peer), 0);
-	assert_int_equal(plx_vfio_peer_map(a, BAR, 0, PAGE, &peer), -ENODEV);
+	assert_int_equal(plx_vfio_peer_map(a, BAR, 0, PAGE, &peer, NULL), -ENODEV);
 	assert_true(fake_logged(PLX_LOG_ERR, "turn memory decoding on"));
 	plx_vfio_close(a);
 	rig_stop(&rig);
@@ -231,7 +241,7 @@ static void bars_are_not_counted_as_locked(void **state)
 		fake.memlock = 8 * MIB;
 		dev = rig_open(&rig, BDF0);
 		assert_int_equal(rig_map(rig.ioas, VA, HUGE), 0);
-		assert_int_equal(plx_vfio_peer_map(dev, BAR, 0, PAGE, &peer), 0);
+		assert_int_equal(plx_vfio_peer_map(dev, BAR, 0, PAGE, &peer, NULL), 0);
 		plx_ioas_usage(rig.ioas, &usage);
 		assert_int_equal(usage.bytes, HUGE + PAGE);
 		assert_int_equal(usage.bytes_left, 6 * MIB);

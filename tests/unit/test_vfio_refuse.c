@@ -601,7 +601,7 @@ static void memory_in_the_way(void **state)
 	check_data(why_not(&rig, PLX_VFIO_NOIOMMU, &why), PLX_REFUSED_POLICY, "IOVA");
 	rig_stop(&rig);
 	rig_start(&rig, PLX_VFIO_CDEV, PLX_ADDR_VA);
-	assert_int_equal(plx_ioas_dirty_start(rig.ioas), 0);
+	assert_int_equal(plx_ioas_dirty_start(rig.ioas, NULL), 0);
 	check_data(why_not(&rig, PLX_VFIO_CDEV, &why), PLX_REFUSED_POLICY, "iommufd");
 	rig_stop(&rig);
 }

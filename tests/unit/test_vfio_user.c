@@ -213,7 +213,7 @@ static void *map_file(size_t len, uint64_t offset, unsigned access, int *fd)
 	assert_int_equal(ftruncate(mem.fd, offset + len), 0);
 	mem.va = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, mem.fd, offset);
 	assert_true(mem.va != MAP_FAILED);
-	assert_int_equal(plx_ioas_map(ioas, &mem), 0);
+	assert_int_equal(plx_ioas_map(ioas, &mem, NULL), 0);
 	return mem.va;
 }
 
@@ -287,9 +287,10 @@ static void limits_of_memory(void **state)
 		assert_int_equal(rig_map(ioas, VA + i * GIB, HUGE), 0);
 	fd = memfd_create("memory", MFD_CLOEXEC);
 	assert_int_equal(ftruncate(fd, HUGE), 0);
-	assert_int_equal(plx_ioas_map(ioas, &(struct plx_dma_mem){ .va = (void *)(VA + 2 * GIB),
-								   .len = HUGE,
-								   .fd = fd }),
+	assert_int_equal(plx_ioas_map(ioas,
+				      &(struct plx_dma_mem){
+					      .va = (void *)(VA + 2 * GIB), .len = HUGE, .fd = fd },
+				      NULL),
 			 0);
 	assert_int_equal(fake_user.map[2].fd, -1);
 	assert_int_equal(rig_map(ioas, VA + 3 * GIB, HUGE), -ENOSPC);
@@ -297,7 +298,7 @@ static void limits_of_memory(void **state)
 	assert_int_equal(rig_unmap(ioas, VA, HUGE), 0);
 	va = (void *)(VA + 3 * GIB);
 	assert_int_equal(
-		plx_ioas_map(ioas, &(struct plx_dma_mem){ .va = va, .len = PAGE, .fd = -1 }),
+		plx_ioas_map(ioas, &(struct plx_dma_mem){ .va = va, .len = PAGE, .fd = -1 }, NULL),
 		-EINVAL);
 	assert_true(fake_logged(PLX_LOG_ERR, "pages of 2048 KiB only"));
 	assert_int_equal(rig_map(ioas, VA + 3 * GIB, HUGE), 0);
@@ -640,8 +641,8 @@ static void map_pages(void)
 		.va = pages + 2 * PAGE, .len = PAGE, .fd = -1, .access = PLX_DMA_READ
 	};
 
-	assert_int_equal(plx_ioas_map(ioas, &low), 0);
-	assert_int_equal(plx_ioas_map(ioas, &high), 0);
+	assert_int_equal(plx_ioas_map(ioas, &low, NULL), 0);
+	assert_int_equal(plx_ioas_map(ioas, &high, NULL), 0);
 }
 
 static void memory_by_request(void **state)
@@ -758,9 +759,11 @@ static void memory_in_many_maps(void **state)
 	for (i = 0; i < MANY; i++) {
 		at = i * 17 % MANY;
 		mem[at * PAGE] = at;
-		assert_int_equal(plx_ioas_map(ioas, &(struct plx_dma_mem){ .va = mem + at * PAGE,
-									   .len = PAGE,
-									   .fd = -1 }),
+		assert_int_equal(plx_ioas_map(ioas,
+					      &(struct plx_dma_mem){ .va = mem + at * PAGE,
+								     .len = PAGE,
+								     .fd = -1 },
+					      NULL),
 				 0);
 	}
 	for (i = 0; i < MANY; i++) {
@@ -934,7 +937,7 @@ static int life(void *arg)
 	if (!ret)
 		ret = plx_vfio_open(space, FAKE_USER, &opts, &d, NULL);
 	if (!ret)
-		ret = plx_ioas_map(space, &mem);
+		ret = plx_ioas_map(space, &mem, NULL);
 	if (!ret)
 		ret = use_device(d);
 	if (!ret)
