@@ -333,9 +333,13 @@ static void whole_stage(struct worker *w, enum stage stage)
 		job->left = job->dead ? 0 : job->slots;
 		send_parked(job);
 	}
-	while (!all_finished(w) && !run_interrupted(w->run))
+	/* Not measured: the CPU is for whoever has something to do, a model's thread or the
+	 * kernel's. */
+	while (!all_finished(w) && !run_interrupted(w->run)) {
 		for (unsigned i = 0; i < w->jobs; i++)
 			job_poll(&w->job[i]);
+		sched_yield();
+	}
 	drain(w);
 }
 

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,12 +34,23 @@ static const struct rig_conf conf = { .ns = disks, .namespaces = 2 };
 
 /* What the kernel is asked for, by opcode; and how many writes are to last. */
 static unsigned asked[UINT8_MAX + 1], lasting;
+static bool asleep; /* the kernel: it takes nothing */
+
+static unsigned yields;
+
+int sched_yield(void)
+{
+	yields++;
+	return 0;
+}
 
 /* The library's, looked at on the way. */
 int io_uring_submit(struct io_uring *ring)
 {
 	static int (*submit)(struct io_uring *);
 
+	if (asleep)
+		return 0;
 	for (unsigned i = ring->sq.sqe_head; i != ring->sq.sqe_tail; i++) {
 		const struct io_uring_sqe *sqe = &ring->sq.sqes[i & *ring->sq.kring_mask];
 
@@ -161,6 +173,32 @@ static void blocks_last_before_they_are_done(void **state)
 		assert_int_equal(asked[IORING_OP_FSYNC], 1 + 2 * always);
 		assert_int_equal(rig_admin(no_cache, NULL), 0);
 	}
+}
+
+/* While all that is left to do is the kernel's, its threads may have this CPU. Only then. */
+static void the_kernel_may_have_the_cpu(void **state)
+{
+	struct plx_nvme_cqe cqe;
+
+	(void)state;
+	yields = 0;
+	assert_int_equal(rig_io(1, rig_rw(PLX_NVME_WRITE, 2, 0, 8, RIG_DATA, 0)), 0);
+	soft_nvme_turn(rig_nvme);
+	assert_int_equal(yields, 0);
+	asleep = true;
+	rig_put(1, rig_rw(PLX_NVME_WRITE, 1, 0, 8, RIG_DATA, 0));
+	rig_ring(1);
+	soft_nvme_turn(rig_nvme);
+	assert_int_equal(yields, 0);
+	soft_nvme_turn(rig_nvme);
+	assert_int_equal(yields, 1);
+	asleep = false;
+	while (!rig_take(1, &cqe))
+		usleep(100);
+	assert_int_equal(cqe.status >> 1, 0);
+	yields = 0;
+	soft_nvme_turn(rig_nvme);
+	assert_int_equal(yields, 0);
 }
 
 static void wrong_buffers_are_told_at_once(void **state)
@@ -452,6 +490,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(blocks_are_the_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(every_command_works, setup, teardown),
 		cmocka_unit_test_setup_teardown(blocks_last_before_they_are_done, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_kernel_may_have_the_cpu, setup, teardown),
 		cmocka_unit_test_setup_teardown(wrong_buffers_are_told_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_shorter_file_is_a_media_error, setup, teardown),
 		cmocka_unit_test_setup_teardown(memory_may_go_meanwhile, setup, teardown),

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <stdarg.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -268,8 +269,12 @@ unsigned soft_nvme_turn(struct soft_nvme *nvme)
 			continue;
 		moved += sq->id ? snvme_io_turn(nvme, sq) : snvme_admin_turn(nvme, sq);
 	}
-	if (unlikely(nvme->busy))
+	if (unlikely(nvme->busy)) {
 		moved += snvme_files_turn(nvme);
+		/* The kernel writes files in a thread, which may be waiting for this CPU. */
+		if (!moved)
+			sched_yield();
+	}
 	return moved;
 }
 

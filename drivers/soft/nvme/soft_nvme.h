@@ -10,9 +10,10 @@
  * Written from the NVM Express Base Specification 2.0 and the NVM Command Set Specification 1.0; it
  * says that it follows 1.4. Doorbells are a page that the client maps and the model polls.
  *
- * No call sleeps, but for files: at an orderly shutdown, which flushes them; where one is
- * formatted; and where commands under way must come to their end, before a reset is done or a queue
- * is gone. All of one controller belongs to one thread.
+ * No call sleeps, nor gives the CPU away, but for files: while only the kernel has work for them;
+ * at an orderly shutdown, which flushes them; where one is formatted; and where commands under way
+ * must come to their end, before a reset is done or a queue is gone. All of one controller belongs
+ * to one thread.
  */
 #ifndef SOFT_NVME_H
 #define SOFT_NVME_H
