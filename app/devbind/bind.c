@@ -97,6 +97,8 @@ enum exit_code unbind_run(const struct options *options, const struct inventory 
 	for (i = 0; i < inv->count && all_ready; i++)
 		if (device_is_ready(&inv->dev[i]))
 			selection_add(&selection, &inv->dev[i]);
+	if (!selection.count)
+		plx_notice("no device is ready for user space: there is nothing to unbind");
 	code = run_selection(options, inv, &selection, "", NULL);
 	selection_free(&selection);
 	return code;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <string.h>
 
+#include "change.h"
 #include "status.h"
 
 enum state { READY, HELD, FREE, STATES };
@@ -26,11 +27,29 @@ bool status_wants(const struct options *options, const struct selection *selecti
 	return options->all || category->usual;
 }
 
+/* To dpdk-devbind.py, drivers for user space that aren't loaded are none. */
+static void print_others(FILE *out, const struct device *dev, bool compat)
+{
+	const char *between = "";
+	unsigned i;
+
+	fputs("unused=", out);
+	for (i = 0; i < dev->drivers.count; i++) {
+		const char *name = dev->drivers.at[i];
+
+		if (compat && driver_is_ready(name) && !driver_present(name))
+			continue;
+		fprintf(out, "%s%s", between, name);
+		between = ",";
+	}
+}
+
 /*
  * The line that scripts know:
  * 0000:01:00.0 '82574L 10d3' if=eth0 drv=e1000e unused=vfio-pci *Active*
  */
-static void print_line(FILE *out, const struct category *category, const struct device *dev)
+static void print_line(FILE *out, const struct category *category, const struct device *dev,
+		       bool compat)
 {
 	enum state state = state_of(dev);
 	char text[256];
@@ -40,7 +59,7 @@ static void print_line(FILE *out, const struct category *category, const struct 
 		fprintf(out, "if=%s ", texts_join(&dev->interfaces, ",", text, sizeof(text)));
 	if (state != FREE)
 		fprintf(out, "drv=%s ", dev->facts.driver);
-	fprintf(out, "unused=%s", texts_join(&dev->drivers, ",", text, sizeof(text)));
+	print_others(out, dev, compat);
 	if (state == HELD)
 		fprintf(out, " %s", category->net && dev->active ? "*Active*" : "");
 	fputc('\n', out);
@@ -125,7 +144,7 @@ static unsigned print_state(FILE *out, const struct options *options, const stru
 		if (!shown++)
 			print_rule(out, options->compat && state == FREE ? "Other " : "",
 				   category->title, suffixes[options->compat][state]);
-		print_line(out, category, dev);
+		print_line(out, category, dev, options->compat);
 		if (!options->compat)
 			print_details(out, inv, dev);
 	}

@@ -86,7 +86,7 @@ static const char *const remedies[PLX_REMEDIES] = {
 				"line",
 	[PLX_REMEDY_SAFE_MODE] = "allow a mode that uses the IOMMU",
 	[PLX_REMEDY_ONE_MODE] = "claim all devices of the group in one mode",
-	[PLX_REMEDY_CHOWN] = "chown it to your user",
+	[PLX_REMEDY_CHOWN] = "chown it to your user (plx-devbind grant does)",
 	[PLX_REMEDY_CAPABILITY] = "grant the capability",
 	[PLX_REMEDY_FILES] = "raise the limit of open files (ulimit -n)",
 	[PLX_REMEDY_UUID] = "write it as a UUID, in 8-4-4-4-12 hexadecimal digits",

@@ -594,7 +594,12 @@ int modules_of(struct modules *modules, const char *modalias, struct texts *driv
 
 enum module_state modules_state(struct modules *modules, const char *name)
 {
+	char path[64];
+
 	(void)modules;
+	snprintf(path, sizeof(path), "/lib/modules/%.30s", name);
+	if (pci_sysfs_exists(path))
+		return MODULE_AVAILABLE;
 	return strcmp(name, "vfio-late") && strcmp(name, "held") && strcmp(name, "empty")
 		       ? MODULE_MISSING
 		       : MODULE_AVAILABLE;

@@ -52,6 +52,8 @@ static void as_dpdk_devbind(void **state)
 	assert_true(machine_said("already"));
 	assert_int_equal(machine_run("-u", "dpdk", NULL), EXIT_DONE);
 	assert_bound(NIC0, "");
+	assert_int_equal(machine_run("-u", "dpdk", NULL), EXIT_DONE);
+	assert_true(machine_said("no device is ready for user space"));
 	assert_int_equal(machine_run("-b", "e1000e", NIC0, NULL), EXIT_DONE);
 	assert_bound(NIC0, "e1000e");
 	/* It is what it was: nothing is remembered. */

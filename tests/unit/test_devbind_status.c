@@ -42,6 +42,12 @@ static void as_dpdk_devbind(void **state)
 	machine_report(EXIT_DONE, "--status-dev", "crypto", NULL);
 	assert_string_equal(machine_output(),
 			    "\nNo 'Crypto' devices detected\n============================\n");
+	/* What isn't loaded it doesn't know of. */
+	pci_sysfs_file("/lib/modules/igb_uio", "");
+	machine_report(EXIT_DONE, "-s", NIC2, NULL);
+	machine_reports("unused=igb,vfio-pci\n");
+	machine_report(EXIT_DONE, "status", NIC2, NULL);
+	machine_reports("unused=igb,vfio-pci,igb_uio\n");
 	/* The command may be named all the same. */
 	machine_report(EXIT_DONE, "status", "--status-dev=crypto", NULL);
 	assert_string_equal(machine_output(),
