@@ -19,6 +19,9 @@
 struct block {
 	char *mounts, *swaps; /* the kernel's tables; NULL: can't be read */
 	bool blind;	      /* one that is there can't be */
+
+	/* Loop devices on block devices, and on which: they are no holders to the kernel. */
+	struct texts loops, below;
 };
 
 /* A whole line at a time; the table stays as it is. Returns the next line or NULL. */
@@ -129,6 +132,23 @@ static void describe(const char *holder, char *buf, size_t len)
 static int add_block(const struct block *block, struct device *dev, const char *name,
 		     unsigned depth);
 
+static int add_loops(const struct block *block, struct device *dev, const char *name,
+		     unsigned depth)
+{
+	unsigned i;
+	int err = 0;
+
+	for (i = 0; i < block->loops.count && !err; i++) {
+		const char *loop = block->loops.at[i];
+
+		if (strcmp(block->below.at[i], name))
+			continue;
+		err = texts_add(&dev->uses, "%s is held by %s (a loop device)", name, loop);
+		err = err ? err : add_block(block, dev, loop, depth + 1);
+	}
+	return err;
+}
+
 static int add_holders(const struct block *block, struct device *dev, const char *name,
 		       unsigned depth)
 {
@@ -172,7 +192,8 @@ static int add_block(const struct block *block, struct device *dev, const char *
 				name);
 	err = err ? err : add_mounts(block, dev, name, number);
 	err = err ? err : add_swap(block, dev, name, number);
-	return err ? err : add_holders(block, dev, name, depth);
+	err = err ? err : add_holders(block, dev, name, depth);
+	return err ? err : add_loops(block, dev, name, depth);
 }
 
 /* Partitions and disks alike. A disk with several ways to it has its name at none of them. */
@@ -226,9 +247,27 @@ static int add_found(void *ctx, struct device *dev, const char *name)
 	return err ? err : texts_add(&dev->nodes, "ng%un%u", subsystem, namespace);
 }
 
+static int find_loop(void *ctx, const char *name)
+{
+	struct block *block = ctx;
+	char path[400], file[400];
+	int err = 0, len;
+
+	if (strncmp(name, "loop", 4))
+		return 0;
+	snprintf(path, sizeof(path), "/sys/class/block/%s/loop/backing_file", name);
+	len = plx_sys_read_text(path, file, sizeof(file));
+	block->blind |= len < 0 && len != -ENOENT && len != -E2BIG;
+	if (len > 0 && !strncmp(file, "/dev/", 5)) {
+		err = texts_add(&block->below, "%s", file + 5);
+		err = err ? err : texts_add(&block->loops, "%s", name);
+	}
+	return err;
+}
+
 int inventory_block(struct inventory *inv)
 {
-	struct block block;
+	struct block block = { 0 };
 	int err;
 
 	block.mounts = file_read("/proc/self/mountinfo", NULL);
@@ -236,7 +275,12 @@ int inventory_block(struct inventory *inv)
 	/* A kernel may be without swap. */
 	block.blind = !block.mounts ||
 		      (!block.swaps && (!plx_sys->access("/proc/swaps", F_OK) || errno != ENOENT));
-	err = inventory_each(inv, "/sys/class/block", add_found, &block);
+	err = each_name("/sys/class/block", find_loop, &block);
+	/* What can't be read is met again, and said of the devices then. */
+	if (err != -ENOMEM)
+		err = inventory_each(inv, "/sys/class/block", add_found, &block);
+	texts_free(&block.loops);
+	texts_free(&block.below);
 	plx_sys->free(block.mounts);
 	plx_sys->free(block.swaps);
 	return err;

@@ -143,6 +143,27 @@ static void in_use(void **state)
 	assert_bound(NIC0, "vfio-pci");
 }
 
+/* A loop device on the disk itself: sysfs has no holder for it. */
+static void held_by_a_loop(void **state)
+{
+	(void)state;
+	machine_disk(NVME0, "nvme0n1", NULL, "259:0\n");
+	pci_sysfs_file("/sys/class/block/loop0/dev", "7:0\n");
+	pci_sysfs_file("/sys/class/block/loop1/loop/backing_file", "/srv/dev/nvme0n1\n");
+	assert_int_equal(machine_run("bind", "vfio-pci", NVME0, NULL), EXIT_DONE);
+	assert_int_equal(machine_run("restore", NULL), EXIT_DONE);
+	pci_sysfs_file("/sys/class/block/loop0/loop/backing_file", "/dev/nvme0n1\n");
+	assert_int_equal(machine_run("bind", "vfio-pci", NVME0, NULL), EXIT_REFUSED);
+	assert_true(machine_said("nvme0n1 is held by loop0 (a loop device)"));
+	pci_sysfs_file("/proc/self/mountinfo", "22 1 7:0 / /srv rw - ext4 /dev/loop0 rw\n");
+	assert_int_equal(machine_run("bind", "vfio-pci", NVME0, NULL), EXIT_REFUSED);
+	assert_true(machine_said("loop0 is mounted on /srv"));
+	pci_sysfs_remove("/sys/class/block/loop0");
+	pci_sysfs_fail_at("open", "/sys/class/block/loop1/loop/backing_file", 1, EIO);
+	assert_int_equal(machine_run("bind", "vfio-pci", NVME0, NULL), EXIT_REFUSED);
+	assert_true(machine_said("nvme0n1 may be: what is mounted, or swap, can't be read"));
+}
+
 /* What matters stands at the end of a table that is read in many pieces. */
 static void a_long_table(void **state)
 {
@@ -918,6 +939,7 @@ int main(void)
 		TEST(in_use),
 		TEST(in_hidden_use),
 		TEST(a_long_table),
+		TEST(held_by_a_loop),
 		TEST(no_answer),
 		TEST(held_by_a_program),
 		TEST(held_by_a_descriptor),
