@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -298,17 +297,6 @@ int plx_ioas_destroy(struct plx_ioas *ioas)
 	return 0;
 }
 
-/* Memory that this process has locked, by mlock() too. */
-static uint64_t locked_by_process(void)
-{
-	char text[8192], *line;
-
-	if (plx_sys_read_text("/proc/self/status", text, sizeof(text)) <= 0)
-		return 0;
-	line = strstr(text, "\nVmLck:");
-	return line ? strtoull(line + 7, NULL, 10) << 10 : 0;
-}
-
 /* What is left for a map, of the limit on what contexts count for the process, or for the user. */
 static uint64_t left_of(struct plx_ioas *ioas, enum plx_pins pins, uint64_t limit)
 {
@@ -325,7 +313,7 @@ static uint64_t left_of(struct plx_ioas *ioas, enum plx_pins pins, uint64_t limi
 	}
 	if (!times)
 		return limit;
-	more = used && pins == PLX_PINS_PROCESS ? locked_by_process() : 0;
+	more = used && pins == PLX_PINS_PROCESS ? plx_memlock_used() : 0;
 	used = more > used ? more : used;
 	return used < limit ? (limit - used) / times : 0;
 }

@@ -117,6 +117,9 @@ int plx_mapping_revoke_everything(struct plx_ioas *ioas, struct plx_iommu *iommu
 /* The memlock limit of this process; UINT64_MAX if none binds it. */
 uint64_t plx_memlock_limit(void);
 
+/* Memory that this process has locked, by mlock() too; 0 if that can't be found out. */
+uint64_t plx_memlock_used(void);
+
 /* How many maps of the context's it takes. */
 uint64_t plx_mapping_count(const struct plx_iommu *iommu, const struct plx_mapping *m);
 

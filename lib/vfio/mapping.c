@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <linux/capability.h>
@@ -229,6 +230,16 @@ uint64_t plx_memlock_limit(void)
 	return limit.rlim_cur;
 }
 
+uint64_t plx_memlock_used(void)
+{
+	char text[8192], *line;
+
+	if (plx_sys_read_text("/proc/self/status", text, sizeof(text)) <= 0)
+		return 0;
+	line = strstr(text, "\nVmLck:");
+	return line ? strtoull(line + 7, NULL, 10) << 10 : 0;
+}
+
 /*
  * What counts against the limit that a context's maps count against: it has all of it locked
  * already, or will have when all is mapped in it. Returns how many contexts lock memory anew.
@@ -257,13 +268,22 @@ static unsigned int count_locked(const struct plx_ioas *ioas, const struct plx_i
 static int refuse_memlock(struct plx_refusal *why, const struct plx_iommu *iommu,
 			  const struct plx_iommu_map *map)
 {
-	char want[32], have[32], most[32], total[32], times[32] = "";
-	uint64_t limit = plx_memlock_limit(), locked, all;
+	char want[32], have[32], most[32], total[32], other[32], times[32] = "", beside[64] = "";
+	uint64_t limit = plx_memlock_limit(), locked, all, process;
 	unsigned int contexts = count_locked(map->ioas, iommu, &locked);
 
 	all = map->ioas->bytes * contexts;
 	if (contexts > 1)
 		snprintf(times, sizeof(times), ", for %u contexts", contexts);
+	/* What else counts against the same limit. */
+	process = plx_iommu_pins(iommu) == PLX_PINS_PROCESS ? plx_memlock_used() : 0;
+	if (process > locked) {
+		all += process - locked;
+		snprintf(beside, sizeof(beside), ", %s of it by mlock()",
+			 size_text(other, sizeof(other), process - locked));
+	} else if (plx_iommu_pins(iommu) == PLX_PINS_USER && all <= limit) {
+		snprintf(beside, sizeof(beside), " beside what other processes of the user hold");
+	}
 	size_text(want, sizeof(want), map->len);
 	size_text(have, sizeof(have), locked);
 	if (limit == UINT64_MAX)
@@ -274,9 +294,9 @@ static int refuse_memlock(struct plx_refusal *why, const struct plx_iommu *iommu
 					want, have);
 	plx_refuse_about(why, PLX_REFUSED_MEMORY, -ENOMEM, "RLIMIT_MEMLOCK", PLX_REMEDY_MEMLOCK,
 			 "DMA map of %s failed: the memlock limit is %s (ulimit -l), %s mapped "
-			 "already, %s needed in all%s",
+			 "already, %s needed in all%s%s",
 			 want, size_text(most, sizeof(most), limit), have,
-			 size_text(total, sizeof(total), all), times);
+			 size_text(total, sizeof(total), all), times, beside);
 	why->found = limit;
 	why->wanted = all;
 	return why->err;

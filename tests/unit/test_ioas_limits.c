@@ -86,6 +86,18 @@ static void memlock_is_foreseen(void **state)
 		fake_path_file("/proc/self/status", "Name:\tx\nVmLck:\t    6144 kB\nCapEff:\t0\n");
 		assert_int_equal(usage_of(rig.ioas).bytes_left,
 				 modes[i] == PLX_VFIO_TYPE1V2 ? 10 * MIB : 12 * MIB);
+		/* Which is said, too; so is what must be somebody else's. */
+		fake.memlock = 9 * MIB;
+		fake.pinned = 9 * MIB;
+		fake_log_clear();
+		assert_int_equal(rig_map(rig.ioas, VA + GIB, 4 * MIB), -ENOMEM);
+		assert_true(
+			fake_logged(PLX_LOG_ERR, modes[i] == PLX_VFIO_TYPE1V2
+							 ? "4 MiB mapped already, 10 MiB needed in "
+							   "all, 2 MiB of it by mlock(): raise"
+							 : "8 MiB needed in all beside what other "
+							   "processes of the user hold: raise"));
+		fake.pinned = 4 * MIB;
 		plx_vfio_close(dev);
 		/* A limit that is below what is locked: none is left. */
 		fake.memlock = MIB;
