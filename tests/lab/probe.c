@@ -211,6 +211,7 @@ static bool parse_options(int argc, char **argv)
 		{ "allow", required_argument, NULL, 'a' },
 		{ "vfio-mode", required_argument, NULL, 'm' },
 		{ "allow-noiommu", no_argument, NULL, 'n' },
+		{ "vfio-vf-token", required_argument, NULL, 't' },
 		{ 0 },
 	};
 	bool have_mode = false;
@@ -221,6 +222,7 @@ static bool parse_options(int argc, char **argv)
 		case 'a': asked_name = optarg; break;
 		case 'm': have_mode = !plx_vfio_mode_parse(optarg, &asked_mode); break;
 		case 'n': asked_noiommu = true; break;
+		case 't': break; /* the scan sees to it */
 		default: return false;
 		}
 	}
@@ -233,7 +235,8 @@ static int run(int argc, char **argv)
 	int before, after, i, ret;
 
 	if (argc >= (int)(sizeof(copy) / sizeof(copy[0])) || !parse_options(argc, argv)) {
-		printf("usage: lab-probe --vfio-mode=MODE [--allow-noiommu] -a BDF\n");
+		printf("usage: lab-probe --vfio-mode=MODE [--allow-noiommu] [--vfio-vf-token=UUID] "
+		       "-a BDF\n");
 		plx_pci_usage(stdout);
 		return probe_fail("bad options");
 	}

@@ -10,7 +10,9 @@ import contextlib
 import functools
 import glob
 import os
+import pathlib
 import resource
+import subprocess
 
 from sysfs import parameter, write
 import tap
@@ -26,7 +28,10 @@ GUESTS = {
     "no IOMMU": tap.Guest("--iommu", "none", *CARD),
     "no IOMMU, no unsafe mode": tap.Guest("--iommu", "none", "--no-unsafe", *CARD),
     "no IOMMU, kernel c": tap.Guest("--kernel", "c", "--iommu", "none", *CARD),
+    "virtual functions": tap.Guest("--kernel", "c", "--device", "igb", "--cpus", "1"),
 }
+REFUSED = 3                 # lab-probe's
+TOKENS = "11111111-2222-3333-4444-555555555555", "99999999-8888-7777-6666-555555555555"
 CONTAINER = "/dev/vfio/vfio"
 IOMMUFD = "/dev/iommu"
 
@@ -271,6 +276,48 @@ def without_anything(program):
         attempt(program, "--allow-noiommu"), "bound to no driver", "enable_unsafe_noiommu_mode")
 
 
+def virtual(program):
+    """A virtual function, whose physical one is VFIO's, too: the claim of that sets a token."""
+    probe = str(pathlib.Path(program).parents[2] / "tests/lab/lab-probe")
+    where = pathlib.Path("/sys/bus/pci/devices", address())
+
+    def claim(which, mode, token, *words):
+        """With words: it is refused with these."""
+        done = subprocess.run([probe, f"--vfio-mode={mode}", "-a", which,
+                               *([f"--vfio-vf-token={token}"] if token else [])],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              timeout=120, check=False)
+        last = done.stdout.rstrip().rpartition("\n")[2]
+        tap.check_equal(done.returncode, REFUSED if words else 0, f"exit code; {done.stdout}")
+        check_words(last, words or [f"pass: {which}"])
+
+    def make_one():
+        with parameter("vfio_pci", "enable_sriov", "Y"):
+            claim(address(), "type1v2", TOKENS[0])
+            write(where / "sriov_numvfs", "1")
+        tap.check_equal(driver_of(one()), "vfio-pci", "driver of the virtual function")
+
+    def one():
+        return os.path.basename(os.readlink(where / "virtfn0"))
+
+    def driver_of(which):
+        return os.path.basename(os.readlink(f"/sys/bus/pci/devices/{which}/driver"))
+
+    def another_token():
+        claim(address(), "cdev", TOKENS[1])
+        claim(one(), "cdev", TOKENS[1])
+        claim(one(), "cdev", TOKENS[0], "cdev: the VF token is wrong")
+
+    yield "the physical function is claimed with a token, and has a virtual one", make_one
+    for mode in "cdev", "type1v2", "compat":
+        yield f"{mode}, the token: taken", lambda mode=mode: claim(one(), mode, TOKENS[0])
+        yield f"{mode}, no token: refused", lambda mode=mode: claim(
+            one(), mode, None, f"{mode}: the VF token is missing", "--vfio-vf-token")
+        yield f"{mode}, another token: refused", lambda mode=mode: claim(
+            one(), mode, TOKENS[1], f"{mode}: the VF token is wrong", "--vfio-vf-token")
+    yield "the physical function is claimed again, by its cdev, with another token", another_token
+
+
 def cases(guest, settings):
     """The situations of a guest."""
     return {
@@ -279,6 +326,7 @@ def cases(guest, settings):
         "no IOMMU": lambda program: without_iommu(program, "noiommu"),
         "no IOMMU, no unsafe mode": without_anything,
         "no IOMMU, kernel c": lambda program: without_iommu(program, "noiommu-cdev"),
+        "virtual functions": virtual,
     }[guest](settings.program)
 
 
