@@ -66,6 +66,7 @@ int io_uring_submit(struct io_uring *ring)
 static int setup(void **state)
 {
 	(void)state;
+	asleep = false;
 	strcpy(path, "/tmp/plx-soft-nvme-XXXXXX");
 	file = mkstemp(path);
 	assert_true(file >= 0);
