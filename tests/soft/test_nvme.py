@@ -186,8 +186,10 @@ def formats(programs):
         ctrl.on.tool("format", "-n", "1", "--lbaf", "3", "--extended", "--yes").expect(0)
         ctrl.on.tool("list").expect(0, "4096 blocks of 4096 bytes", "8 of metadata behind each")
         ctrl.on.verified("--ns", "1", "-w", "randrw", "-o", "8k", "--range", "4m", *QUICK)
-        # Without a shape, it keeps its own
+        # Without a shape, it keeps its own; without --yes, all
         ctrl.on.tool("write", "-n", "1", data=b"x" * 4104).expect(0)
+        ctrl.on.tool("format", "-n", "1", "--lbaf", "0").expect(EXIT_USAGE, "say --yes")
+        tap.check_equal(ctrl.on.tool("read", "-n", "1").data, b"x" * 4104, "what is left of it")
         ctrl.on.tool("format", "-n", "1", "--yes").expect(0)
         ctrl.on.tool("list").expect(0, "4096 blocks of 4096 bytes", "8 of metadata behind each")
         tap.check("x" not in ctrl.on.tool("read", "-n", "1").expect(0).out, "data is left")
@@ -367,7 +369,7 @@ def raw(programs):
         tap.check(len(run.data) == 4096 and run.data[24:].startswith(b"Pollux software NVMe"),
                   f"Identify: {run.data[:64]}")
         # Number of Queues: what was asked for at the start, 0's based
-        tool("admin", "--opcode", "0x0a", "--cdw", "10=7").expect(0, "result        00")
+        tool("admin", "--opcode", "0x0a", "--cdw", "10=7").expect(0, "result        003f003f\n")
         tool("admin", "--opcode", "0x7f").expect(EXIT_RUNTIME, "Invalid Command Opcode")
         tool("io", "--opcode", "1", *blocks, data=data[:-1]).expect(EXIT_RUNTIME, "4095 bytes")
         tool("io", "--opcode", "2", *blocks).expect(EXIT_RUNTIME, "Invalid Namespace")
@@ -410,6 +412,9 @@ def example(programs):
         run = Run([programs.read_block, *ctrl.on.bus(None, ())]).expect(0)
         tap.check_equal(run.out.strip(), data[:16].hex(" "), "the first bytes")
     Run([programs.read_block, *ctrl.on.bus(None, ())]).expect(1, "does not exist")
+    with controller(programs, "--ns", "ram:16M", "--inject", "status=0x81:2,dnr") as ctrl:
+        Run([programs.read_block, *ctrl.on.bus(None, ())]).expect(
+            1, "reading: Unrecovered Read Error")
 
 
 # What can't be
