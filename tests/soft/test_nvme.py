@@ -27,6 +27,8 @@ SHORT = ("--number-ios", "1500", "-t", "20")
 QUICK = ("--number-ios", "300", "-t", "20")
 LATE_MS = "300"
 MIB = 1 << 20
+CPUS = sorted(os.sched_getaffinity(0))[:2]
+CORES = f"[{','.join(map(str, CPUS))}]"
 MESON = pathlib.Path(__file__).resolve().parent.parent.parent / "meson.build"
 
 
@@ -106,10 +108,10 @@ def many_of_all(programs):
         with controller(programs, "--ns", "ram:16M", "--ns", "ram:16M,block=4096,meta=8", "--ns",
                         f"file:{path},block=4096", "--ns", "ram:16M,boundary=16",
                         directory=directory) as ctrl:
-            report = ctrl.on.verified("-w", "randrw", "-o", "16k", "-c", "[0-1]", "-P", "2",
+            report = ctrl.on.verified("-w", "randrw", "-o", "16k", "-c", CORES, "-P", "2",
                                       *QUICK)
-            tap.check_equal(len(report["jobs"]), 4 * 2 * 2, "jobs")
-            ctrl.on.verified("-w", "randrw", "--irq", "-c", "[0-1]", *QUICK)
+            tap.check_equal(len(report["jobs"]), 4 * len(CPUS) * 2, "jobs")
+            ctrl.on.verified("-w", "randrw", "--irq", "-c", CORES, *QUICK)
             ctrl.on.verified("-w", "randrw", *QUICK, keys=["dbbuf=on"])
             totals = ctrl.end()
     tap.check_equal(totals["errors"], 0, "errors")
@@ -205,7 +207,7 @@ def formats(programs):
 def resets(programs):
     """Nothing is lost or damaged while the controller is reset under load."""
     with on_memory_and_file(programs) as ctrl:
-        report = ctrl.on.verified("-w", "randrw", "-o", "16k", "-c", "[0-1]", "--range", "4m",
+        report = ctrl.on.verified("-w", "randrw", "-o", "16k", "-c", CORES, "--range", "4m",
                                   "-t", "2", "--reset-ms", "100")
         totals = ctrl.end()
     tap.check(report["resets"] >= 3, f"{report['resets']} resets in 2 s")
@@ -429,6 +431,7 @@ def refusals(programs):
             EXIT_RUNTIME, "LBA Out of Range")
         ctrl.on.perf("-o", "512").expect(EXIT_USAGE, "no whole number of blocks of 4096 bytes")
         ctrl.on.perf("--ns", "3").expect(EXIT_RUNTIME, "no namespace 3")
+        ctrl.on.perf("-c", "[1023]").expect(EXIT_USAGE, "there is no core 1023")
         # A second client waits for its turn
         ctrl.on.tool("list").expect(0)
     with tempfile.TemporaryDirectory() as directory, \
