@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * iommufd of the fake kernel, and its compatibility with VFIO containers, after drivers/iommu/
- * iommufd/{main,ioas,io_pagetable,vfio_compat}.c of Linux 6.12; GET_PA after Linux 7.3.
+ * iommufd of the fake kernel, after drivers/iommu/iommufd/{main,ioas,io_pagetable}.c of Linux 6.12;
+ * GET_PA after Linux 7.3.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -80,7 +80,7 @@ struct fake_ioas *fake_iommufd_ioas(struct fake_file *file, uint32_t id)
 	return NULL;
 }
 
-static int ioas_new(struct fake_file *file, uint32_t *id)
+int fake_ioas_new(struct fake_file *file, uint32_t *id)
 {
 	struct fake_iommufd *iommufd = file->iommufd;
 	unsigned i;
@@ -94,8 +94,8 @@ static int ioas_new(struct fake_file *file, uint32_t *id)
 }
 
 /* What the devices attached to an IOAS, and page tables made for it, allow. */
-static unsigned ioas_ranges(struct fake_file *file, const struct fake_ioas *ioas,
-			    struct fake_range *range)
+unsigned fake_ioas_ranges(struct fake_file *file, const struct fake_ioas *ioas,
+			  struct fake_range *range)
 {
 	const struct fake_hwpt *hwpt = file->iommufd->hwpt;
 	struct fake_dev *dev;
@@ -153,11 +153,11 @@ static bool file_holds(const struct fake_map *map, uint64_t start)
 	       map->size <= st.st_size - start;
 }
 
-static int ioas_map(struct fake_file *file, struct fake_ioas *ioas, struct fake_map *map,
-		    bool fixed, uint64_t start)
+int fake_ioas_map(struct fake_file *file, struct fake_ioas *ioas, struct fake_map *map, bool fixed,
+		  uint64_t start)
 {
 	struct fake_range range[2 * FAKE_RANGES];
-	unsigned n = ioas_ranges(file, ioas, range);
+	unsigned n = fake_ioas_ranges(file, ioas, range);
 	uint64_t last;
 	int ret;
 
@@ -214,7 +214,7 @@ static int cmd_map(struct fake_file *file, struct fk_ioas_map *cmd)
 		return -EINVAL;
 	if (!ioas)
 		return -ENOENT;
-	ret = ioas_map(file, ioas, &map, cmd->flags & FK_MAP_FIXED_IOVA, 0);
+	ret = fake_ioas_map(file, ioas, &map, cmd->flags & FK_MAP_FIXED_IOVA, 0);
 	if (!ret)
 		cmd->iova = map.iova;
 	return ret;
@@ -256,14 +256,14 @@ static int cmd_map_file(struct fake_file *file, struct fk_map_file *cmd)
 	ret = map_dmabuf(cmd, &map);
 	if (ret)
 		return ret;
-	ret = ioas_map(file, ioas, &map, cmd->flags & FK_MAP_FIXED_IOVA, cmd->start);
+	ret = fake_ioas_map(file, ioas, &map, cmd->flags & FK_MAP_FIXED_IOVA, cmd->start);
 	if (!ret)
 		cmd->iova = map.iova;
 	return ret;
 }
 
 /* Takes away whole maps; -ENOENT if an end of the range cuts one, with what came before it gone. */
-static int ioas_unmap(struct fake_ioas *ioas, uint64_t first, uint64_t last, uint64_t *unmapped)
+int fake_ioas_unmap(struct fake_ioas *ioas, uint64_t first, uint64_t last, uint64_t *unmapped)
 {
 	size_t at = fake_maps_find(&ioas->maps, first);
 	int ret = 0;
@@ -283,6 +283,26 @@ static int ioas_unmap(struct fake_ioas *ioas, uint64_t first, uint64_t last, uin
 	return ret;
 }
 
+int fake_ioas_cut(struct fake_ioas *ioas, uint64_t iova)
+{
+	size_t at = fake_maps_find(&ioas->maps, iova);
+	struct fake_map *map = &ioas->maps.map[at], rest;
+
+	if (at == ioas->maps.count || map->iova >= iova)
+		return 0;
+	if (iova & (alignment(ioas) - 1))
+		return -EINVAL;
+	rest = *map;
+	rest.pages = calloc(1, sizeof(*rest.pages));
+	rest.pages->refs = 1;
+	rest.pages->pins = ioas->pinned;
+	map->size = iova - map->iova;
+	rest.iova += map->size;
+	rest.va += map->size;
+	rest.size -= map->size;
+	return fake_maps_insert(&ioas->maps, &rest);
+}
+
 static int cmd_unmap(struct fake_file *file, struct fk_ioas_unmap *cmd)
 {
 	struct fake_ioas *ioas = fake_iommufd_ioas(file, cmd->ioas_id);
@@ -296,8 +316,8 @@ static int cmd_unmap(struct fake_file *file, struct fk_ioas_unmap *cmd)
 		return -EOVERFLOW;
 	if (!all && (!cmd->length || cmd->iova + cmd->length - 1 < cmd->iova))
 		return cmd->length ? -EOVERFLOW : -EINVAL;
-	ret = ioas_unmap(ioas, cmd->iova, all ? UINT64_MAX : cmd->iova + cmd->length - 1,
-			 &unmapped);
+	ret = fake_ioas_unmap(ioas, cmd->iova, all ? UINT64_MAX : cmd->iova + cmd->length - 1,
+			      &unmapped);
 	if (ret)
 		return ret;
 	if (!unmapped && !all)
@@ -330,7 +350,7 @@ static int cmd_copy(struct fake_file *file, struct fk_ioas_copy *cmd)
 	map.fd = src->fd;
 	if (map.size == src->size)
 		map.pages = src->pages;
-	ret = ioas_map(file, to, &map, cmd->flags & FK_MAP_FIXED_IOVA, 0);
+	ret = fake_ioas_map(file, to, &map, cmd->flags & FK_MAP_FIXED_IOVA, 0);
 	if (!ret)
 		cmd->dst_iova = map.iova;
 	return ret;
@@ -347,7 +367,7 @@ static int cmd_ranges(struct fake_file *file, struct fk_iova_ranges *cmd)
 		return -EOPNOTSUPP;
 	if (!ioas)
 		return -ENOENT;
-	n = ioas_ranges(file, ioas, range);
+	n = fake_ioas_ranges(file, ioas, range);
 	for (i = 0; i < n && i < room; i++)
 		out[i] = (struct fk_iova_range){ range[i].first, range[i].last };
 	cmd->num_iovas = n;
@@ -682,168 +702,6 @@ int fake_iommufd_attach(struct fake_file *file, struct fake_dev *dev, uint32_t *
 	return 0;
 }
 
-/*
- * As a container.
- */
-int fake_iommufd_compat_join(struct fake_file *file, bool noiommu)
-{
-	struct fake_iommufd *iommufd = file->iommufd;
-
-	if (noiommu) {
-		if (iommufd->compat)
-			return -EINVAL;
-		iommufd->noiommu = true;
-		return 0;
-	}
-	if (iommufd->noiommu)
-		return -EINVAL;
-	return iommufd->compat ? 0 : ioas_new(file, &iommufd->compat);
-}
-
-static int compat_extension(const struct fake_file *file, unsigned long type)
-{
-	switch (type) {
-	case VFIO_TYPE1_IOMMU:
-	case VFIO_TYPE1v2_IOMMU:
-	case VFIO_UNMAP_ALL: return !file->iommufd->noiommu;
-	case VFIO_NOIOMMU_IOMMU: return 1;
-	case VFIO_DMA_CC_IOMMU: return file->iommufd->compat ? 1 : -ENODEV;
-	default: return 0;
-	}
-}
-
-static int compat_set_iommu(struct fake_file *file, unsigned long type)
-{
-	struct fake_ioas *ioas = fake_iommufd_ioas(file, file->iommufd->compat);
-
-	if (type == VFIO_NOIOMMU_IOMMU && file->iommufd->noiommu)
-		return fake.cap_rawio ? 0 : -EPERM;
-	if ((type != VFIO_TYPE1_IOMMU && type != VFIO_TYPE1v2_IOMMU) || file->iommufd->noiommu)
-		return -EINVAL;
-	if (!ioas)
-		return -ENODEV;
-	if (type == VFIO_TYPE1_IOMMU)
-		ioas->small = true;
-	return 0;
-}
-
-static int compat_get_info(struct fake_file *file, struct fake_ioas *ioas,
-			   struct vfio_iommu_type1_info *arg)
-{
-	struct vfio_iommu_type1_info_dma_avail avail = { .avail = UINT32_MAX };
-	struct vfio_iommu_type1_info_cap_iova_range iovas = { .nr_iovas = 0 };
-	struct fake_range range[2 * FAKE_RANGES];
-	unsigned i, n = ioas_ranges(file, ioas, range);
-	size_t first = (sizeof(avail) + 7) & ~(size_t)7;
-	size_t need = sizeof(*arg) + first + sizeof(iovas) + n * 16;
-	uint8_t *at = (uint8_t *)(arg + 1);
-
-	if (arg->argsz < offsetof(struct vfio_iommu_type1_info, iova_pgsizes) + 8)
-		return -EINVAL;
-	arg->flags = VFIO_IOMMU_INFO_PGSIZES | VFIO_IOMMU_INFO_CAPS;
-	arg->iova_pgsizes = ioas->attached ? fake.pgsizes : ~(uint64_t)(FAKE_PAGE - 1);
-	if (arg->argsz < need) {
-		if (arg->argsz >= sizeof(*arg))
-			arg->cap_offset = 0;
-		arg->argsz = need;
-		return 0;
-	}
-	arg->argsz = need;
-	arg->cap_offset = sizeof(*arg);
-	avail.header.id = VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL;
-	avail.header.version = 1;
-	avail.header.next = sizeof(*arg) + first;
-	memcpy(at, &avail, sizeof(avail));
-	at += first;
-	iovas.header.id = VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE;
-	iovas.header.version = 1;
-	iovas.nr_iovas = n;
-	memcpy(at, &iovas, sizeof(iovas));
-	at += sizeof(iovas);
-	for (i = 0; i < n; i++) {
-		struct vfio_iova_range one = { range[i].first, range[i].last };
-
-		memcpy(at + i * sizeof(one), &one, sizeof(one));
-	}
-	return 0;
-}
-
-static int compat_map(struct fake_file *file, struct fake_ioas *ioas,
-		      const struct vfio_iommu_type1_dma_map *arg)
-{
-	struct fake_map map = { arg->iova, arg->vaddr, arg->size, -1, arg->flags, NULL };
-
-	if (arg->argsz < sizeof(*arg) || !arg->flags ||
-	    (arg->flags & ~(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)))
-		return -EINVAL;
-	return ioas_map(file, ioas, &map, true, 0);
-}
-
-/* So that a map begins at iova, if it is inside one. */
-static int ioas_cut(struct fake_ioas *ioas, uint64_t iova)
-{
-	size_t at = fake_maps_find(&ioas->maps, iova);
-	struct fake_map *map = &ioas->maps.map[at], rest;
-
-	if (at == ioas->maps.count || map->iova >= iova)
-		return 0;
-	if (iova & (alignment(ioas) - 1))
-		return -EINVAL;
-	rest = *map;
-	rest.pages = calloc(1, sizeof(*rest.pages));
-	rest.pages->refs = 1;
-	rest.pages->pins = ioas->pinned;
-	map->size = iova - map->iova;
-	rest.iova += map->size;
-	rest.va += map->size;
-	rest.size -= map->size;
-	return fake_maps_insert(&ioas->maps, &rest);
-}
-
-static int compat_unmap(struct fake_ioas *ioas, struct vfio_iommu_type1_dma_unmap *arg)
-{
-	bool all = arg->flags & VFIO_DMA_UNMAP_FLAG_ALL;
-	uint64_t unmapped, last = all ? UINT64_MAX : arg->iova + arg->size - 1;
-	int ret;
-
-	if (arg->argsz < offsetof(struct vfio_iommu_type1_dma_unmap, size) + 8 ||
-	    (arg->flags & ~VFIO_DMA_UNMAP_FLAG_ALL) || (all && (arg->iova || arg->size)))
-		return -EINVAL;
-	if (!all && (!arg->size || last < arg->iova))
-		return arg->size ? -EOVERFLOW : -EINVAL;
-	/* What gave up large pages for version 1 can be cut anywhere. */
-	ret = all || !ioas->small ? 0 : ioas_cut(ioas, arg->iova);
-	if (!ret && !all && ioas->small && last < UINT64_MAX)
-		ret = ioas_cut(ioas, last + 1);
-	if (ret)
-		return ret;
-	ret = ioas_unmap(ioas, arg->iova, last, &unmapped);
-	arg->size = unmapped;
-	return ret;
-}
-
-static int compat_ioctl(struct fake_file *file, unsigned long request, void *arg)
-{
-	struct fake_ioas *ioas = fake_iommufd_ioas(file, file->iommufd->compat);
-
-	switch (request) {
-	case VFIO_GET_API_VERSION: return VFIO_API_VERSION;
-	case VFIO_CHECK_EXTENSION: return compat_extension(file, (unsigned long)arg);
-	case VFIO_SET_IOMMU: return compat_set_iommu(file, (unsigned long)arg);
-	case VFIO_IOMMU_GET_INFO:
-	case VFIO_IOMMU_MAP_DMA:
-	case VFIO_IOMMU_UNMAP_DMA: break;
-	default: return -ENOTTY;
-	}
-	if (!arg)
-		return -EFAULT;
-	if (request == VFIO_IOMMU_GET_INFO)
-		return ioas ? compat_get_info(file, ioas, arg) : -ENODEV;
-	if (request == VFIO_IOMMU_MAP_DMA)
-		return ioas ? compat_map(file, ioas, arg) : -ENODEV;
-	return ioas ? compat_unmap(ioas, arg) : -ENODEV;
-}
-
 /* Sizes as iommufd checks them: at least the fields known to it, and zeroes in those that aren't.
  */
 static int check_size(const void *arg, size_t min, size_t known)
@@ -896,7 +754,7 @@ int fake_iommufd_ioctl(struct fake_file *file, unsigned long request, void *arg)
 	case FK_IOAS_ALLOC:
 		if (((struct fk_ioas_alloc *)arg)->flags)
 			return -EOPNOTSUPP;
-		return ioas_new(file, &((struct fk_ioas_alloc *)arg)->out_ioas_id);
+		return fake_ioas_new(file, &((struct fk_ioas_alloc *)arg)->out_ioas_id);
 	case FK_IOAS_COPY: return cmd_copy(file, arg);
 	case FK_IOVA_RANGES: return cmd_ranges(file, arg);
 	case FK_IOAS_MAP: return cmd_map(file, arg);
@@ -907,6 +765,6 @@ int fake_iommufd_ioctl(struct fake_file *file, unsigned long request, void *arg)
 	case FK_GET_DIRTY: return cmd_get_dirty(file, arg);
 	case FK_MAP_FILE: return cmd_map_file(file, arg);
 	case FK_GET_PA: return cmd_get_pa(file, arg);
-	default: return compat_ioctl(file, request, arg);
+	default: return fake_compat_ioctl(file, request, arg);
 	}
 }

@@ -7,7 +7,8 @@
  *      fake_sys.c      the seam: descriptors, memory, allocations, counting
  *      fake_fs.c       paths: sysfs, /dev, /proc
  *      fake_type1.c    containers, groups, type1
- *      fake_iommufd.c  iommufd, its IOASes and its container compatibility
+ *      fake_iommufd.c  iommufd and its IOASes
+ *      fake_compat.c   iommufd as a container
  *      fake_device.c   cdevs, device files: regions, interrupts, reset, features
  */
 #ifndef FAKE_KERNEL_H
@@ -153,12 +154,24 @@ unsigned fake_range_intersect(struct fake_range *acc, unsigned count, const stru
 int fake_iommufd_open(void);
 int fake_iommufd_ioctl(struct fake_file *file, unsigned long request, void *arg);
 void fake_iommufd_release(struct fake_file *file);
-int fake_iommufd_compat_join(struct fake_file *file, bool noiommu); /* SET_CONTAINER */
 int fake_iommufd_bind(struct fake_file *file, struct fake_dev *dev);
 void fake_iommufd_unbind(struct fake_file *file, struct fake_dev *dev);
 int fake_iommufd_attach(struct fake_file *file, struct fake_dev *dev, uint32_t *pt);
 void fake_iommufd_detach(struct fake_file *file, struct fake_dev *dev);
 struct fake_ioas *fake_iommufd_ioas(struct fake_file *file, uint32_t id);
+int fake_ioas_new(struct fake_file *file, uint32_t *id);
+unsigned fake_ioas_ranges(struct fake_file *file, const struct fake_ioas *ioas,
+			  struct fake_range *range);
+int fake_ioas_map(struct fake_file *file, struct fake_ioas *ioas, struct fake_map *map, bool fixed,
+		  uint64_t start);
+int fake_ioas_unmap(struct fake_ioas *ioas, uint64_t first, uint64_t last, uint64_t *unmapped);
+
+/* So that a map begins at iova, if it is inside one. */
+int fake_ioas_cut(struct fake_ioas *ioas, uint64_t iova);
+
+/* fake_compat.c */
+int fake_compat_join(struct fake_file *file, bool noiommu); /* SET_CONTAINER */
+int fake_compat_ioctl(struct fake_file *file, unsigned long request, void *arg);
 
 /* fake_device.c */
 int fake_cdev_open(struct fake_dev *dev);

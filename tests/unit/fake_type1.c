@@ -518,7 +518,7 @@ static int set_container(struct fake_group *group, int fd)
 		return join_container(group, file->container);
 	if (file->kind != FAKE_FILE_IOMMUFD)
 		return -EBADFD;
-	ret = fake_iommufd_compat_join(file, group->noiommu);
+	ret = fake_compat_join(file, group->noiommu);
 	if (ret)
 		return ret;
 	fake_file_get(file);
