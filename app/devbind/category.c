@@ -38,7 +38,8 @@ const struct category categories[] = {
 
 #define ANY UINT32_MAX
 
-/* vendor and device: ANY matches all. class: the base class, or with the sub-class and interface.
+/*
+ * vendor and device: ANY matches all. class: the base class, or with the sub-class and interface.
  */
 static const struct {
 	unsigned category;

@@ -254,8 +254,8 @@ static int write_rule(const struct device *dev, const struct grantee *grantee)
 		 "SUBSYSTEM==\"vfio\", PROGRAM==\"/bin/sh -c 'g=%%k; "
 		 "cd /sys/kernel/iommu_groups/$${g#noiommu-}/devices/%s && "
 		 "read v < vendor && read d < device && test $$v.$$d = 0x%04x.0x%04x'\"%s\n"
-		 "SUBSYSTEM==\"vfio-dev\", KERNELS==\"%s\", "
-		 "ATTRS{vendor}==\"0x%04x\", ATTRS{device}==\"0x%04x\"%s\n"
+		 "SUBSYSTEM==\"vfio-dev\", KERNELS==\"%s\", ATTRS{vendor}==\"0x%04x\", "
+		 "ATTRS{device}==\"0x%04x\"%s\n"
 		 "SUBSYSTEM==\"misc\", KERNEL==\"iommu\"%s\n",
 		 bdf, bdf, vendor, device, whom, bdf, vendor, device, whom, whom);
 	rule_path(path, RULE_GRANT, bdf);

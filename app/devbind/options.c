@@ -179,7 +179,8 @@ static unsigned bit_of(int option)
 	return 1u << i;
 }
 
-/* What would be passed over in silence might have been meant to save something. given: a bit each.
+/*
+ * What would be passed over in silence might have been meant to save something. given: a bit each.
  */
 static int check_given(const struct options *options, unsigned given)
 {

@@ -53,7 +53,8 @@ static void refuse_bridge(const struct device *dev, struct answer *answer)
 		 "it is a bridge (%s): it stays with the kernel", dev->class_name);
 }
 
-/* One who has the device, or another one of its group: the kernel gives a group to one at a time.
+/*
+ * One who has the device, or another one of its group: the kernel gives a group to one at a time.
  */
 static const char *holder_of(const struct inventory *inv, const struct device *dev)
 {

@@ -50,7 +50,8 @@ void session_free(struct session *session, struct plx_arena *arena);
 /* Long options without a letter have values from here on. */
 #define OPTION_LONG 256
 
-/* What getopt_long() stumbled over, with opterr 0 and ":" first: -EINVAL, and one line is logged.
+/*
+ * What getopt_long() stumbled over, with opterr 0 and ":" first: -EINVAL, and one line is logged.
  */
 int option_wrong(int opt, char **argv);
 

@@ -167,8 +167,8 @@ static void percentiles(FILE *out, const struct run *run, const struct job *job)
 	char name[96];
 
 	fprintf(out, "Summary latency data for %s:\n", job_name(job, name));
-	fprintf(out, "============================================================================="
-		     "====\n");
+	fprintf(out,
+		"=================================================================================\n");
 	for (unsigned i = 0; report_percentiles[i] > 0; i++)
 		fprintf(out, "%9.5f%% : %9.3fus\n", report_percentiles[i],
 			report_us(run, hist_percentile(&job->hist, report_percentiles[i] / 100)));

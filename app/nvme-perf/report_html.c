@@ -61,16 +61,14 @@ static void say(FILE *out, const char *what)
 static void mark_x(FILE *out, double share, const char *text)
 {
 	fprintf(out,
-		"<path class=\"grid\" d=\"M%.1f 10V%d\"/><text x=\"%.1f\" y=\"%d\" "
-		"class=\"x\">%s</text>\n",
+		"<path class=\"grid\" d=\"M%.1f 10V%d\"/><text x=\"%.1f\" y=\"%d\" class=\"x\">%s</text>\n",
 		x_at(share), HEIGHT - BOTTOM, x_at(share), HEIGHT - 10, text);
 }
 
 static void mark_y(FILE *out, double share, const char *text)
 {
 	fprintf(out,
-		"<path class=\"grid\" d=\"M%d %.1fH%d\"/><text x=\"%d\" y=\"%.1f\" "
-		"class=\"y\">%s</text>\n",
+		"<path class=\"grid\" d=\"M%d %.1fH%d\"/><text x=\"%d\" y=\"%.1f\" class=\"y\">%s</text>\n",
 		LEFT, y_at(share), WIDTH - RIGHT, LEFT - 6, y_at(share) + 4, text);
 }
 
@@ -239,8 +237,8 @@ static void table(FILE *out, const struct run *run, const struct figures *total)
 	unsigned w = 0, j = 0;
 	const struct job *job;
 
-	fputs("<table><tr><th>Device</th><th>Namespace</th><th>Core</th><th>IOPS</th>"
-	      "<th>MiB/s</th><th>Average, us</th><th>Min</th><th>Max</th><th>Errors</th></tr>\n",
+	fputs("<table><tr><th>Device</th><th>Namespace</th><th>Core</th><th>IOPS</th><th>MiB/s</th><th>Average, "
+	      "us</th><th>Min</th><th>Max</th><th>Errors</th></tr>\n",
 	      out);
 	while ((job = report_next(run, &w, &j))) {
 		const struct plx_nvme_ctrl_info *info = plx_nvme_ctrl_info(job->ctrl);

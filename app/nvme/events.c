@@ -69,7 +69,8 @@ static enum exit_code wait_for_events(struct plx_nvme_ctrl *ctrl, uint64_t secon
 	return EXIT_RUNTIME;
 }
 
-/* The composite temperature's upper threshold [Base 5.27.1.4]; err is of what reads or writes it.
+/*
+ * The composite temperature's upper threshold [Base 5.27.1.4]; err is of what reads or writes it.
  */
 static enum exit_code threshold_error(int err)
 {

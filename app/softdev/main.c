@@ -26,8 +26,7 @@ static void usage(FILE *out)
 	      out);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
 		fprintf(out, "  %-4s %s\n", commands[i].name, commands[i].what);
-	fputs("\nplx-softdev KIND --help says more about each; plx-softdev --version which it "
-	      "is.\n",
+	fputs("\nplx-softdev KIND --help says more about each; plx-softdev --version which it is.\n",
 	      out);
 }
 

@@ -281,8 +281,7 @@ static int parse_txpkts(struct options *opts)
 	return 0;
 wrong:
 	plx_err("--txpkts=%s: a length from %d to %d, the lengths of up to %d segments (the first "
-		"at "
-		"least %d), or a range MIN-MAX is wanted",
+		"at least %d), or a range MIN-MAX is wanted",
 		optarg, FRAME_MIN, FRAME_MAX, TX_SEGS_MAX, TX_HEADER_LEN);
 	return -EINVAL;
 }

@@ -83,7 +83,8 @@ static bool answer_echo(uint8_t *at, uint32_t len, uint32_t total, const struct 
 	ip.dst_addr = ip.src_addr;
 	ip.src_addr = asked; /* the header's checksum is a sum: it stays */
 	memcpy(at, &ip, sizeof(ip));
-	/* RFC 1624: HC' = ~(~HC + ~m + m'), where the word that held the type goes from 0800 to 0.
+	/*
+	 * RFC 1624: HC' = ~(~HC + ~m + m'), where the word that held the type goes from 0800 to 0.
 	 */
 	sum = (uint16_t)~icmp.icmp_cksum +
 	      (uint32_t)(uint16_t)~RTE_BE16(RTE_IP_ICMP_ECHO_REQUEST << 8);

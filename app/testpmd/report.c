@@ -103,8 +103,8 @@ void report_start(FILE *out, const struct run *run)
 
 void report_period(FILE *out, const struct run *run, struct period *last, double seconds)
 {
-	fprintf(out, "\n  port     RX-packets     RX-pps  RX-missed     TX-packets     TX-pps  "
-		     "TX-dropped\n");
+	fprintf(out,
+		"\n  port     RX-packets     RX-pps  RX-missed     TX-packets     TX-pps  TX-dropped\n");
 	for (unsigned i = 0; i < run->ports->count; i++) {
 		const struct port *port = &run->ports->port[i];
 		struct rte_eth_stats now;
@@ -144,8 +144,7 @@ static void print_bursts(FILE *out, const char *way, const uint64_t *bursts)
 static void print_stream(FILE *out, const struct stream *s, bool bursts)
 {
 	fprintf(out,
-		"\n  ------- Forward Stats for RX Port=%2u/Queue=%2u -> TX Port=%2u/Queue=%2u "
-		"-------\n",
+		"\n  ------- Forward Stats for RX Port=%2u/Queue=%2u -> TX Port=%2u/Queue=%2u -------\n",
 		s->rx_port, s->rx_queue, s->tx_port, s->tx_queue);
 	fprintf(out,
 		"  RX-packets: %-14" PRIu64 " TX-packets: %-14" PRIu64 " TX-dropped: %-14" PRIu64
@@ -190,8 +189,7 @@ void report_end(FILE *out, const struct run *run)
 
 		port_stats(port, &stats);
 		fprintf(out,
-			"\n  ---------------------- Forward statistics for port %-2u "
-			"----------------------\n",
+			"\n  ---------------------- Forward statistics for port %-2u ----------------------\n",
 			port->id);
 		fprintf(out, "  %s, access mode %s", port->name, port->access_mode);
 		if (port->removals)
@@ -206,15 +204,14 @@ void report_end(FILE *out, const struct run *run)
 		if (stats.oerrors)
 			fprintf(out, "  TX-error: %-14" PRIu64 "\n", stats.oerrors);
 		fprintf(out,
-			"  --------------------------------------------------------------------"
-			"--------\n");
+			"  ----------------------------------------------------------------------------\n");
 		rx += stats.ipackets;
 		missed += stats.imissed;
 		tx += stats.opackets;
 	}
 	report_totals(run->streams, &totals);
-	fprintf(out, "\n  +++++++++++++++ Accumulated forward statistics for all ports "
-		     "+++++++++++++++\n");
+	fprintf(out,
+		"\n  +++++++++++++++ Accumulated forward statistics for all ports +++++++++++++++\n");
 	print_side(out, "RX", rx, missed);
 	print_side(out, "TX", tx, totals.tx_dropped);
 	fprintf(out,

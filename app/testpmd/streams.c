@@ -73,8 +73,7 @@ static int check_queues(const struct streams *streams)
 			    a->engine == &engine_rxonly || b->engine == &engine_rxonly)
 				continue;
 			plx_err("what ports %u (%s) and %u (%s) receive would go to one queue of "
-				"port "
-				"%u: give --port-topology=loop",
+				"port %u: give --port-topology=loop",
 				b->rx_port, b->engine->name, a->rx_port, a->engine->name,
 				a->tx_port);
 			return -EINVAL;
@@ -126,8 +125,7 @@ static int choose_lcores(struct streams *streams, const struct options *opts)
 
 	if (opts->cores > have) {
 		plx_err("--nb-cores=%u: there %s %u (the main lcore forwards only when it is "
-			"alone); "
-			"give EAL more with -l",
+			"alone); give EAL more with -l",
 			opts->cores, have == 1 ? "is" : "are", have);
 		return -EINVAL;
 	}
@@ -188,8 +186,7 @@ int streams_create(struct streams *streams, const struct ports *ports, const str
 	}
 	if (opts->rxq < opts->txq)
 		plx_warn("--rxq=%u --txq=%u: a queue is forwarded to the queue of the same number, "
-			 "so "
-			 "only the first %u are used",
+			 "so only the first %u are used",
 			 opts->rxq, opts->txq, queues);
 	streams->stream = calloc((size_t)ports->count * queues, sizeof(struct stream *));
 	if (!streams->stream)

@@ -101,7 +101,8 @@ static void start_over(struct plx_nvme_ctrl *ctrl, const char *why)
 		nvme_ctrl_reset(ctrl);
 }
 
-/* Half way through the time, so that one that is late isn't the end. Nobody waits for the answer.
+/*
+ * Half way through the time, so that one that is late isn't the end. Nobody waits for the answer.
  */
 static void keep_alive(struct plx_nvme_ctrl *ctrl)
 {

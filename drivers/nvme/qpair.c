@@ -240,7 +240,8 @@ void nvme_qpair_clear(struct plx_nvme_qpair *q)
 		*q->sq_shadow = *q->cq_shadow = *q->sq_event = *q->cq_event = 0;
 }
 
-/* A plain command stays in a page. If that is more than one may move, then in less: a power of 2.
+/*
+ * A plain command stays in a page. If that is more than one may move, then in less: a power of 2.
  */
 static uint32_t plain_mask(const struct plx_nvme_qpair *q)
 {

@@ -13,7 +13,8 @@ static size_t list_room(const struct plx_nvme_qpair *q)
 	return ((size_t)1 << q->list_shift) / sizeof(struct plx_nvme_sgl);
 }
 
-/* The SGLs Supported field may ask for dwords, and whatever it says our buffers are made of them.
+/*
+ * The SGLs Supported field may ask for dwords, and whatever it says our buffers are made of them.
  */
 static bool is_dwords(const struct nvme_run *run)
 {

@@ -43,7 +43,8 @@ extern struct plx_eth_burst_ops plx_eth_burst[PLX_MAX_ETHPORTS + 1];
 /* No port has this number: bursts on it are always legal and move nothing. */
 #define PLX_ETH_NOWHERE PLX_MAX_ETHPORTS
 
-/* Takes up to count packets off a receive queue. Returns how many. Port and queue aren't checked.
+/*
+ * Takes up to count packets off a receive queue. Returns how many. Port and queue aren't checked.
  */
 static inline uint16_t plx_eth_rx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **pkts,
 					uint16_t count)

@@ -56,7 +56,8 @@ struct plx_hugepages {
 	uint64_t free;
 };
 
-/* Counts of pages of one size, on one node or PLX_NODE_ANY for all. -ENOENT: no such size or node.
+/*
+ * Counts of pages of one size, on one node or PLX_NODE_ANY for all. -ENOENT: no such size or node.
  */
 int plx_hugepages_query(size_t page_size, int node, struct plx_hugepages *pages);
 

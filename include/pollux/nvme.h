@@ -242,7 +242,8 @@ plx_nvme_write(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns, const voi
 int plx_nvme_flush(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns, plx_nvme_done_fn *done,
 		   void *arg);
 
-/* Ranges in memory as any other buffer's; at most PLX_NVME_DSM_RANGES. attributes: PLX_NVME_DSM_*
+/*
+ * Ranges in memory as any other buffer's; at most PLX_NVME_DSM_RANGES. attributes: PLX_NVME_DSM_*
  */
 int plx_nvme_dsm(struct plx_nvme_qpair *q, const struct plx_nvme_ns *ns,
 		 const struct plx_nvme_dsm_range *ranges, unsigned count, uint32_t attributes,

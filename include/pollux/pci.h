@@ -280,7 +280,8 @@ int plx_pci_irq_fire(struct plx_pci *pci, unsigned vector);
 /* Resets the function and puts back memory decoding and interrupts. Bus mastering is left off. */
 int plx_pci_reset(struct plx_pci *pci);
 
-/* plx_vfio_event_fd() and plx_vfio_event() of a function; -ENODEV and NONE while it isn't claimed.
+/*
+ * plx_vfio_event_fd() and plx_vfio_event() of a function; -ENODEV and NONE while it isn't claimed.
  */
 int plx_pci_event_fd(const struct plx_pci *pci);
 enum plx_vfio_event plx_pci_event(struct plx_pci *pci);

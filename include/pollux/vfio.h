@@ -25,7 +25,8 @@ extern "C" {
  */
 #define PLX_VFIO_NAME_LEN 113
 
-/* In order of preference. A name of one kind leaves no choice but USER, one of the other all else.
+/*
+ * In order of preference. A name of one kind leaves no choice but USER, one of the other all else.
  */
 enum plx_vfio_mode {
 	PLX_VFIO_CDEV,	       /* device cdev + iommufd */

@@ -99,8 +99,7 @@ static int look_at(int opt, const char *name, const char *value, enum plx_addr_p
 	case 'b':
 	case OPT_DEVICES:
 		plx_err("EAL option %s: devices are not EAL's: -a, -b and --vfio-vf-token belong "
-			"to "
-			"the PCI bus (plx_pci_scan())",
+			"to the PCI bus (plx_pci_scan())",
 			name);
 		return -EINVAL;
 	case 'h':
@@ -113,8 +112,7 @@ static int look_at(int opt, const char *name, const char *value, enum plx_addr_p
 		if (!strcmp(value, iova_mode(addr)))
 			return 0;
 		plx_err("EAL option --iova-mode=%s contradicts the address policy %s, which needs "
-			"%s: "
-			"leave the option out",
+			"%s: leave the option out",
 			value, plx_addr_policy_name(addr), iova_mode(addr));
 		return -EINVAL;
 	case OPT_NO_HUGE:

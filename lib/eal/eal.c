@@ -80,8 +80,7 @@ static void explain_failure(const struct plx_eal_args *args, int err)
 	else if (!args->no_huge && size && !plx_hugepages_query(size, PLX_NODE_ANY, &pages) &&
 		 !pages.free)
 		plx_err("EAL didn't start: it needs hugepages, and none of %llu of %zu KiB is "
-			"free: "
-			"echo %llu > /sys/kernel/mm/hugepages/hugepages-%zukB/nr_hugepages",
+			"free: echo %llu > /sys/kernel/mm/hugepages/hugepages-%zukB/nr_hugepages",
 			(unsigned long long)pages.total, size >> 10,
 			(unsigned long long)pages.total + 128, size >> 10);
 	else

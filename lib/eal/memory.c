@@ -179,7 +179,8 @@ int plx_eal_memory_stop(void)
 {
 	int err = plx_eal_runs_stop();
 
-	/* Only now: an event under way may hold the lock of the callbacks and wait for the runs'.
+	/*
+	 * Only now: an event under way may hold the lock of the callbacks and wait for the runs'.
 	 */
 	if (err != -EBUSY)
 		rte_mem_event_callback_unregister(CALLBACK_NAME, NULL);

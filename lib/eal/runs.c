@@ -72,8 +72,7 @@ static void unmap_within(struct run *run, uintptr_t va, size_t len)
 
 	if (run->va < va || run->va + run->len > va + len) {
 		plx_err("EAL frees %zu KiB at 0x%zx, a part of the %zu KiB at 0x%zx that were "
-			"mapped "
-			"together: devices keep reaching all of it",
+			"mapped together: devices keep reaching all of it",
 			len >> 10, (size_t)va, run->len >> 10, (size_t)run->va);
 		return;
 	}

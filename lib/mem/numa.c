@@ -45,8 +45,8 @@ int plx_mem_node_check(int node, const char *what)
 			return 0;
 		if (!single_node()) {
 			plx_err("%s: memory can't be placed: this process may not use the NUMA "
-				"system "
-				"calls (a container's seccomp profile? it needs CAP_SYS_NICE)",
+				"system calls (a container's seccomp "
+				"profile? it needs CAP_SYS_NICE)",
 				what);
 			return -EPERM;
 		}

@@ -50,7 +50,8 @@ int plx_claim_open_node(const struct plx_claim *claim, const char *path, struct 
  */
 int plx_claim_check_node(const struct plx_claim *claim, const char *path, struct plx_refusal *why);
 
-/* Names the member of the group that keeps it from being used, if there is one: 0 if there isn't.
+/*
+ * Names the member of the group that keeps it from being used, if there is one: 0 if there isn't.
  */
 int plx_claim_check_group(const struct plx_claim *claim, struct plx_refusal *why);
 

@@ -74,7 +74,8 @@ bool plx_container_has_type(const struct plx_iommu *iommu)
 	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
 	int err = plx_ioctl(iommu->fd, VFIO_IOMMU_GET_INFO, &info);
 
-	/* Without a type EINVAL, or ENODEV of iommufd's. No-IOMMU is a type that knows no commands.
+	/*
+	 * Without a type EINVAL, or ENODEV of iommufd's. No-IOMMU is a type that knows no commands.
 	 */
 	return !err || err == -ENOTTY;
 }

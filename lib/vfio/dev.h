@@ -32,7 +32,8 @@ struct plx_peer;
 struct plx_dev_ops {
 	int (*info)(struct plx_vfio_dev *dev, struct vfio_device_info *info,
 		    struct plx_refusal *why);
-	/* One try, in info->argsz bytes. *fd is the file to map from: dev->fd or one to be closed.
+	/*
+	 * One try, in info->argsz bytes. *fd is the file to map from: dev->fd or one to be closed.
 	 */
 	int (*region_info)(struct plx_vfio_dev *dev, struct vfio_region_info *info, int *fd);
 	/* How much was transferred, at an offset inside the region. */

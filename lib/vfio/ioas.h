@@ -136,7 +136,8 @@ struct plx_neighbours {
 
 struct plx_neighbours plx_neighbours_of(struct plx_mapping *m);
 
-/* Gives m its segments. 0 with none: nobody can tell yet. Non-translating contexts have m mapped.
+/*
+ * Gives m its segments. 0 with none: nobody can tell yet. Non-translating contexts have m mapped.
  */
 int plx_place(struct plx_ioas *ioas, struct plx_mapping *m, const struct plx_neighbours *around,
 	      struct plx_refusal *why);
@@ -149,7 +150,8 @@ void plx_place_withdraw(struct plx_ioas *ioas, const struct plx_mapping *m,
 /* Gives back what plx_place() took. */
 void plx_unplace(struct plx_ioas *ioas, struct plx_mapping *m, const struct plx_neighbours *around);
 
-/* Compares m's physical addresses, if it has any, with what a new context says; else takes those.
+/*
+ * Compares m's physical addresses, if it has any, with what a new context says; else takes those.
  */
 int plx_place_agree(struct plx_mapping *m, struct plx_iommu *iommu, struct plx_refusal *why);
 

@@ -476,7 +476,8 @@ int plx_iommufd_attach(struct plx_iommu *iommu, int dev_fd, uint32_t devid, bool
 	*untracked = false;
 	if (track_dirty && iommu->ops->track)
 		err = attach_tracked(c, dev_fd, devid);
-	/* Without tracking what it does would be missed, and a lack of memory says nothing of it.
+	/*
+	 * Without tracking what it does would be missed, and a lack of memory says nothing of it.
 	 */
 	if (!err || err == -ENOMEM || c->tracking)
 		return err;

@@ -71,7 +71,8 @@ enum plx_remedy {
 
 const char *plx_remedy_text(enum plx_remedy remedy); /* NULL for the usual one */
 
-/* The same for what has an object and a remedy; the sentence ends with it. A NULL object is none.
+/*
+ * The same for what has an object and a remedy; the sentence ends with it. A NULL object is none.
  */
 int plx_refuse_about(struct plx_refusal *why, enum plx_refusal_code code, int err,
 		     const char *object, enum plx_remedy remedy, const char *fmt, ...)

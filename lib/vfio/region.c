@@ -56,7 +56,8 @@ static int access_region(struct plx_vfio_dev *dev, unsigned int index, uint64_t 
 	return (size_t)done == len ? 0 : -EIO;
 }
 
-/* Takes start..end-1 out of the areas. One area may become two; if there's no room, the rest goes.
+/*
+ * Takes start..end-1 out of the areas. One area may become two; if there's no room, the rest goes.
  */
 static void leave_out(struct plx_vfio_region *info, uint64_t start, uint64_t end)
 {
@@ -79,7 +80,8 @@ static void leave_out(struct plx_vfio_region *info, uint64_t start, uint64_t end
 	}
 }
 
-/* The pages of one MSI-X structure: bir and offset in one register, as the table's and the PBA's.
+/*
+ * The pages of one MSI-X structure: bir and offset in one register, as the table's and the PBA's.
  */
 static void leave_out_msix(struct plx_vfio_dev *dev, unsigned int index,
 			   struct plx_vfio_region *info, uint32_t reg, uint64_t len)

@@ -90,7 +90,8 @@ bool plx_user_poll(struct plx_user *user);
 
 bool plx_user_is_lost(const struct plx_user *user);
 
-/* Lets the peer ask for memory, or not any more. -ENOMEM; -EEXIST: something is at its addresses.
+/*
+ * Lets the peer ask for memory, or not any more. -ENOMEM; -EEXIST: something is at its addresses.
  */
 int plx_user_map_add(struct plx_user *user, const struct plx_user_map *map);
 void plx_user_map_drop(struct plx_user *user, uint64_t iova);

@@ -118,9 +118,8 @@ int case_statistics(struct nic *nic)
 	EXPECT(!plx_eth_stats_get(nic->tx, &sent) && !plx_eth_stats_get(nic->rx, &received),
 	       "no statistics");
 	EXPECT(sent.opackets == packets && sent.q_opackets[0] == packets,
-	       "%u packets sent, %u on "
-	       "queue 0, wanted %u",
-	       (unsigned int)sent.opackets, (unsigned int)sent.q_opackets[0], packets);
+	       "%u packets sent, %u on queue 0, wanted %u", (unsigned int)sent.opackets,
+	       (unsigned int)sent.q_opackets[0], packets);
 	EXPECT(received.ipackets == packets && received.q_ipackets[0] == packets,
 	       "%u packets received, %u on queue 0, wanted %u", (unsigned int)received.ipackets,
 	       (unsigned int)received.q_ipackets[0], packets);

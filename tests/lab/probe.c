@@ -235,8 +235,7 @@ static int run(int argc, char **argv)
 	int before, after, i, ret;
 
 	if (argc >= (int)(sizeof(copy) / sizeof(copy[0])) || !parse_options(argc, argv)) {
-		printf("usage: lab-probe --vfio-mode=MODE [--allow-noiommu] [--vfio-vf-token=UUID] "
-		       "-a BDF\n");
+		printf("usage: lab-probe --vfio-mode=MODE [--allow-noiommu] [--vfio-vf-token=UUID] -a BDF\n");
 		plx_pci_usage(stdout);
 		return probe_fail("bad options");
 	}

@@ -109,7 +109,8 @@ int probe_regions(struct probe *probe)
 	return 0;
 }
 
-/* Whether a BAR begins with the MSI-X table (PCI Local Bus 3.0, 6.8.2.4): VFIO reads that as ones.
+/*
+ * Whether a BAR begins with the MSI-X table (PCI Local Bus 3.0, 6.8.2.4): VFIO reads that as ones.
  */
 static bool begins_with_vectors(struct plx_pci *pci, unsigned bar)
 {

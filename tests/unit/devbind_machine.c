@@ -35,7 +35,8 @@ static char said[16384];
 static char *output;
 static size_t output_len;
 
-/* What rtnetlink has to say: addresses and routes. What was asked for last: 0, 1, or -1: nothing.
+/*
+ * What rtnetlink has to say: addresses and routes. What was asked for last: 0, 1, or -1: nothing.
  */
 static struct {
 	char message[2][2048];

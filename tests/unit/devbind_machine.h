@@ -78,7 +78,8 @@ const char *machine_output(void);
 void machine_reports(const char *part);
 void machine_reports_no(const char *part);
 
-/* Whether a line with this part was logged since the last run began. The first one says it if not.
+/*
+ * Whether a line with this part was logged since the last run began. The first one says it if not.
  */
 bool machine_said(const char *part);
 bool machine_has_said(const char *part);

@@ -405,7 +405,8 @@ static void publish_cdev(struct fake_dev *dev, const char *dir)
 		return;
 	snprintf(name, sizeof(name), "%svfio%d", unsafe ? "noiommu-" : "", dev->cdev);
 	addf(NODE_DIR, NULL, "%s/vfio-dev/%s", dir, name);
-	/* Without an IOMMU, 6.12 shows the name but makes no node; so does a kernel without cdevs.
+	/*
+	 * Without an IOMMU, 6.12 shows the name but makes no node; so does a kernel without cdevs.
 	 */
 	if (fake.flavour == FAKE_STOCK || (dev->noiommu && !unsafe))
 		return;

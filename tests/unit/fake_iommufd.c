@@ -702,7 +702,8 @@ int fake_iommufd_attach(struct fake_file *file, struct fake_dev *dev, uint32_t *
 	return 0;
 }
 
-/* Sizes as iommufd checks them: at least the fields known to it, and zeroes in those that aren't.
+/*
+ * Sizes as iommufd checks them: at least the fields known to it, and zeroes in those that aren't.
  */
 static int check_size(const void *arg, size_t min, size_t known)
 {

@@ -336,7 +336,8 @@ static int unmap_dma(struct fake_container *container, struct vfio_iommu_type1_d
 		    maps->map[end].iova + maps->map[end].size - 1 != last)
 			goto invalid;
 	}
-	/* v1: nothing if the range begins inside a map, and the whole of the last one it touches.
+	/*
+	 * v1: nothing if the range begins inside a map, and the whole of the last one it touches.
 	 */
 	for (; at + n < maps->count && maps->map[at + n].iova <= last; n++) {
 		if (maps->map[at + n].iova < arg->iova)

@@ -155,9 +155,9 @@ static void persistent(void **state)
 		skip();
 	machine_report(EXIT_DONE, "grant", "--persist", "1234", NIC0, NULL);
 	/* Not another card's that is in the slot by then. */
-	assert_non_null(strstr(pci_sysfs_text(RULE), "KERNELS==\"" NIC0 "\", ATTRS{vendor}=="
-						     "\"0x8086\", ATTRS{device}==\"0x10d3\", "
-						     "OWNER=\"1234\"\n"));
+	assert_non_null(strstr(pci_sysfs_text(RULE),
+			       "KERNELS==\"" NIC0 "\", ATTRS{vendor}=="
+			       "\"0x8086\", ATTRS{device}==\"0x10d3\", OWNER=\"1234\"\n"));
 	assert_non_null(strstr(pci_sysfs_text(RULE), " = 0x8086.0x10d3'\", OWNER=\"1234\"\n"));
 	pci_sysfs_file("/run/pollux/devbind/" NIC0,
 		       "id 8086:10d3\ndriver e1000e\noverride -\npersisted -\n");

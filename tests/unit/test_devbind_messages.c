@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What plx-devbind says when it can't do what it was told: every line that no other test looks for.
+/*
+ * What plx-devbind says when it can't do what it was told: every line that no other test looks for.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -133,8 +133,7 @@ static void not_bound(void **state)
 		"      -> use a kernel with CONFIG_VFIO_DEVICE_CDEV\n"
 		"    besides, for cdev, compat: there is no module iommufd\n"
 		"      -> use a kernel with CONFIG_IOMMUFD\n"
-		"    besides, for noiommu-cdev, noiommu: devices behind the IOMMU can't be had "
-		"without it\n"
+		"    besides, for noiommu-cdev, noiommu: devices behind the IOMMU can't be had without it\n"
 		"      -> nothing: the modes above are better\n"
 		"    nothing else is in the way of type1v2, type1\n");
 	machine_report(EXIT_FAILED, "why", "--json", NIC0, NULL);

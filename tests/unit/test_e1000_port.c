@@ -569,7 +569,8 @@ static void test_no_vectors(void **state)
 	assert_int_equal(plx_eth_dev_stop(port), 0);
 }
 
-/* Registers are added up, 64-bit ones of two halves; memory doesn't clear by reading, devices do.
+/*
+ * Registers are added up, 64-bit ones of two halves; memory doesn't clear by reading, devices do.
  */
 static void test_stats(void **state)
 {

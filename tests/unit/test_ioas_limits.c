@@ -149,7 +149,8 @@ static void memlock_of_several_containers(void **state)
 	rig_stop(&rig);
 }
 
-/* Each reason as data, and none of it logged; to who doesn't ask it is logged, in the same words.
+/*
+ * Each reason as data, and none of it logged; to who doesn't ask it is logged, in the same words.
  */
 static void why_memory_is_not_mapped(void **state)
 {

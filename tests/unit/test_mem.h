@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the tests of lib/mem share: what was logged, what is held, and a child without privileges.
+/*
+ * What the tests of lib/mem share: what was logged, what is held, and a child without privileges.
  */
 #ifndef PLX_TEST_MEM_H
 #define PLX_TEST_MEM_H

@@ -310,7 +310,8 @@ static void test_abort_split(void **state)
 	assert_int_equal(fake.nseen, asked);
 }
 
-/* The command is answered before its Abort, which could hit another one: none has its id till then.
+/*
+ * The command is answered before its Abort, which could hit another one: none has its id till then.
  */
 static void test_abort_crosses(void **state)
 {

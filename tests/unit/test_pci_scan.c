@@ -240,9 +240,9 @@ static void options_reach_the_functions(void **state)
 	(void)state;
 	pci_sysfs_add("0000:01:00.0", &nic);
 	pci_sysfs_add("0000:02:00.0", &nic);
-	assert_int_equal(scan("--vfio-mode cdev,type1 -a 01:00.0,mode=noiommu,depth=3 "
-			      "-a 02:00.0 --allow-noiommu "
-			      "--vfio-vf-token 01234567-89ab-cdef-0123-456789abcdef"),
+	assert_int_equal(scan("--vfio-mode cdev,type1 -a 01:00.0,mode=noiommu,depth=3 -a 02:00.0 "
+			      "--allow-noiommu --vfio-vf-token "
+			      "01234567-89ab-cdef-0123-456789abcdef"),
 			 0);
 	assert_int_equal(at(0)->opts.modes, 1u << PLX_VFIO_NOIOMMU);
 	assert_string_equal(at(0)->pci.args, "depth=3");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The 82574's model with frames between two cards, plain and odd ones, and drivers that misbehave.
+/*
+ * The 82574's model with frames between two cards, plain and odd ones, and drivers that misbehave.
  */
 #include <endian.h>
 #include <setjmp.h>

@@ -222,7 +222,8 @@ static void map_for_the_caller(int iommufd, unsigned ioas_id, uint64_t va)
 	assert_int_equal(plx_sys->ioctl(iommufd, FK_IOAS_MAP, &arg), 0);
 }
 
-/* What the caller mapped in its IOAS is the caller's: after a claim that failed, and after a use.
+/*
+ * What the caller mapped in its IOAS is the caller's: after a claim that failed, and after a use.
  */
 static void maps_of_the_callers_stay(void **state)
 {

@@ -196,7 +196,8 @@ static void regions(void **state)
 	assert_int_equal(fake_user.requests[VFU_GET_REGION_INFO], 0);
 }
 
-/* Files that don't hold what is said of them aren't mapped: touching what lacks would be a crash.
+/*
+ * Files that don't hold what is said of them aren't mapped: touching what lacks would be a crash.
  */
 static void files_of_regions(void **state)
 {

@@ -320,7 +320,8 @@ static void memory_while_waiting(void **state)
 	assert_false(readable(plx_vfio_event_fd(dev)));
 }
 
-/* Answers to calls wake nobody who waits for events, and requests do once they are to be expected.
+/*
+ * Answers to calls wake nobody who waits for events, and requests do once they are to be expected.
  */
 static void who_is_woken(void **state)
 {

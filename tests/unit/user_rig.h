@@ -40,7 +40,8 @@ int answer(void);
 extern uint8_t pages[4 * PAGE];
 void map_pages(void);
 
-/* A script that, at a read of BAR 3, asks twice before it answers, and once more behind the answer.
+/*
+ * A script that, at a read of BAR 3, asks twice before it answers, and once more behind the answer.
  */
 bool asks_first(const struct vfu_msg *msg);
 extern int asked_while_waiting;

@@ -300,7 +300,8 @@ static const struct option_def *option_find(const char *arg, const char **value)
 	return NULL;
 }
 
-/* Carries out the option at argv[0], of argc left. Returns how many arguments it took, or -errno.
+/*
+ * Carries out the option at argv[0], of argc left. Returns how many arguments it took, or -errno.
  */
 static int option_take(struct pci_options *options, const struct option_def *def, int argc,
 		       char **argv, const char *value)
@@ -384,16 +385,12 @@ void plx_pci_usage(FILE *out)
 		"                        access modes allowed for every function, of:\n"
 		"                        %s\n"
 		"  --allow-noiommu       accept devices that can reach all of memory, unprotected\n"
-		"  --iova va|alloc       device addresses: virtual ones, or chosen ones; by itself "
-		"what suits\n"
+		"  --iova va|alloc       device addresses: virtual ones, or chosen ones; by itself what suits\n"
 		"                        the IOMMUs\n"
 		"  --vfio-vf-token UUID  for virtual functions of a function that VFIO holds\n"
-		"NAME is a PCI address, like 0000:01:00.0 or 01:00.0. For -a it may be user:PATH, "
-		"a\n"
+		"NAME is a PCI address, like 0000:01:00.0 or 01:00.0. For -a it may be user:PATH, a\n"
 		"device that another process serves at that vfio-user socket, or\n"
-		"broker:PATH,ADDRESS, one that `plx-devbind broker` opens for us. Without -a, "
-		"every\n"
-		"function is used that is bound to vfio-pci and that a driver of this program "
-		"takes.\n",
+		"broker:PATH,ADDRESS, one that `plx-devbind broker` opens for us. Without -a, every\n"
+		"function is used that is bound to vfio-pci and that a driver of this program takes.\n",
 		mode_names(known, sizeof(known)));
 }

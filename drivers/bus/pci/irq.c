@@ -9,7 +9,8 @@
 #include "bus.h"
 #include "sys.h"
 
-/* Finds the kind to use, and how many vectors it has. One MSI vector is all we take of that kind.
+/*
+ * Finds the kind to use, and how many vectors it has. One MSI vector is all we take of that kind.
  */
 static int irq_kind(struct plx_pci *pci, unsigned *index, unsigned *count)
 {
@@ -101,7 +102,8 @@ void plx_pci_irq_disable(struct plx_pci *pci)
 
 	if (!fn->irq_count)
 		return;
-	/* Closing an eventfd that the kernel still holds is harmless, so an error changes nothing.
+	/*
+	 * Closing an eventfd that the kernel still holds is harmless, so an error changes nothing.
 	 */
 	plx_vfio_irq_off(pci->vfio, fn->irq_index);
 	close_fds(fn->irq_fd, 0, fn->irq_count);

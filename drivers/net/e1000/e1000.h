@@ -50,7 +50,8 @@ struct e1000_rxq {
 	const struct plx_xlate *xlate;
 	uint64_t packets;
 
-	/* below: not touched on the hot path of plain single-buffer packets, but for the first two
+	/*
+	 * below: not touched on the hot path of plain single-buffer packets, but for the first two
 	 */
 	uint64_t bytes;		      /* of the packets handed over, as their pkt_len says */
 	bool dropping;		      /* the rest of a frame given up is yet to come */

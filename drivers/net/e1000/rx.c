@@ -384,7 +384,8 @@ static inline uint64_t rx_flags(const struct e1000_rxq *q, uint32_t status, uint
 	return flags;
 }
 
-/* Takes the CRC off a frame's end; it may reach into the buffer before the last, or be all of it.
+/*
+ * Takes the CRC off a frame's end; it may reach into the buffer before the last, or be all of it.
  */
 static void rx_trim_crc(struct e1000_rxq *q, struct rte_mbuf *before, struct rte_mbuf *m)
 {

@@ -216,7 +216,8 @@ static __rte_noinline bool tx_one(struct e1000_txq *q, struct rte_mbuf *m, const
 			cmd |= E1000_TXD_VLE;
 			upper |= (uint64_t)m->vlan_tci << 48;
 		} else if (rte_vlan_insert(&m)) {
-			/* The device inserts only where it strips, too: the tag is ours to write.
+			/*
+			 * The device inserts only where it strips, too: the tag is ours to write.
 			 */
 			goto discard;
 		}

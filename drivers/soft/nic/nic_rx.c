@@ -45,8 +45,7 @@ void nic_rx_select(struct soft_nic *nic)
 		nic->errors++;
 		if (plx_vfu_may_say(nic->vfu))
 			plx_err("%s: the driver wants headers split from data (RCTL.DTYP), which "
-				"isn't "
-				"modelled: nothing is received",
+				"isn't modelled: nothing is received",
 				nic->name);
 	}
 	nic->rx_bufsize = buffer_size(rctl);

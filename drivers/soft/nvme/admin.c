@@ -301,7 +301,8 @@ static void one(struct soft_nvme *nvme, struct snvme_sq *sq)
 	__asm__ volatile("" ::: "memory");
 	sq->head = sq->head + 1 == sq->size ? 0 : sq->head + 1;
 	nvme->admin++;
-	/* What it makes the controller tell looks for room again, and must not find the answer's.
+	/*
+	 * What it makes the controller tell looks for room again, and must not find the answer's.
 	 */
 	sq->cq->reserved++;
 	status = execute(nvme, &cmd, &result);

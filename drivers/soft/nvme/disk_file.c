@@ -119,7 +119,8 @@ static void give_back(struct soft_nvme *nvme, struct slot *slot)
 	nvme->busy = --files->under_way;
 }
 
-/* The command isn't done before its blocks are where they last [NVM 3.2.6, 3.2.8; Base 5.27.1.4].
+/*
+ * The command isn't done before its blocks are where they last [NVM 3.2.6, 3.2.8; Base 5.27.1.4].
  */
 static bool lasts(const struct soft_nvme *nvme, const struct slot *slot)
 {
