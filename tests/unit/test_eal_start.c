@@ -9,7 +9,10 @@ static const char *const no_huge = "--no-huge -m 32";
 
 static int arguments_body(void)
 {
-	char words[] = "prog\0-l\00\0--no-telemetry\0first\0--no-huge\0-m\032\0--\0--own\0last";
+	/* In pieces: a digit right behind \0 would be part of it. */
+	char words[] = "prog\0-l\0"
+		       "0\0--no-telemetry\0first\0--no-huge\0-m\0"
+		       "32\0--\0--own\0last";
 	char *argv[16], **rest = argv, *at = words;
 	struct plx_policy policy = { .addr = PLX_ADDR_VA };
 	struct plx_ioas *ioas;
