@@ -87,6 +87,8 @@ static const char *const remedies[PLX_REMEDIES] = {
 	[PLX_REMEDY_SAFE_MODE] = "allow a mode that uses the IOMMU",
 	[PLX_REMEDY_ONE_MODE] = "claim all devices of the group in one mode",
 	[PLX_REMEDY_CHOWN] = "chown it to your user (plx-devbind grant does)",
+	[PLX_REMEDY_SOCKET_OWNER] =
+		"be the user that serves it, or have its owner chown it to yours",
 	[PLX_REMEDY_CAPABILITY] = "grant the capability",
 	[PLX_REMEDY_FILES] = "raise the limit of open files (ulimit -n)",
 	[PLX_REMEDY_UUID] = "write it as a UUID, in 8-4-4-4-12 hexadecimal digits",
@@ -220,14 +222,14 @@ static enum plx_remedy node_remedy(const char *path)
 	return PLX_REMEDY_GROUP_KERNEL;
 }
 
-static int refuse_access(struct plx_refusal *why, const char *path, int err)
+static int refuse_access(struct plx_refusal *why, const char *path, int err, enum plx_remedy remedy)
 {
 	struct stat st;
 
 	if (plx_sys->stat(path, &st))
-		return plx_refuse_about(why, PLX_REFUSED_PERMISSION, err, path, PLX_REMEDY_CHOWN,
+		return plx_refuse_about(why, PLX_REFUSED_PERMISSION, err, path, remedy,
 					"%s: permission denied for uid %u", path, geteuid());
-	plx_refuse_about(why, PLX_REFUSED_PERMISSION, err, path, PLX_REMEDY_CHOWN,
+	plx_refuse_about(why, PLX_REFUSED_PERMISSION, err, path, remedy,
 			 "%s: permission denied for uid %u (owner %u:%u, mode %04o)", path,
 			 geteuid(), st.st_uid, st.st_gid, st.st_mode & 07777);
 	why->found = st.st_mode & 07777;
@@ -242,7 +244,7 @@ int plx_refuse_socket(struct plx_refusal *why, const char *path, int err)
 		return plx_refuse_about(why, PLX_REFUSED_NODE, err, path, PLX_REMEDY_START_PROCESS,
 					"%s does not exist", path);
 	case -EACCES:
-	case -EPERM: return refuse_access(why, path, err);
+	case -EPERM: return refuse_access(why, path, err, PLX_REMEDY_SOCKET_OWNER);
 	case -EAGAIN:
 		return plx_refuse_about(why, PLX_REFUSED_BUSY, err, path, PLX_REMEDY_END_ONE,
 					"%s: too many others wait for the process that serves it",
@@ -264,7 +266,7 @@ int plx_refuse_node(struct plx_refusal *why, const char *path, int err)
 	case -ENXIO:
 		return plx_refuse_about(why, PLX_REFUSED_NODE, err, path, node_remedy(path),
 					"%s does not exist", path);
-	case -EACCES: return refuse_access(why, path, err);
+	case -EACCES: return refuse_access(why, path, err, PLX_REMEDY_CHOWN);
 	case -EPERM:
 		return plx_refuse_about(why, PLX_REFUSED_PERMISSION, err, path,
 					PLX_REMEDY_CAPABILITY,

@@ -30,9 +30,7 @@ static int on_version(struct plx_vfu *vfu, struct vfu_msg *msg, int *fd)
 		return len;
 	vfu->client.caps = theirs;
 	vfu->client.ready = true;
-	if (plx_vfu_may_say(vfu))
-		plx_info("%s: a client speaks vfio-user %u.%u", vfu->name, version.major,
-			 version.minor);
+	plx_debug("%s: a client speaks vfio-user %u.%u", vfu->name, version.major, version.minor);
 	return len;
 }
 

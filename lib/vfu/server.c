@@ -25,24 +25,16 @@
 /* Why the socket that is there stays. got: what connecting to it gave. */
 static int say_taken(const struct plx_vfu *vfu, const struct stat *st, int got)
 {
-	switch (got) {
-	case -EACCES:
-	case -EPERM:
-		plx_err("%s: %s belongs to another user (uid %u, mode %04o): remove it or use "
-			"another path",
-			vfu->name, vfu->path, st->st_uid, st->st_mode & 07777);
-		return -EACCES;
-	case -EPROTOTYPE:
-		plx_err("%s: %s is a socket of another kind", vfu->name, vfu->path);
-		return -EADDRINUSE;
-	default:
-		if (got >= 0 || got == -EAGAIN)
-			plx_err("%s: another process listens on %s", vfu->name, vfu->path);
-		else
-			plx_err("%s: can't tell whether anybody listens on %s: %s", vfu->name,
-				vfu->path, strerror(-got));
-		return -EADDRINUSE;
-	}
+	if (got == -EACCES || got == -EPERM)
+		plx_err("%s belongs to another user (uid %u, mode %04o): remove it or use another path",
+			vfu->path, st->st_uid, st->st_mode & 07777);
+	else if (got == -EPROTOTYPE)
+		plx_err("%s is a socket of another kind", vfu->path);
+	else if (got >= 0 || got == -EAGAIN)
+		plx_err("another process listens on %s", vfu->path);
+	else
+		plx_err("can't tell whether anybody listens on %s: %s", vfu->path, strerror(-got));
+	return -EADDRINUSE;
 }
 
 /* Whether nobody listens on what is there. */
@@ -54,7 +46,7 @@ static int remove_stale(struct plx_vfu *vfu)
 	if (plx_sys->stat(vfu->path, &st))
 		return -errno;
 	if (!S_ISSOCK(st.st_mode)) {
-		plx_err("%s: %s exists and is no socket", vfu->name, vfu->path);
+		plx_err("%s exists and is no socket", vfu->path);
 		return -EADDRINUSE;
 	}
 	fd = plx_vfu_connect(vfu->path);
@@ -62,7 +54,7 @@ static int remove_stale(struct plx_vfu *vfu)
 		plx_sys->close(fd);
 	if (fd != -ECONNREFUSED)
 		return say_taken(vfu, &st, fd);
-	plx_info("%s: replacing the stale socket %s", vfu->name, vfu->path);
+	plx_info("replacing the stale socket %s", vfu->path);
 	return plx_sys->unlink(vfu->path) && errno != ENOENT ? -errno : 0;
 }
 
@@ -208,10 +200,10 @@ static void disconnect(struct plx_vfu *vfu)
 
 static void say_why(struct plx_vfu *vfu, int err)
 {
-	if (!plx_vfu_may_say(vfu))
-		return;
 	if (err == -ECONNRESET)
-		plx_info("%s: the client closed the connection", vfu->name);
+		plx_debug("%s: the client closed the connection", vfu->name);
+	else if (!plx_vfu_may_say(vfu))
+		return;
 	else if (err == -EFAULT)
 		plx_warn("%s: client dropped: it took shared memory away that is mapped for DMA",
 			 vfu->name);

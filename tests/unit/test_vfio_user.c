@@ -76,7 +76,7 @@ static void names(void **state)
 	fake_user.type = S_IFREG;
 	refused(FAKE_USER, -ENOTSOCK, FAKE_USER_PATH " is no socket");
 	fake_user.connect_err = EACCES;
-	refused(FAKE_USER, -EACCES, "(owner 1234:0, mode 0600)");
+	refused(FAKE_USER, -EACCES, "(owner 1234:0, mode 0600): be the user that serves it");
 	fake_user.connect_err = EMFILE;
 	refused(FAKE_USER, -EMFILE, "(ulimit -n)");
 	fake_user.connect_err = EAGAIN;
