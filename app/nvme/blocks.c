@@ -39,7 +39,7 @@ static enum exit_code on_blocks(struct session *s, const struct arguments *args,
 		return EXIT_USAGE;
 	}
 	ns = chosen_ns(ctrl, args);
-	if (!ns)
+	if (!ns || !fits(plx_nvme_ns_info(ns), args->lba, args->blocks))
 		return EXIT_RUNTIME;
 	code = one_open(&one, s, ctrl, PLX_NVME_DSM_RANGES * sizeof(struct plx_nvme_dsm_range));
 	if (code != EXIT_OK)

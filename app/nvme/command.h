@@ -61,4 +61,7 @@ struct plx_nvme_ctrl *only_ctrl(const struct session *session);
 /* The namespace said, or the only one there is; or NULL and a line is logged. */
 struct plx_nvme_ns *chosen_ns(struct plx_nvme_ctrl *ctrl, const struct arguments *args);
 
+/* Whether it has these blocks; if not, a line is logged. */
+bool fits(const struct plx_nvme_ns_info *info, uint64_t lba, uint64_t blocks);
+
 #endif

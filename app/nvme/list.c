@@ -30,6 +30,16 @@ struct plx_nvme_ns *chosen_ns(struct plx_nvme_ctrl *ctrl, const struct arguments
 	return ns;
 }
 
+bool fits(const struct plx_nvme_ns_info *info, uint64_t lba, uint64_t blocks)
+{
+	if (lba <= info->blocks && blocks <= info->blocks - lba)
+		return true;
+	plx_err("namespace %u has %" PRIu64 " blocks, which don't include %" PRIu64
+		" from block %" PRIu64 " on",
+		info->nsid, info->blocks, blocks, lba);
+	return false;
+}
+
 static void print_ns(const struct plx_nvme_ns_info *info)
 {
 	printf("  namespace %-5u %12" PRIu64 " blocks of %u bytes (%.1f MiB)", info->nsid,

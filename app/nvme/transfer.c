@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Reading a namespace into a file and writing a file to a namespace, piece by piece. */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <pollux/log.h>
 
@@ -14,6 +17,7 @@ struct transfer {
 	struct plx_nvme_ns *ns;
 	const struct plx_nvme_ns_info *info;
 	struct one one;
+	char *block; /* memory for one more than those of a piece */
 	FILE *file;
 	enum plx_nvme_io_opcode opcode; /* Read, Write or Compare */
 };
@@ -44,16 +48,43 @@ static enum exit_code file_error(const struct transfer *t)
 	return EXIT_RUNTIME;
 }
 
-/* Fills up to whole blocks what the input has; *blocks is 0 at its end. */
-static enum exit_code fill(struct transfer *t, uint32_t *blocks)
+/* The block that the input ends in: what it has no bytes for is as in the namespace. */
+static enum exit_code end_like_namespace(struct transfer *t, char *block, size_t len, uint64_t lba)
 {
-	size_t want = (size_t)*blocks * t->info->unit;
-	size_t got = fread(t->one.memory->va, 1, want, t->file);
+	const struct plx_nvme_io io = {
+		.opcode = PLX_NVME_READ, .lba = lba, .blocks = 1, .buf = t->block
+	};
+	enum exit_code code =
+		wait(t, plx_nvme_submit(t->one.q, t->ns, &io, one_done, &t->one), lba);
+
+	if (code == EXIT_OK)
+		memcpy(block + len, t->block + len, t->info->unit - len);
+	return code;
+}
+
+/*
+ * Reads from the input what these blocks are to have; *blocks is 0 at its end. To whole blocks it
+ * is filled up with zeroes if they are written, and so that they make no difference if compared.
+ */
+static enum exit_code fill(struct transfer *t, uint64_t lba, uint32_t *blocks)
+{
+	const size_t unit = t->info->unit, want = *blocks * unit;
+	char *data = t->one.memory->va;
+	const size_t got = fread(data, 1, want, t->file), whole = got / unit, rest = got % unit;
 
 	if (got < want && ferror(t->file))
 		return file_error(t);
-	*blocks = (uint32_t)((got + t->info->unit - 1) / t->info->unit);
-	memset((char *)t->one.memory->va + got, 0, *blocks * t->info->unit - got);
+	*blocks = (uint32_t)(whole + (rest > 0));
+	/* A pipe, or a file that grew, shows only now that it has more than there is place for. */
+	if (*blocks > t->info->blocks - lba) {
+		plx_err("the input goes on beyond the namespace's %" PRIu64 " blocks: %s up to "
+			"block %" PRIu64,
+			t->info->blocks, t->opcode == PLX_NVME_WRITE ? "written" : "the same", lba);
+		return EXIT_RUNTIME;
+	}
+	if (rest && t->opcode == PLX_NVME_COMPARE)
+		return end_like_namespace(t, data + whole * unit, rest, lba + whole);
+	memset(data + got, 0, *blocks * unit - got);
 	return EXIT_OK;
 }
 
@@ -66,7 +97,7 @@ static enum exit_code one_piece(struct transfer *t, uint64_t lba, uint32_t *bloc
 	size_t len;
 
 	if (t->opcode != PLX_NVME_READ)
-		code = fill(t, blocks);
+		code = fill(t, lba, blocks);
 	if (code != EXIT_OK || !*blocks)
 		return code;
 	io.blocks = *blocks;
@@ -81,6 +112,33 @@ static enum exit_code one_piece(struct transfer *t, uint64_t lba, uint32_t *bloc
 static enum exit_code flush(struct transfer *t)
 {
 	return wait(t, plx_nvme_flush(t->one.q, t->ns, one_done, &t->one), 0);
+}
+
+/*
+ * How many blocks the input has from where it stands: a file and a disk tell beforehand. 1 where
+ * there is no telling, as of a pipe: less is nothing to do.
+ */
+static uint64_t input_blocks(const struct transfer *t)
+{
+	const int fd = fileno(t->file);
+	struct stat st;
+	off_t at, end;
+
+	if (fstat(fd, &st) || !(S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)))
+		return 1;
+	at = lseek(fd, 0, SEEK_CUR);
+	end = lseek(fd, 0, SEEK_END);
+	if (at < 0 || lseek(fd, at, SEEK_SET) < 0 || end <= at)
+		return 1;
+	return ((uint64_t)(end - at) - 1) / t->info->unit + 1;
+}
+
+/* Known before the first block is touched. */
+static bool input_fits(const struct transfer *t, const struct arguments *args)
+{
+	const uint64_t has = input_blocks(t);
+
+	return fits(t->info, args->lba, args->blocks && args->blocks < has ? args->blocks : has);
 }
 
 /* Writing, the input's end is the end, unless -c says how many. */
@@ -101,6 +159,10 @@ static enum exit_code all_pieces(struct transfer *t, const struct arguments *arg
 		lba += blocks;
 		left -= blocks;
 	}
+	if (code == EXIT_OK && lba == args->lba) {
+		plx_err("the input is empty");
+		code = EXIT_RUNTIME;
+	}
 	if (code == EXIT_OK && t->opcode == PLX_NVME_WRITE)
 		code = flush(t);
 	return code;
@@ -119,7 +181,7 @@ static enum exit_code with_file(struct transfer *t, const struct arguments *args
 		plx_err("%s: %s", args->file, strerror(errno));
 		return EXIT_RUNTIME;
 	}
-	code = all_pieces(t, args);
+	code = reads || input_fits(t, args) ? all_pieces(t, args) : EXIT_RUNTIME;
 	if ((args->file ? fclose(t->file) : fflush(t->file)) && code == EXIT_OK)
 		code = file_error(t);
 	return code;
@@ -131,6 +193,7 @@ static enum exit_code transfer(struct session *s, const struct arguments *args,
 	struct plx_nvme_ctrl *ctrl = only_ctrl(s);
 	struct transfer t = { .opcode = opcode };
 	enum exit_code code;
+	size_t len;
 
 	if (!ctrl)
 		return EXIT_USAGE;
@@ -143,9 +206,13 @@ static enum exit_code transfer(struct session *s, const struct arguments *args,
 			t.info->nsid);
 		return EXIT_RUNTIME;
 	}
-	code = one_open(&t.one, s, ctrl, piece_blocks(&t) * (size_t)t.info->unit);
+	if (opcode == PLX_NVME_READ && !fits(t.info, args->lba, args->blocks ? args->blocks : 1))
+		return EXIT_RUNTIME;
+	len = piece_blocks(&t) * (size_t)t.info->unit;
+	code = one_open(&t.one, s, ctrl, len + t.info->unit);
 	if (code != EXIT_OK)
 		return code;
+	t.block = (char *)t.one.memory->va + len;
 	code = with_file(&t, args);
 	one_close(&t.one, s);
 	return code;

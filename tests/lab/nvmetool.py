@@ -13,10 +13,11 @@ EXIT_RUNTIME, EXIT_USAGE, EXIT_DIFFERS = 1, 2, 3
 class Run:
     """How a program ended."""
 
-    def __init__(self, words, data=None):
+    def __init__(self, words, data=None, stdin=subprocess.DEVNULL):
+        given = {"stdin": stdin} if data is None else {"input": data}
         try:
-            done = subprocess.run(words, input=data, capture_output=True, timeout=PATIENCE,
-                                  stdin=subprocess.DEVNULL if data is None else None, check=False)
+            done = subprocess.run(words, capture_output=True, timeout=PATIENCE, check=False,
+                                  **given)
         except subprocess.TimeoutExpired as late:
             raise tap.Failure(f"not done after {late.timeout} s: {words}: "
                               f"{(late.stderr or b'')[-1000:]}") from None

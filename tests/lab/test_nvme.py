@@ -136,9 +136,11 @@ def resets(programs):
 
 def refusals(programs):
     """A clear error, with the controller's own words, and the right exit code."""
-    programs.tool("read", "-n", "1", "-s", "131072").expect(EXIT_RUNTIME, "LBA Out of Range")
-    programs.tool("write", "-n", "2", "-s", "16383", data=b"x" * 4097).expect(
+    programs.tool("read", "-n", "1", "-s", "131072").expect(EXIT_RUNTIME, "has 131072 blocks")
+    programs.tool("io", "--opcode", "2", "-n", "1", "--cdw", "10=131072", "--len", "512").expect(
         EXIT_RUNTIME, "LBA Out of Range")
+    programs.tool("write", "-n", "2", "-s", "16383", data=b"x" * 4097).expect(
+        EXIT_RUNTIME, "goes on beyond the namespace's 16384 blocks")
     programs.tool("read", "-n", "9").expect(EXIT_RUNTIME, "no namespace 9")
     programs.tool("read").expect(EXIT_RUNTIME, "several namespaces")
     programs.tool("format", "-n", "1").expect(EXIT_USAGE, "--yes")
@@ -180,13 +182,14 @@ def commands(programs):
     programs.tool("compare", "-n", "1", data=data).expect(0)
     programs.tool("compare", "-n", "1", data=data[:-1] + bytes([data[-1] ^ 1])).expect(
         EXIT_DIFFERS, "Compare Failure")
+    programs.tool("compare", "-n", "1", data=data[:-1]).expect(0)
     programs.tool("zero", "-n", "1", "-s", "3", "-c", "100").expect(0)
     read = programs.tool("read", "-n", "1", "-c", "128").expect(0)
     check_same(read.data, data[:3 * 512] + bytes(100 * 512) + data[103 * 512:], "after zero")
     programs.tool("verify", "-n", "1", "-c", "128").expect(0)
     programs.tool("trim", "-n", "1", "-c", "128").expect(0)
     programs.tool("verify", "-n", "1", "-s", "131071", "-c", "2").expect(EXIT_RUNTIME,
-                                                                         "LBA Out of Range")
+                                                                         "has 131072 blocks")
     programs.tool("firmware").expect(0, "slot 1  1.0", "active")
     programs.tool("effects").expect(0, "admin 06", "io 01 changes data")
     programs.tool("errors").expect(0)

@@ -21,7 +21,7 @@ from xml.etree import ElementTree
 
 import soft
 import tap
-from nvmetool import EXIT_RUNTIME, EXIT_USAGE, PATIENCE, Programs, Run
+from nvmetool import EXIT_DIFFERS, EXIT_RUNTIME, EXIT_USAGE, PATIENCE, Programs, Run
 
 SHORT = ("--number-ios", "1500", "-t", "20")
 QUICK = ("--number-ios", "300", "-t", "20")
@@ -178,6 +178,66 @@ def file_content(programs):
             totals = ctrl.end()
         tap.check_equal(os.path.getsize(path), 8 * MIB, "the file's size")
     tap.check_equal(totals["errors"], 0, "errors")
+
+
+def all_or_nothing(programs):
+    """What can't fit is refused while both ends are as they were."""
+    whole = 16 * MIB
+    with tempfile.TemporaryDirectory() as directory, \
+            controller(programs, "--ns", "ram:16M", directory=directory) as ctrl:
+        tool, last = ctrl.on.tool, whole // 512 - 4096
+        path = os.path.join(directory, "file")
+        tool("write", "-s", str(last), data=b"x" * 4096 * 512).expect(0)
+        with open(path, "wb") as file:
+            file.write(b"y" * (4096 * 512 + 1))
+        said = "has 32768 blocks, which don't include 4097 from block 28672 on"
+        for command in ("write", "compare"):
+            tool(command, "-s", str(last), "-f", path).expect(EXIT_RUNTIME, said)
+            with open(path, "rb") as file:
+                file.seek(512)
+                run = Run([ctrl.on.tool_path, command, *ctrl.on.bus(None, ()), "-s",
+                           str(last + 1)], stdin=file)
+            run.expect(EXIT_RUNTIME, "don't include 4096 from block 28673 on")
+            tool(command, "-s", str(last), "-c", "4097", "-f", path).expect(EXIT_RUNTIME, said)
+            tool(command, "-s", "32768", data=b"y").expect(EXIT_RUNTIME, "don't include 1 from")
+        for command in ("zero", "trim", "verify"):
+            tool(command, "-s", str(last), "-c", "4097").expect(EXIT_RUNTIME, said)
+        found = tool("read", "-s", str(last), "-c", "4096").expect(0).data
+        tap.check(found == b"x" * 4096 * 512, "blocks were written all the same")
+        # Reading spares the file that was there
+        for words in (("-s", "28672", "-c", "4097"), ("-s", "32768"),
+                      ("-s", str(2**64 - 1), "-c", "2")):
+            tool("read", *words, "-f", path).expect(EXIT_RUNTIME, "has 32768 blocks, which don't")
+            tap.check_equal(os.path.getsize(path), 4096 * 512 + 1, f"{words}: the file's size")
+        # As much as fits
+        tool("write", "-s", str(last), "-c", "4096", "-f", path).expect(0)
+        tool("read", "-s", str(last), "-c", "4096", "-f", path).expect(0)
+        tap.check(read_file(path) == b"y" * 4096 * 512, "something else was read")
+        # Nobody knows how much a pipe has
+        tool("write", "-s", str(last), data=b"z" * 4097 * 512).expect(
+            EXIT_RUNTIME, "goes on beyond the namespace's 32768 blocks: written up to block 32768")
+        tool("compare", "-s", str(last), data=b"z" * 4096 * 512).expect(0)
+
+
+def ends_of_input(programs):
+    """Zeroes fill up what is written; only what there is is compared; nothing isn't enough."""
+    with controller(programs, "--ns", "ram:16M", "--ns", "ram:16M,block=4096,meta=8") as ctrl:
+        for nsid, unit in (("1", 512), ("2", 4096)):
+            on = ctrl.on.tool
+            there, data = ("-n", nsid, "-s", "3"), os.urandom(2 * unit)
+            if nsid == "2":
+                ctrl.on.tool("format", "-n", "2", "--lbaf", "1", "--yes").expect(0)
+            on("write", *there, data=data).expect(0)
+            for size in (1, unit - 1, unit, unit + 1, 2 * unit - 1, 2 * unit):
+                on("compare", *there, data=data[:size]).expect(0)
+                other = data[:size - 1] + bytes([data[size - 1] ^ 1])
+                on("compare", *there, data=other).expect(EXIT_DIFFERS, "Compare Failure")
+            for command in ("write", "compare"):
+                on(command, *there, data=b"").expect(EXIT_RUNTIME, "the input is empty")
+                on(command, *there, "-f", "/dev/null").expect(EXIT_RUNTIME, "the input is empty")
+            on("write", *there, data=b"x" * (unit + 1)).expect(0)
+            tap.check_equal(on("read", *there, "-c", "2").data, b"x" * (unit + 1) + bytes(unit - 1),
+                            "blocks that were filled up")
 
 
 def formats(programs):
@@ -425,10 +485,9 @@ def example(programs):
 def refusals(programs):
     """Clear words and the right exit codes."""
     with controller(programs, "--ns", "ram:16M", "--ns", "ram:16M,block=4096") as ctrl:
-        ctrl.on.tool("read", "-n", "1", "-s", "32768").expect(EXIT_RUNTIME, "LBA Out of Range")
-        ctrl.on.tool("read", "-n", "9").expect(EXIT_RUNTIME, "no namespace 9")
-        ctrl.on.tool("write", "-n", "2", "-s", "4095", data=b"x" * 4097).expect(
+        ctrl.on.tool("io", "--opcode", "2", "-n", "1", "--cdw", "10=32768", "--len", "512").expect(
             EXIT_RUNTIME, "LBA Out of Range")
+        ctrl.on.tool("read", "-n", "9").expect(EXIT_RUNTIME, "no namespace 9")
         ctrl.on.perf("-o", "512").expect(EXIT_USAGE, "no whole number of blocks of 4096 bytes")
         ctrl.on.perf("--ns", "3").expect(EXIT_RUNTIME, "no namespace 3")
         ctrl.on.perf("-c", "[1023]").expect(EXIT_USAGE, "there is no core 1023")
@@ -570,6 +629,8 @@ def cases(programs):
                            ("other shapes of controllers", other_shapes),
                            ("the ends of options", ends_of_options),
                            ("a file's content", file_content),
+                           ("all or nothing", all_or_nothing),
+                           ("ends of input", ends_of_input),
                            ("formats", formats),
                            ("resets under load", resets),
                            ("statuses are injected", statuses),
