@@ -36,7 +36,14 @@ static void set_latency(const struct run *run, const struct hist *h, struct figu
 
 void report_figures(const struct run *run, const struct job *job, struct figures *f)
 {
-	*f = (struct figures){ .seconds = job->seconds, .errors = job->errors };
+	struct plx_nvme_qpair_stats stats;
+
+	plx_nvme_qpair_stats(job->qpair, &stats);
+	*f = (struct figures){ .seconds = job->seconds,
+			       .errors = job->errors,
+			       .retries = stats.retries,
+			       .timeouts = stats.timeouts,
+			       .recoveries = stats.resets };
 	set_latency(run, &job->hist, f);
 	f->iops = job->seconds > 0 ? (double)f->requests / job->seconds : 0;
 	f->mib = f->iops * (double)run->opts->io_size / MIB;
@@ -57,6 +64,9 @@ void report_total(const struct run *run, struct hist *merged, struct figures *f)
 		f->iops += one.iops;
 		f->mib += one.mib;
 		f->errors += one.errors;
+		f->retries += one.retries;
+		f->timeouts += one.timeouts;
+		f->recoveries += one.recoveries;
 		f->seconds = one.seconds > f->seconds ? one.seconds : f->seconds;
 	}
 	set_latency(run, merged, f);
@@ -84,6 +94,16 @@ uint64_t report_bad(const struct run *run)
 	return sum;
 }
 
+const char *report_trouble(const struct figures *f, char text[REPORT_TROUBLE_LEN])
+{
+	if (!f->retries && !f->timeouts && !f->recoveries)
+		return NULL;
+	snprintf(text, REPORT_TROUBLE_LEN,
+		 "Retries: %" PRIu64 ", timeouts: %" PRIu64 ", recoveries: %" PRIu64, f->retries,
+		 f->timeouts, f->recoveries);
+	return text;
+}
+
 /* Over itself on a terminal. */
 void report_progress(const struct run *run, double elapsed, double iops)
 {
@@ -93,6 +113,13 @@ void report_progress(const struct run *run, double elapsed, double iops)
 		isatty(STDERR_FILENO) ? "\r" : "", elapsed, run->opts->seconds, iops,
 		iops * (double)run->opts->io_size / MIB, isatty(STDERR_FILENO) ? "" : "\n");
 	fflush(stderr);
+}
+
+void report_waiting(const struct run *run, uint64_t requests)
+{
+	if (!run->opts->quiet)
+		fprintf(stderr, "%swaiting for %" PRIu64 " request%s\n",
+			isatty(STDERR_FILENO) ? "\n" : "", requests, requests == 1 ? "" : "s");
 }
 
 static void line(FILE *out, const char *name, const struct figures *f)
@@ -140,7 +167,7 @@ void report_table(FILE *out, const struct run *run)
 	unsigned w = 0, j = 0;
 	const struct job *job;
 	struct figures f;
-	char name[96];
+	char name[96], trouble[REPORT_TROUBLE_LEN];
 
 	if (!run->opts->quiet && isatty(STDERR_FILENO))
 		fputc('\n', stderr);
@@ -156,6 +183,8 @@ void report_table(FILE *out, const struct run *run)
 		report_total(run, merged, &f);
 		fprintf(out, "========================================================\n");
 		line(out, "Total", &f);
+		if (report_trouble(&f, trouble))
+			fprintf(out, "%s\n", trouble);
 	}
 	free(merged);
 	verdict(out, run);

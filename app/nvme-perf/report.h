@@ -12,6 +12,8 @@ struct figures {
 	double iops, mib;
 	double avg, min, max; /* us */
 	uint64_t requests, errors;
+	/* What the driver did about trouble: sent again, found late, made queue pairs again. */
+	uint64_t retries, timeouts, recoveries;
 	const struct hist *hist;
 };
 
@@ -28,7 +30,12 @@ double report_us(const struct run *run, uint64_t ticks);
 /* The percentiles that are printed, ended by 0. */
 extern const double report_percentiles[];
 
+/* What of it wasn't nothing, in words; or NULL. */
+#define REPORT_TROUBLE_LEN 96
+const char *report_trouble(const struct figures *f, char text[REPORT_TROUBLE_LEN]);
+
 void report_progress(const struct run *run, double elapsed, double iops); /* lately */
+void report_waiting(const struct run *run, uint64_t requests);		  /* at the end */
 void report_table(FILE *out, const struct run *run);
 void report_latency(FILE *out, const struct run *run);
 void report_json(FILE *out, const struct run *run);

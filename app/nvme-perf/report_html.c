@@ -261,7 +261,7 @@ static void page(FILE *out, const struct run *run, struct hist *merged)
 {
 	const struct options *opts = run->opts;
 	struct figures total;
-	char text[32];
+	char text[32], trouble[REPORT_TROUBLE_LEN];
 
 	report_total(run, merged, &total);
 	fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
@@ -276,6 +276,8 @@ static void page(FILE *out, const struct run *run, struct hist *merged)
 	fprintf(out, "<h1>%s, %" PRIu64 " bytes, depth %u</h1>\n", options_workload(opts, text),
 		opts->io_size, opts->depth);
 	table(out, run, &total);
+	if (report_trouble(&total, trouble))
+		fprintf(out, "<p>%s</p>\n", trouble);
 	draw_latency(out, run, merged);
 	draw_rate(out, run);
 	fputs("</body></html>\n", out);

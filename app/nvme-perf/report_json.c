@@ -17,10 +17,12 @@ static void json_text(FILE *out, const char *key, const char *text)
 static void json_figures(FILE *out, const struct run *run, const struct figures *f)
 {
 	fprintf(out,
-		"\"requests\":%" PRIu64 ",\"errors\":%" PRIu64
+		"\"requests\":%" PRIu64 ",\"errors\":%" PRIu64 ",\"retries\":%" PRIu64
+		",\"timeouts\":%" PRIu64 ",\"recoveries\":%" PRIu64
 		",\"seconds\":%.6f,\"iops\":%.3f,\"mib_per_s\":%.3f,\"latency_us\":{\"avg\":%.3f,"
 		"\"min\":%.3f,\"max\":%.3f",
-		f->requests, f->errors, f->seconds, f->iops, f->mib, f->avg, f->min, f->max);
+		f->requests, f->errors, f->retries, f->timeouts, f->recoveries, f->seconds, f->iops,
+		f->mib, f->avg, f->min, f->max);
 	for (unsigned i = 0; report_percentiles[i] > 0; i++)
 		fprintf(out, ",\"p%g\":%.3f", report_percentiles[i],
 			report_us(run, hist_percentile(f->hist, report_percentiles[i] / 100)));
@@ -45,10 +47,9 @@ static void json_job(FILE *out, const struct run *run, const struct job *job)
 	if (job->first_status)
 		json_text(out, "first_error", plx_nvme_status_name(job->first_status));
 	fprintf(out,
-		"\"blocks_checked\":%" PRIu64 ",\"blocks_wrong\":%" PRIu64 ",\"retries\":%" PRIu64
-		",\"timeouts\":%" PRIu64 ",\"recoveries\":%" PRIu64 ",\"doorbells\":%" PRIu64 ",",
-		job->checked, job->bad, stats.retries, stats.timeouts, stats.resets,
-		stats.doorbells);
+		"\"blocks_checked\":%" PRIu64 ",\"blocks_wrong\":%" PRIu64 ",\"doorbells\":%" PRIu64
+		",",
+		job->checked, job->bad, stats.doorbells);
 	json_figures(out, run, &f);
 	fprintf(out, "}");
 }

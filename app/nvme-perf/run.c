@@ -16,6 +16,7 @@
 #define VERIFY_RANGE   (64u << 20)
 #define TICK_MS	       100 /* the shortest sample */
 #define PROGRESS_TICKS 10
+#define WAITING_S      2 /* between words of what is waited for */
 
 static volatile sig_atomic_t interrupted;
 
@@ -404,11 +405,28 @@ static void measure(struct run *run, double *next_reset)
 	run->seconds = now() - begin;
 }
 
-static void wait_for_end(struct run *run, double *next_reset)
+static uint64_t in_flight(const struct run *run)
 {
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < run->workers; i++)
+		for (unsigned k = 0; k < run->worker[i].jobs; k++)
+			sum += __atomic_load_n(&run->worker[i].job[k].in_flight, __ATOMIC_RELAXED);
+	return sum;
+}
+
+/* Large requests take long, and so do those that are stuck. */
+static void wait_for_last(struct run *run, double *next_reset)
+{
+	double next = now() + WAITING_S;
+
 	while (!workers_at(&run->finished, run)) {
 		nap(1);
 		look_after(run, next_reset);
+		if (now() < next)
+			continue;
+		report_waiting(run, in_flight(run));
+		next = now() + WAITING_S;
 	}
 }
 
@@ -435,7 +453,7 @@ static void control(struct run *run)
 	give_order(run, ORDER_MEASURE);
 	measure(run, &next_reset);
 	give_order(run, ORDER_STOP);
-	wait_for_end(run, &next_reset);
+	wait_for_last(run, &next_reset);
 	run->ticks_per_us = (double)(ticks() - first) / (now() - begin) / 1e6;
 	convert_ticks(run);
 }
@@ -450,8 +468,10 @@ static int read_back(struct run *run)
 	err = start_threads(run, worker_read_back);
 	if (err)
 		run->interrupted = true;
-	else
-		wait_for_end(run, &never);
+	while (!err && !workers_at(&run->finished, run)) {
+		nap(1);
+		look_after(run, &never);
+	}
 	join_threads(run);
 	return err;
 }

@@ -293,6 +293,42 @@ def statuses(programs):
         ctrl.on.perf("-w", "randwrite", *SHORT).expect(0)
 
 
+def told(programs):
+    """What the driver did about trouble is in the table and in the total, and resets aren't it."""
+    work = ("-w", "randrw", "-q", "4", "-P", "2", "--number-ios", "600", "-t", "30")
+    for inject, code, nonzero in (
+            ("status=0x81:2,rate=1/50", 0, {"retries"}),
+            ("fatal=200", 0, {"retries", "recoveries"}),
+            ("stuck=400", EXIT_RUNTIME, {"timeouts"}),
+            (None, 0, set())):
+        with controller(programs, "--ns", "ram:16M",
+                        *(("--inject", inject) if inject else ())) as ctrl, \
+                tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "page")
+            run = ctrl.on.perf(*work, "--timeout-ms", LATE_MS, "--html", path).expect(code)
+            page_text = read_file(path).decode()
+            ctrl.end()
+        report = json.loads(run.out)
+        sums = {key: sum(job[key] for job in report["jobs"])
+                for key in ("retries", "timeouts", "recoveries")}
+        tap.check_equal({key: report["total"][key] for key in sums}, sums, f"{inject}: total")
+        tap.check_equal({key for key, count in sums.items() if count}, nonzero, f"{run}; not 0")
+        tap.check_equal(report["resets"], 0, f"{inject}: resets that nobody asked for")
+        line = ", ".join(f"{key}: {count}" for key, count in sums.items()).capitalize()
+        for text in (run.err, page_text):
+            tap.check_equal((text.count(line), "etries: " in text), (bool(inject),) * 2,
+                            f"{inject}: '{line}' in {text}")
+
+
+def waited_for(programs):
+    """A run whose last requests take long says what it waits for."""
+    with controller(programs, "--ns", "ram:16M", "--inject", "stuck=20") as ctrl:
+        run = Run([ctrl.on.perf_path, *ctrl.on.bus(None, ()), "-w", "randread", "-q", "1", "-t",
+                   "1", "--timeout-ms", "5000"]).expect(EXIT_RUNTIME, "Abort Requested")
+        ctrl.end()
+    tap.check("\nwaiting for 1 request\n" in run.err, run.err)
+
+
 def late(programs, inject, *expected):
     """Commands that aren't answered: the driver does something, and nothing is lost."""
     with controller(programs, "--ns", "ram:16M", "--inject", inject) as ctrl:
@@ -634,6 +670,8 @@ def cases(programs):
                            ("formats", formats),
                            ("resets under load", resets),
                            ("statuses are injected", statuses),
+                           ("trouble is told", told),
+                           ("the last requests", waited_for),
                            ("stuck commands", stuck),
                            ("completions of wrong ids", wrong_ids),
                            ("late, by interrupts", late_by_interrupts),
