@@ -49,8 +49,8 @@ static const char *event_name(const struct plx_nvme_event *event)
 static void on_event(void *arg, const struct plx_nvme_event *event)
 {
 	(void)arg;
-	printf("%s (type %u, information %02x, log page %02x)\n", event_name(event), event->type,
-	       event->info, event->log);
+	printf("%s (type %u, information 0x%02x, log page 0x%02x)\n", event_name(event),
+	       event->type, event->info, event->log);
 	fflush(stdout);
 }
 

@@ -134,7 +134,7 @@ static enum exit_code identify_cns(struct plx_nvme_ctrl *ctrl, const struct argu
 	const int err = plx_nvme_identify(ctrl, args->cns, args->nsid, &id);
 
 	if (err) {
-		plx_err("Identify, CNS %02x: %s", args->cns, plx_nvme_error(err));
+		plx_err("Identify, CNS 0x%02x: %s", args->cns, plx_nvme_error(err));
 		return EXIT_RUNTIME;
 	}
 	switch (args->binary ? UINT32_MAX : args->cns) {

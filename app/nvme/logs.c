@@ -7,6 +7,7 @@
 #include <pollux/log.h>
 
 #include "command.h"
+#include "opcodes.h"
 
 #define ERROR_ENTRIES 64u
 
@@ -85,21 +86,24 @@ enum exit_code command_firmware(struct session *s, const struct arguments *args)
 	return EXIT_OK;
 }
 
-static void print_effects(const char *set, const uint32_t effects[256])
+static void print_effects(bool io, const uint32_t effects[256])
 {
 	static const char *const words[] = { "changes data", "changes namespaces",
 					     "adds or removes namespaces",
 					     "changes the controller" };
 
 	for (unsigned op = 0; op < 256; op++) {
+		const char *name = opcode_name(io, (uint8_t)op), *between = ":";
 		uint32_t effect = le32toh(effects[op]);
 
 		if (!(effect & PLX_NVME_EFFECT_SUPPORTED))
 			continue;
-		printf("%s %02x", set, op);
+		printf("%s 0x%02x%s%s", io ? "io" : "admin", op, name ? " " : "", name ? name : "");
 		for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-			if (effect >> (i + 1) & 1)
-				printf(" %s;", words[i]);
+			if (effect >> (i + 1) & 1) {
+				printf("%s %s", between, words[i]);
+				between = ",";
+			}
 		printf("\n");
 	}
 }
@@ -115,8 +119,8 @@ enum exit_code command_effects(struct session *s, const struct arguments *args)
 	log = read_log(ctrl, PLX_NVME_LOG_EFFECTS, sizeof(*log), "effects");
 	if (!log)
 		return EXIT_RUNTIME;
-	print_effects("admin", log->admin);
-	print_effects("io", log->io);
+	print_effects(false, log->admin);
+	print_effects(true, log->io);
 	free(log);
 	return EXIT_OK;
 }

@@ -10,6 +10,7 @@
 
 #include "command.h"
 #include "one.h"
+#include "opcodes.h"
 
 struct raw {
 	struct plx_nvme_cmd cmd;
@@ -17,7 +18,7 @@ struct raw {
 	const char *name;
 	size_t len;
 	uint8_t *data;
-	bool out;
+	bool io, out;
 };
 
 static enum exit_code file_error(const struct raw *r)
@@ -30,6 +31,20 @@ static enum exit_code file_error(const struct raw *r)
 static bool is_fenced(const char *mode)
 {
 	return strncmp(mode, "noiommu", strlen("noiommu"));
+}
+
+/* As with format, which is one of them, nothing is lost without a word. */
+static enum exit_code ask(bool io, uint8_t opcode)
+{
+	const char *name = opcode_name(io, opcode);
+
+	if (!opcode_may_destroy(io, opcode))
+		return EXIT_OK;
+	if (name)
+		plx_err("%s (opcode 0x%02x) can destroy data: say --yes", name, opcode);
+	else
+		plx_err("opcode 0x%02x isn't known here and may destroy data: say --yes", opcode);
+	return EXIT_USAGE;
 }
 
 /* The opcode says which way the data goes [Base 3.3.3.1]. */
@@ -48,13 +63,16 @@ static enum exit_code prepare(struct raw *r, const struct arguments *args, const
 		return EXIT_USAGE;
 	}
 	if (way == (PLX_NVME_DATA_OUT | PLX_NVME_DATA_IN) && args->len) {
-		plx_err("opcode %02x moves data both ways, which can't be had here", args->opcode);
+		plx_err("opcode 0x%02x moves data both ways, which can't be had here",
+			args->opcode);
 		return EXIT_USAGE;
 	}
 	if (!way && args->len) {
-		plx_err("opcode %02x moves no data: no --len", args->opcode);
+		plx_err("opcode 0x%02x moves no data: no --len", args->opcode);
 		return EXIT_USAGE;
 	}
+	if (!args->yes && ask(r->io, args->opcode) != EXIT_OK)
+		return EXIT_USAGE;
 	for (unsigned i = 0; i < 16; i++)
 		dwords[i] = htole32(args->cdw[i]);
 	memcpy(&r->cmd, dwords, sizeof(dwords));
@@ -120,12 +138,12 @@ static enum exit_code send(struct plx_nvme_ctrl *ctrl, struct one *one, struct r
 		return code;
 	err = fn(ctrl, one, r, &result);
 	if (err == -EINVAL) {
-		plx_err("opcode %02x: %zu bytes are more than one command moves here",
+		plx_err("opcode 0x%02x: %zu bytes are more than one command moves here",
 			r->cmd.opcode, r->len);
 		return EXIT_RUNTIME;
 	}
 	if (err) {
-		plx_err("opcode %02x: %s", r->cmd.opcode, plx_nvme_error(err));
+		plx_err("opcode 0x%02x: %s", r->cmd.opcode, plx_nvme_error(err));
 		return EXIT_RUNTIME;
 	}
 	print_result(r, result);
@@ -160,7 +178,7 @@ enum exit_code command_admin(struct session *s, const struct arguments *args)
 	if (!ctrl)
 		return EXIT_USAGE;
 	if (args->opcode_set && args->opcode == PLX_NVME_ASYNC_EVENT) {
-		plx_err("opcode %02x isn't answered before something happens: see events",
+		plx_err("opcode 0x%02x isn't answered before something happens: see events",
 			args->opcode);
 		return EXIT_USAGE;
 	}
@@ -180,16 +198,20 @@ enum exit_code command_admin(struct session *s, const struct arguments *args)
 enum exit_code command_io(struct session *s, const struct arguments *args)
 {
 	struct plx_nvme_ctrl *ctrl = only_ctrl(s);
-	struct raw r = { 0 };
+	struct raw r = { .io = true };
 	enum exit_code code;
 	struct one one;
+	size_t page, len;
 
 	if (!ctrl)
 		return EXIT_USAGE;
 	code = prepare(&r, args, session_mode(s, ctrl));
 	if (code != EXIT_OK)
 		return code;
-	code = one_open(&one, s, ctrl, r.len ? r.len : 1);
+	/* Whole pages, as of admin commands: what moves more than --len says hits nothing there. */
+	page = plx_nvme_ctrl_info(ctrl)->page_size;
+	len = r.len ? r.len : 1;
+	code = one_open(&one, s, ctrl, (len + page - 1) / page * page);
 	if (code != EXIT_OK)
 		return code;
 	r.data = one.memory->va;

@@ -47,7 +47,7 @@ static int look_at_status(struct plx_nvme_ctrl *ctrl, uint8_t opcode)
 	int err = nvme_ctrl_look(ctrl);
 
 	if (err == -EIO)
-		plx_err("%s: it reports a fatal error instead of answering admin command %02x: "
+		plx_err("%s: it reports a fatal error instead of answering admin command 0x%02x: "
 			"turning the controller off",
 			ctrl->info.name, opcode);
 	return err;
@@ -82,7 +82,7 @@ static int wait_for(struct plx_nvme_ctrl *ctrl, struct answer *answer, uint8_t o
 	if (err == -ENODEV)
 		return err;
 	if (!err && !ctrl->admin->broken)
-		plx_err("%s: no answer to admin command %02x after %u ms: turning the controller "
+		plx_err("%s: no answer to admin command 0x%02x after %u ms: turning the controller "
 			"off",
 			ctrl->info.name, opcode, timeout_ms);
 	nvme_ctrl_stop(ctrl, NVME_OFF);

@@ -66,8 +66,8 @@ static void abort_late(struct plx_nvme_qpair *q, struct nvme_tracker *tr)
 	if (!nvme_abort(q, tr))
 		return;
 	q->timeouts++;
-	plx_warn("%s: queue %u: command %u (opcode %02x) is late: aborting it", q->ctrl->info.name,
-		 q->id, tr->fast.cid, tr->cmd.opcode);
+	plx_warn("%s: queue %u: command %u (opcode 0x%02x) is late: aborting it",
+		 q->ctrl->info.name, q->id, tr->fast.cid, tr->cmd.opcode);
 }
 
 /* True: the next step is a reset. So it is if no Abort could be asked for in as much time again. */

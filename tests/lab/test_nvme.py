@@ -88,7 +88,7 @@ def events_in_mode(programs, mode):
     """The temperature crosses its threshold, which is below it: QEMU's has 50 C."""
     programs.tool("smart", mode=mode).expect(0, "temperature          50 C")
     said = programs.tool("events", "--temperature", "40", "-t", "2", mode=mode).expect(
-        0, "temperature threshold (type 1, information 01, log page 02)")
+        0, "temperature threshold (type 1, information 0x01, log page 0x02)")
     tap.check_equal(said.out.count("temperature threshold"), 1, "how often it was told")
     said = programs.tool("events", "--temperature", "60", "-t", "1", mode=mode).expect(0)
     tap.check_equal(said.out, "", "events without a reason")
@@ -191,7 +191,8 @@ def commands(programs):
     programs.tool("verify", "-n", "1", "-s", "131071", "-c", "2").expect(EXIT_RUNTIME,
                                                                          "has 131072 blocks")
     programs.tool("firmware").expect(0, "slot 1  1.0", "active")
-    programs.tool("effects").expect(0, "admin 06", "io 01 changes data")
+    programs.tool("effects").expect(0, "admin 0x06 Identify\n",
+                                          "io 0x01 Write: changes data")
     programs.tool("errors").expect(0)
     for cns, text in (("2", "namespace     2"), ("0x13", "controller id 0"), ("0x1c", "0: ")):
         programs.tool("identify", "--cns", cns).expect(0, text)

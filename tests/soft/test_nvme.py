@@ -452,7 +452,8 @@ def raw(programs):
     blocks = ("--cdw", "10=8", "--cdw", "12=7", "--len", "4096")
     with controller(programs, "--ns", "ram:16M", "--ns", "ram:16M,block=4096") as ctrl:
         tool = ctrl.on.tool
-        tool("io", "--opcode", "1", "-n", "1", *blocks, data=data).expect(0, "result        0")
+        tool("io", "--opcode", "1", "-n", "1", *blocks, "--yes", data=data).expect(
+            0, "result        0")
         run = tool("io", "--opcode", "2", "--cdw", "1=1", *blocks).expect(0, "result        0")
         tap.check_equal(run.data, data, "what io read")
         tap.check_equal(tool("read", "-n", "1", "-s", "8", "-c", "8").data, data, "what read read")
@@ -469,13 +470,17 @@ def raw(programs):
         # Number of Queues: what was asked for at the start, 0's based
         tool("admin", "--opcode", "0x0a", "--cdw", "10=7").expect(0, "result        003f003f\n")
         tool("admin", "--opcode", "0x7f").expect(EXIT_RUNTIME, "Invalid Command Opcode")
-        tool("io", "--opcode", "1", *blocks, data=data[:-1]).expect(EXIT_RUNTIME, "4095 bytes")
+        tool("io", "--opcode", "1", "--yes", *blocks, data=data[:-1]).expect(EXIT_RUNTIME,
+                                                                             "4095 bytes")
+        # Eight blocks move, of which one is asked for: what is behind the buffer is a page's rest
+        run = tool("io", "--opcode", "2", "-n", "1", *blocks[:-1], "512").expect(0)
+        tap.check_equal(run.data, data[:512], "what io read of it")
         tool("io", "--opcode", "2", *blocks).expect(EXIT_RUNTIME, "Invalid Namespace")
         for words, text in ((("admin",), "--opcode says"),
-                            (("admin", "--opcode", "0x0c"), "see events"),
+                            (("admin", "--opcode", "0x0c"), "opcode 0x0c isn't answered"),
                             (("admin", "--opcode", "256"), "from 0 to 255"),
                             (("io", "--opcode", "0", "--len", "8"), "moves no data"),
-                            (("io", "--opcode", "3", "--len", "8"), "both ways"),
+                            (("io", "--opcode", "3", "--len", "8"), "0x03 moves data both ways"),
                             (("io", "--opcode", "1", "--len", "0"), "from 1"),
                             (("io", "--opcode", "1", "--cdw", "6=1"), "N one of"),
                             (("io", "--opcode", "1", "--cdw", "10"), "N=VALUE"),
@@ -491,7 +496,8 @@ def raw(programs):
             tool(*words).expect(EXIT_USAGE, text)
         for words in (("io", "--opcode", "2", "-n", "1", "--len", "2097152"),
                       ("admin", "--opcode", "2", "--len", "1048576")):
-            tool(*words).expect(EXIT_RUNTIME, "more than one command moves here")
+            tool(*words).expect(EXIT_RUNTIME, f"opcode 0x0{words[2]}",
+                                "more than one command moves here")
         tap.check_equal(tool("identify", "--cns", "2").expect(0).out.split()[1::2], ["1", "2"],
                         "namespaces")
         tap.check_equal(tool("identify", "--cns", "0x10", "-n", "1").expect(0).out.split()[1::2],
@@ -499,7 +505,39 @@ def raw(programs):
         tool("identify", "--cns", "3", "-n", "1").expect(0, "EUI64", "command set   00")
         tool("identify", "--cns", "0x1c").expect(0, "0: 0000000000000001")
         tool("identify", "--cns", "1").expect(0, "0000: ")
-        tool("identify", "--cns", "0x77").expect(EXIT_RUNTIME, "CNS 77: Invalid Field")
+        tool("identify", "--cns", "0x77").expect(EXIT_RUNTIME, "CNS 0x77: Invalid Field")
+
+
+def asked_twice(programs):
+    """Raw commands that can destroy something want a yes, and so do those that nobody knows."""
+    data = os.urandom(512)
+    with controller(programs, "--ns", "ram:16M") as ctrl:
+        tool = ctrl.on.tool
+        tool("write", data=data).expect(0)
+        for command, opcode, name in (
+                ("admin", "0x0d", "Namespace Management"), ("admin", "0x10", "Firmware Commit"),
+                ("admin", "0x11", "Firmware Image"), ("admin", "0x80", "Format NVM"),
+                ("admin", "0x84", "Sanitize"), ("admin", "0xc0", "opcode 0xc0 isn't known"),
+                ("admin", "0xff", "isn't known"), ("admin", "0x22", "isn't known"),
+                ("io", "0x01", "Write"), ("io", "0x04", "Write Uncorrectable"),
+                ("io", "0x08", "Write Zeroes"), ("io", "0x09", "Dataset Management"),
+                ("io", "0x19", "Copy"), ("io", "0x79", "Zone Management Send"),
+                ("io", "0x7d", "Zone Append"), ("io", "0x80", "isn't known")):
+            tool(command, "--opcode", opcode, "-n", "1").expect(EXIT_USAGE, name, opcode,
+                                                                "destroy data: say --yes")
+        tap.check_equal(tool("read").expect(0).data, data, "what is left")
+        for command, opcode in (("admin", "2"), ("admin", "0x0a"), ("io", "0"), ("io", "5"),
+                                ("io", "0x0c")):
+            run = tool(command, "--opcode", opcode, "-n", "1")
+            tap.check("--yes" not in run.err and run.code != EXIT_USAGE, f"{run}")
+        tool("admin", "--opcode", "0xc0", "--yes").expect(EXIT_RUNTIME,
+                                                          "opcode 0xc0: Invalid Command Opcode")
+        tool("io", "--opcode", "8", "-n", "1", "--yes").expect(0)
+        tap.check_equal(tool("read").expect(0).data, bytes(512), "what was zeroed")
+        lines = tool("effects").expect(0).out.splitlines()
+        for line in ("admin 0x06 Identify", "admin 0x80 Format NVM: changes data, changes namespaces",
+                     "io 0x01 Write: changes data", "io 0x02 Read"):
+            tap.check(line in lines, f"no '{line}' in {lines}")
 
 
 def example(programs):
@@ -681,6 +719,7 @@ def cases(programs):
                            ("a page", page),
                            ("no system calls", no_system_calls),
                            ("raw commands", raw),
+                           ("commands that want a yes", asked_twice),
                            ("the example", example),
                            ("refusals", refusals),
                            ("plx-softdev's usage", usage)):
