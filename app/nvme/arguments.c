@@ -144,14 +144,14 @@ static unsigned index_of(int opt)
 	return i;
 }
 
-static bool has_word(const char *list, const char *word)
+bool command_takes(const struct command *command, const char *option, size_t len)
 {
-	const size_t len = strlen(word);
+	const char *list = command->takes;
 
 	for (; *list; list += strspn(list, " ")) {
 		const size_t n = strcspn(list, " ");
 
-		if (n == len && !strncmp(list, word, len))
+		if (n == len && !strncmp(list, option, len))
 			return true;
 		list += n;
 	}
@@ -162,9 +162,11 @@ static bool has_word(const char *list, const char *word)
 static int check_given(uint32_t given, const struct command *command)
 {
 	for (unsigned i = 0; long_options[i].name; i++) {
-		if (!(given & 1u << i) || has_word(command->takes, long_options[i].name))
+		const char *name = long_options[i].name;
+
+		if (!(given & 1u << i) || command_takes(command, name, strlen(name)))
 			continue;
-		plx_err("--%s doesn't go with %s", long_options[i].name, command->name);
+		plx_err("--%s doesn't go with %s", name, command->name);
 		return -EINVAL;
 	}
 	return 0;

@@ -34,6 +34,9 @@ struct command {
 	const char *takes; /* options, by their long names */
 };
 
+/* Whether a long option, by its name of len characters, is one of its. */
+bool command_takes(const struct command *command, const char *option, size_t len);
+
 /* -EINVAL: it is wrong, and one line is logged. */
 int arguments_parse(int argc, char **argv, const struct command *commands, struct arguments *args);
 

@@ -612,6 +612,33 @@ def usage(programs):
               f"{done.returncode}, {done.stderr}")
 
 
+def helps(programs):
+    """Of each command what it does, and just those options that it takes."""
+    def tool(*words):
+        return Run([programs.nvme, *words])
+
+    whole = tool("--help").expect(0).out
+    tap.check_equal((tool("help").expect(0).out, tool("-h").out), (whole, whole), "help, -h")
+    part = re.search(r"^COMMANDS\n(.*?)^$", whole, re.S | re.M)[1]
+    commands = set(re.findall(r"^  ([a-z]+) ", part, re.M)) - {"help"}
+    part = re.search(r"^OPTIONS\n(.*?)^$", whole, re.S | re.M)[1]
+    options = set(re.findall(r"^  (?:-., )?(--[a-z-]+)", part, re.M)) - {"--version"}
+    tap.check(len(commands) == 16 and len(options) == 17, f"{commands}, {options}")
+    value = {"--cdw": ["1=1"], "--extended": [], "--pi-first": [], "--yes": [], "--hex": []}
+    for command in sorted(commands):
+        said = tool("help", command).expect(0).out
+        tap.check(said.startswith(f"usage: plx-nvme {command} ") and f"\n  {command} " in said, said)
+        tap.check_equal(tool(command, "--help", "-a", "x").expect(0).out, said, "its --help")
+        named = set(re.findall(r"^  (?:-., )?(--[a-z-]+)", said, re.M))
+        # Beside those that are named, each other one is what is wrong
+        words = [word for option in sorted(named) for word in (option, *value.get(option, ["1"]))]
+        for option in sorted(options - named):
+            tool(command, *words, option, *value.get(option, ["1"])).expect(
+                EXIT_USAGE, f"{option} doesn't go with {command}\n")
+    tool("help", "reed").expect(EXIT_USAGE, "'reed' is no command")
+    tool("help", "read", "write").expect(EXIT_USAGE, "'write' is too much")
+
+
 # Ends
 
 
@@ -722,6 +749,7 @@ def cases(programs):
                            ("commands that want a yes", asked_twice),
                            ("the example", example),
                            ("refusals", refusals),
+                           ("plx-nvme's help", helps),
                            ("plx-softdev's usage", usage)):
         yield name, functools.partial(function, programs)
     yield "reading back with keep alive", functools.partial(looked_after, programs)
