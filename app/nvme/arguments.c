@@ -144,6 +144,13 @@ static unsigned index_of(int opt)
 	return i;
 }
 
+const struct command *command_find(const struct command *commands, const char *name)
+{
+	while (commands->name && strcmp(commands->name, name) != 0)
+		commands++;
+	return commands->name ? commands : NULL;
+}
+
 bool command_takes(const struct command *command, const char *option, size_t len)
 {
 	const char *list = command->takes;
@@ -174,7 +181,7 @@ static int check_given(uint32_t given, const struct command *command)
 
 int arguments_parse(int argc, char **argv, const struct command *commands, struct arguments *args)
 {
-	const struct command *command = commands;
+	const struct command *command;
 	uint32_t given = 0;
 	int opt, err;
 
@@ -189,9 +196,8 @@ int arguments_parse(int argc, char **argv, const struct command *commands, struc
 		plx_err("%s; see --help", optind < argc ? "one command at a time" : "no command");
 		return -EINVAL;
 	}
-	while (command->name && strcmp(argv[optind], command->name) != 0)
-		command++;
-	if (!command->name) {
+	command = command_find(commands, argv[optind]);
+	if (!command) {
 		plx_err("'%s' is no command; see --help", argv[optind]);
 		return -EINVAL;
 	}

@@ -34,6 +34,9 @@ struct command {
 	const char *takes; /* options, by their long names */
 };
 
+/* NULL: there is none of that name. */
+const struct command *command_find(const struct command *commands, const char *name);
+
 /* Whether a long option, by its name of len characters, is one of its. */
 bool command_takes(const struct command *command, const char *option, size_t len);
 

@@ -111,17 +111,10 @@ static void about(FILE *out, const struct command *command)
 	fputs("\nBUS OPTIONS: see plx-nvme --help\n", out);
 }
 
-static const struct command *find(const struct command *commands, const char *name)
-{
-	while (commands->name && strcmp(commands->name, name) != 0)
-		commands++;
-	return commands->name ? commands : NULL;
-}
-
 /* help [COMMAND] */
 static enum exit_code help(int argc, char **argv, const struct command *commands)
 {
-	const struct command *command = argc > 2 ? find(commands, argv[2]) : NULL;
+	const struct command *command = argc > 2 ? command_find(commands, argv[2]) : NULL;
 
 	if (argc > 3) {
 		plx_err("help is about one command at a time: '%s' is too much", argv[3]);
@@ -140,7 +133,7 @@ static enum exit_code help(int argc, char **argv, const struct command *commands
 
 bool help_asked(int argc, char **argv, const struct command *commands, enum exit_code *code)
 {
-	const struct command *command = argc > 1 ? find(commands, argv[1]) : NULL;
+	const struct command *command = argc > 1 ? command_find(commands, argv[1]) : NULL;
 	bool asked = false;
 
 	for (int i = 1; i < argc; i++)
