@@ -68,14 +68,22 @@ static bool is_user(const struct port *port)
 	return strcmp(port->access_mode, plx_vfio_mode_name(PLX_VFIO_USER)) == 0;
 }
 
-/* Looks first, quietly: the socket may not be there for long. */
+/*
+ * Looks first, quietly: the socket may not be there for long. One that a killed process left is
+ * there, and is tried each time: what comes of it is said when it is another thing than before.
+ */
 static void try_again(struct hotplug *h, struct port *port)
 {
 	const struct plx_vfio_opts opts = PLX_VFIO_OPTS_INIT;
 	enum plx_vfio_mode mode;
 
-	if (plx_vfio_foresee(port->name, &opts, &mode, NULL) == 0)
-		take_back(h, port);
+	if (plx_vfio_foresee(port->name, &opts, &mode, NULL))
+		return;
+	plx_log_round_begin(&port->tries);
+	take_back(h, port);
+	plx_log_round_end();
+	if (!port->away)
+		port->tries = (struct plx_log_rounds){ 0 };
 }
 
 /* name: the device that has been bound to a driver; NULL: any may have been. */

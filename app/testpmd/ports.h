@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <pollux/ethdev.h>
+#include <pollux/log.h>
 #include <pollux/pci.h>
 
 #include "options.h"
@@ -23,10 +24,11 @@ struct port {
 	struct rte_mempool *pool;    /* receives into it, packets made for it come from it */
 	struct rte_eth_stats before; /* when forwarding began */
 
-	bool going;		   /* atomic: the device is gone, or asked back */
-	bool away;		   /* closed until the device is back */
-	unsigned removals;	   /* how often it was taken away */
-	struct rte_eth_stats kept; /* what it had counted then */
+	bool going;		     /* atomic: the device is gone, or asked back */
+	bool away;		     /* closed until the device is back */
+	unsigned removals;	     /* how often it was taken away */
+	struct plx_log_rounds tries; /* to take it back */
+	struct rte_eth_stats kept;   /* what it had counted then */
 };
 
 struct ports {

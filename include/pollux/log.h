@@ -8,6 +8,8 @@
 #ifndef POLLUX_LOG_H
 #define POLLUX_LOG_H
 
+#include <stdint.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -27,6 +29,20 @@ void plx_log_set_sink(plx_log_sink_fn *sink, void *ctx);
 
 /* Lines less urgent than level are dropped before they are formatted. Default: PLX_LOG_NOTICE. */
 void plx_log_set_level(enum plx_log_level level);
+
+/*
+ * For what a thread tries over and over: between the two calls it logs no line that the round
+ * before had, so what stands in the way is said once, and again when it has been something else
+ * meanwhile. All zeroes at first, and again to have everything said anew. Lines of a round beyond
+ * the room are always logged. Rounds of one thread don't nest.
+ */
+struct plx_log_rounds {
+	unsigned before, now; /* how many lines */
+	uint64_t line_before[8], line_now[8];
+};
+
+void plx_log_round_begin(struct plx_log_rounds *rounds);
+void plx_log_round_end(void);
 
 void plx_log(enum plx_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

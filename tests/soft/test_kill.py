@@ -17,6 +17,7 @@ import testpmd
 FORWARD = ["--forward-mode=io", "--tx-first=4"]
 VERIFY = ["--forward-mode=verify,io", "--port-topology=loop", "--packets=1000"]
 RETURNS = 3
+AWAY = 3.5      # seconds: three more tries
 SMALL = ("-l", "0", "-m", "64", "--in-memory")
 
 
@@ -87,12 +88,33 @@ def server_returns(programs):
             running.wait_for(2 * number, "was taken away")
             running.go_on((0, testpmd.DROPPED))
             served = stack.enter_context(soft.serving(programs, directory, "--wire", cards=2))
-            running.wait_for(2 * number, "is back")
+            running.wait_for(2 * number, "is back, access mode")
         running.go_on((0, testpmd.SENT), (1, testpmd.RECEIVED))
         report = running.end().report
         served.end()
     tap.check_equal([port["removals"] for port in report["ports"]], [RETURNS] * 2, "removals")
     tap.check_equal([port["present"] for port in report["ports"]], [True] * 2, "ports present")
+
+
+def server_stays_away(programs):
+    """What stands in the way of a device is said once, however often it is tried; and once more
+    when the device has been back.
+    """
+    with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as stack:
+        served = stack.enter_context(soft.serving(programs, directory, "--wire", cards=2))
+        running = stack.enter_context(testpmd.forwarding(
+            programs.testpmd, served.bus(), FORWARD, soft.eal()))
+        for number in 1, 2:
+            served.process.kill()
+            served.process.wait()
+            running.wait_for(2 * number, "nobody serves")
+            time.sleep(AWAY)
+            tap.check_equal(running.said().count("nobody serves"), 2 * number,
+                            f"{running.said()[-1000:]}; lines about it")
+            if number == 1:
+                served = stack.enter_context(soft.serving(programs, directory, "--wire", cards=2))
+                running.wait_for(2, "is back, access mode")
+        running.end(code=1)
 
 
 def cases(programs):
@@ -101,6 +123,7 @@ def cases(programs):
     yield f"{programs.kills} servers are killed", functools.partial(server_dies, programs)
     yield f"a server that is killed comes back, {RETURNS} times", functools.partial(
         server_returns, programs)
+    yield "a server that is killed stays away", functools.partial(server_stays_away, programs)
 
 
 if __name__ == "__main__":

@@ -80,6 +80,44 @@ static void log_drops_what_is_below_the_level(void **state)
 	assert_int_equal(nlines, 1);
 }
 
+static void assert_round(struct plx_log_rounds *rounds, const char *line, int lines)
+{
+	nlines = 0;
+	plx_log_round_begin(rounds);
+	plx_notice("always");
+	plx_err("%s", line);
+	plx_log_round_end();
+	assert_int_equal(nlines, lines);
+}
+
+static void log_says_once_what_is_tried_over_and_over(void **state)
+{
+	struct plx_log_rounds rounds = { 0 };
+
+	(void)state;
+	plx_log_set_sink(sink, &nlines);
+	assert_round(&rounds, "nobody there", 2);
+	assert_round(&rounds, "nobody there", 0);
+	assert_round(&rounds, "nobody there", 0);
+	assert_round(&rounds, "busy", 1);
+	assert_string_equal(last_line, "busy");
+	assert_round(&rounds, "nobody there", 1);
+	rounds = (struct plx_log_rounds){ 0 };
+	assert_round(&rounds, "nobody there", 2);
+	/* Lines outside of a round, and in one more than there is room for. */
+	plx_err("nobody there");
+	assert_int_equal(nlines, 3);
+	for (int round = 0; round < 2; round++) {
+		nlines = 0;
+		plx_log_round_begin(&rounds);
+		for (int i = 0; i < 20; i++)
+			plx_err("line %d", i);
+		plx_log_round_end();
+		assert_int_equal(nlines, round ? 12 : 20);
+	}
+	plx_log_set_sink(NULL, NULL);
+}
+
 static void log_cuts_a_line_that_is_too_long(void **state)
 {
 	char *text = malloc(5000);
@@ -387,6 +425,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(log_goes_to_the_sink),
 		cmocka_unit_test(log_drops_what_is_below_the_level),
+		cmocka_unit_test(log_says_once_what_is_tried_over_and_over),
 		cmocka_unit_test(log_cuts_a_line_that_is_too_long),
 		cmocka_unit_test(log_goes_to_stderr_without_a_sink),
 		cmocka_unit_test(text_is_read_without_its_last_newline),
