@@ -5,9 +5,10 @@
  * Ours say what Pollux knows better than a user: devices are not EAL's business, the IOVA mode
  * follows from the address policy, and memory comes and goes in the same runs (so that it can be
  * mapped and unmapped in the same runs), as descriptors that can be mapped by file. Those that EAL
- * refuses beside an option of the user's are left out. What EAL counts and finds on its way, and
- * that nobody asked for a socket of old, are no lines for a user; a --log-level of theirs
- * overrides.
+ * refuses beside an option of the user's are left out. So is the user's --in-memory where there are
+ * no hugepages and so no files, but for --no-shconf, which it implies. What EAL counts and finds on
+ * its way, and that nobody asked for a socket of old, are no lines for a user; a --log-level of
+ * theirs overrides.
  *
  * The user's arguments are read with getopt_long() as EAL reads them, on a copy, so abbreviations
  * and values that look like options are understood as EAL will understand them.
@@ -30,6 +31,7 @@ enum option_id {
 	OPT_HELP,
 	OPT_HUGE_DIR,
 	OPT_HUGE_UNLINK,
+	OPT_IN_MEMORY,
 	OPT_IOVA_MODE,
 	OPT_LEGACY_MEM,
 	OPT_NO_HUGE,
@@ -51,7 +53,7 @@ static const struct option long_options[] = {
 	{ "huge-dir", required_argument, NULL, OPT_HUGE_DIR },
 	{ "huge-unlink", optional_argument, NULL, OPT_HUGE_UNLINK },
 	{ "huge-worker-stack", optional_argument, NULL, OPT_OTHER },
-	{ "in-memory", no_argument, NULL, OPT_OTHER },
+	{ "in-memory", no_argument, NULL, OPT_IN_MEMORY },
 	{ "iova-mode", required_argument, NULL, OPT_IOVA_MODE },
 	{ "lcores", required_argument, NULL, OPT_OTHER },
 	{ "legacy-mem", no_argument, NULL, OPT_LEGACY_MEM },
@@ -85,6 +87,9 @@ static const struct option long_options[] = {
 struct asked {
 	bool huge_dir, huge_unlink, legacy_mem, no_huge, amount, socket_mem;
 };
+
+/* Writable: EAL's parsers take char *. */
+static char in_memory[] = "--in-memory", no_shconf[] = "--no-shconf";
 
 static const char *iova_mode(enum plx_addr_policy addr)
 {
@@ -158,7 +163,10 @@ static int refuse(int opt, const char *arg)
 	return -EINVAL;
 }
 
-/* Reads a copy of the arguments: getopt_long() sorts them as it goes. */
+/*
+ * Reads a copy of the arguments: getopt_long() sorts them as it goes, as EAL's will. An
+ * --in-memory, however it is written, becomes our own.
+ */
 static int read_user(int argc, char **argv, enum plx_addr_policy addr, struct asked *asked)
 {
 	const int old_optind = optind, old_opterr = opterr, old_optopt = optopt;
@@ -175,6 +183,8 @@ static int read_user(int argc, char **argv, enum plx_addr_policy addr, struct as
 			snprintf(name, sizeof(name), "--%s", long_options[at].name);
 		err = opt == ':' || opt == '?' ? refuse(opt, argv[optind - 1])
 					       : look_at(opt, name, optarg, addr, asked);
+		if (opt == OPT_IN_MEMORY)
+			argv[optind - 1] = in_memory;
 	}
 	optind = old_optind;
 	opterr = old_opterr;
@@ -192,10 +202,8 @@ static bool about_hugepages(const struct asked *asked)
 static int add_extra(enum plx_addr_policy addr, const struct asked *asked, bool small, char **extra)
 {
 	static char amount[16];
-	/* Writable: EAL's parsers take char *. */
 	static char no_pci[] = "--no-pci", pa[] = "--iova-mode=pa", va[] = "--iova-mode=va",
 		    match[] = "--match-allocations", single[] = "--single-file-segments",
-		    in_memory[] = "--in-memory", no_shconf[] = "--no-shconf",
 		    no_huge[] = "--no-huge", eal_log[] = "--log-level=lib.eal:warning",
 		    telemetry_log[] = "--log-level=lib.telemetry:error";
 	int n = 0;
@@ -227,6 +235,7 @@ int plx_eal_args_build(int argc, char **argv, enum plx_addr_policy addr, bool sm
 		       struct plx_eal_args *args)
 {
 	struct asked asked = { 0 };
+	char *extra[MAX_EXTRA];
 	int err;
 
 	memset(args, 0, sizeof(*args));
@@ -244,11 +253,14 @@ int plx_eal_args_build(int argc, char **argv, enum plx_addr_policy addr, bool sm
 		return err;
 	}
 	args->made_no_huge = small && addr != PLX_ADDR_PA && !about_hugepages(&asked);
-	args->extra = add_extra(addr, &asked, args->made_no_huge, args->argv + 1);
-	memcpy(args->argv + 1 + args->extra, argv + 1, argc * sizeof(*argv) - sizeof(*argv));
+	args->extra = add_extra(addr, &asked, args->made_no_huge, extra);
+	memmove(args->argv + 1 + args->extra, args->argv + 1, (argc - 1) * sizeof(*argv));
+	memcpy(args->argv + 1, extra, args->extra * sizeof(*extra));
 	args->argc = argc + args->extra;
-	args->argv[args->argc] = NULL;
 	args->no_huge = asked.no_huge || args->made_no_huge;
+	for (int i = 1 + args->extra; args->no_huge && i < args->argc; i++)
+		if (args->argv[i] == in_memory)
+			args->argv[i] = no_shconf;
 	args->static_memory = args->no_huge || asked.legacy_mem;
 	return 0;
 }

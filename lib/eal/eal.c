@@ -43,7 +43,7 @@ static bool hugepages_free(void)
 }
 
 /*
- * A value that EAL refuses it answers with its usage on standard output, which is the program's,
+ * An option that EAL refuses it answers with its usage on standard output, which is the program's,
  * and with options in it that are not for here. So that goes nowhere; its log lines go to stderr.
  */
 static int quiet_begin(void)
@@ -75,8 +75,8 @@ static void explain_failure(const struct plx_eal_args *args, int err)
 	struct plx_hugepages pages;
 
 	if (err == -EINVAL)
-		plx_err("EAL didn't start: it refuses the value of an option, its own line above "
-			"says which");
+		plx_err("EAL didn't start: it refuses an option, or two together; its own line "
+			"above says which");
 	else if (!args->no_huge && size && !plx_hugepages_query(size, PLX_NODE_ANY, &pages) &&
 		 !pages.free)
 		plx_err("EAL didn't start: it needs hugepages, and none of %llu of %zu KiB is "

@@ -74,6 +74,15 @@ static void beside_the_users(void **state)
 	assert_built(PLX_ADDR_VA, "prog --huge-dir /mnt",
 		     PROG "--no-pci --iova-mode=va --match-allocations --single-file-segments "
 			  "--huge-dir /mnt");
+	/* No files, --no-huge says already; EAL refuses to hear both. */
+	assert_built(PLX_ADDR_VA, "prog --in-memory --no-huge",
+		     PROG "--no-pci --iova-mode=va --no-shconf --no-shconf --no-huge");
+	assert_built(PLX_ADDR_VA, "prog --no-huge -m 64 --in-m --file-prefix --in-memory",
+		     PROG "--no-pci --iova-mode=va --no-shconf --no-huge -m 64 --no-shconf "
+			  "--file-prefix --in-memory");
+	assert_built(PLX_ADDR_VA, "prog --in-memory -- --no-huge",
+		     PROG "--no-pci --iova-mode=va --match-allocations --single-file-segments "
+			  "--in-memory --in-memory -- --no-huge");
 	/* After "--" they are the application's. */
 	assert_built(PLX_ADDR_VA, "prog -- --no-huge --huge-dir=x -a b",
 		     PROG "--no-pci --iova-mode=va --match-allocations --single-file-segments "
@@ -87,6 +96,8 @@ static void without_hugepages(void **state)
 	small = true;
 	assert_built(PLX_ADDR_VA, "prog -l 0",
 		     PROG "--no-pci --iova-mode=va --no-huge -m256 --no-shconf -l 0");
+	assert_built(PLX_ADDR_VA, "prog --in-memory",
+		     PROG "--no-pci --iova-mode=va --no-huge -m256 --no-shconf --no-shconf");
 	assert_built(PLX_ADDR_VA, "prog -m 64",
 		     PROG "--no-pci --iova-mode=va --no-huge --no-shconf -m 64");
 	assert_int_equal(build(PLX_ADDR_VA, "prog"), 0);

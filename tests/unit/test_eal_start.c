@@ -96,7 +96,7 @@ static int bad_arguments_body(void)
 	CHECK(start(PLX_ADDR_VA, "--no-such-option", &ioas) == -EINVAL);
 	/* Those were not the one start of the process; this is. The cause named is the one. */
 	CHECK(start(PLX_ADDR_VA, "--main-lcore=4095", &ioas) == -EINVAL);
-	CHECK(said("EAL didn't start: it refuses the value of an option"));
+	CHECK(said("EAL didn't start: it refuses an option, or two together"));
 	CHECK(!said("needs hugepages"));
 	/* EAL's usage went nowhere, and standard output is back. */
 	CHECK(!said("Usage: "));

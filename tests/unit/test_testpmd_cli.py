@@ -37,7 +37,7 @@ def forgotten_dashes():
 def refused_eal_value():
     code, out, err = run("--no-huge", "-l", "4095", "--", "--json")
     assert (code, out) == (2, ""), f"exit code {code}: {out}"
-    assert "it refuses the value of an option" in err and "hugepages" not in err, err
+    assert "it refuses an option, or two together" in err and "hugepages" not in err, err
 
 
 def argument_before_dashes():
@@ -58,6 +58,13 @@ def nothing_astray():
     assert code == 1, f"exit code {code}: {err}"
 
 
+def no_files_twice():
+    """EAL, which implies --legacy-mem, would refuse that beside --in-memory."""
+    code, _, err = run("-a", "user:/nonexistent", "--no-huge", "-m", "64", "--in-memory", "-l", "0")
+    assert code == 1 and "legacy-mem" not in err, f"exit code {code}: {err}"
+    assert "/nonexistent does not exist" in err, err
+
+
 def full_output():
     with open("/dev/full", "w", encoding="ascii") as full:
         code, _, err = run("--help", stdout=full)
@@ -68,7 +75,7 @@ def full_output():
 
 
 CASES = [unknown_eal_option, forgotten_dashes, refused_eal_value, argument_before_dashes,
-         own_options, nothing_astray, full_output]
+         own_options, nothing_astray, no_files_twice, full_output]
 
 
 def main():
