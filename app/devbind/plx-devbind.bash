@@ -30,6 +30,15 @@ _plx_devbind_kinds()
 		sed -n 's/.* one kind of devices: \([a-z, ]*\).*/\1/p' | tr -s ', ' '\n'
 }
 
+# PCI functions, and the interfaces, disks and nodes that have one behind them: in sysfs the way to
+# those leads over its address.
+_plx_devbind_devices()
+{
+	command ls /sys/bus/pci/devices
+	command find /sys/class/{net,nvme} /sys/block -mindepth 1 -maxdepth 1 -printf '%l\n' |
+		sed -n 's,.*/[0-9a-f]\{4\,\}:[0-9a-f][0-9a-f]:[01][0-9a-f]\.[0-7]/.*/,,p'
+}
+
 _plx_devbind()
 {
 	local cur prev words cword command='' word before='' behind=0 old=''
@@ -71,8 +80,7 @@ _plx_devbind()
 	bind-0) _plx_devbind_names < <(command ls /sys/bus/pci/drivers) ;;
 	grant-0 | broker-0) COMPREPLY=($(compgen -u -- "$cur")) ;;
 	*)
-		_plx_devbind_names < <(command ls /sys/bus/pci/devices /sys/class/net /sys/class/block \
-			/sys/class/nvme 2>/dev/null | sed '/^\/.*:$/d')
+		_plx_devbind_names < <(_plx_devbind_devices 2>/dev/null)
 		__ltrim_colon_completions "$cur"
 		;;
 	esac

@@ -90,6 +90,10 @@ class Zsh:
         self.type(line + "\t", wanted)
         self.type("\x15print don''e\n", "done\r\n")
 
+    def becomes(self, line, wanted):
+        """After a tabulator the line is this, and nothing more."""
+        self.type(f"{line}\t\x01print -r -- 'i''t is \x05'\n", f"it is {wanted}\r\n")
+
     def offers(self, line, wanted):
         """Of what is listed for a line the options are these."""
         self.type(line + "\t", "--help")        # lists what could stand here
@@ -184,12 +188,22 @@ def bash_options():
     check(bash("plx-devbind why --memory ") == set(), "--memory")
 
 
+def nodes():
+    """Interfaces, disks and nodes of the machine that a PCI function is behind; and the others."""
+    behind, others = set(), set()
+    for folder in "class/net", "class/nvme", "block":
+        for node in pathlib.Path("/sys", folder).glob("*"):
+            path = str(node.resolve().parent) + "/"
+            (behind if re.search(r"/[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]/", path)
+             else others).add(node.name)
+    return behind, others
+
+
 def bash_words():
     drivers = set(os.listdir("/sys/bus/pci/drivers"))
-    devices = set(os.listdir("/sys/bus/pci/devices")) | set(os.listdir("/sys/class/net")) | \
-        set(os.listdir("/sys/class/block"))
-    if os.path.isdir("/sys/class/nvme"):
-        devices |= set(os.listdir("/sys/class/nvme"))
+    behind, others = nodes()
+    devices = set(os.listdir("/sys/bus/pci/devices")) | behind
+    check("lo" in others and not devices & others, f"{others}")
     check(bash("plx-devbind bind ") == drivers, "drivers")
     check(bash("plx-devbind bind --force ") == drivers, "drivers after an option")
     check(bash("plx-devbind -b ") == drivers | {"none"}, "drivers of -b")
@@ -197,7 +211,7 @@ def bash_words():
     check(bash("plx-devbind bind vfio-pci lo ") == devices, "more devices")
     check(bash("plx-devbind -b vfio-pci ") == devices, "devices of -b")
     check(bash("plx-devbind -u ") == devices, "devices of -u")
-    check(bash("plx-devbind why lo") >= {"lo"}, "an interface")
+    check(bash("plx-devbind why lo") == set(), "no device's interface")
     check("root" in bash("plx-devbind grant ro"), "users")
     check("root" in bash("plx-devbind broker --socket /run/x ro"), "users of the broker")
     check(bash("plx-devbind grant root ") == devices, "devices of grant")
@@ -216,7 +230,9 @@ def bash_runs_no_name():
     """A name that is a command stays a name: whoever may name interfaces must not get root so."""
     names = ["$(echo${IFS}RUN>&2)", "`echo\tRUN>&2`", "*", "a;b", "eth0"]
     listed = "".join(name + "\n" for name in names)
-    ls = "command() { printf %s " + shlex.quote(listed) + "; }"
+    links = "".join(f"../../devices/pci0000:00/0000:00:01.0/net/{name}\n" for name in names)
+    ls = f"command() {{ case $1 in ls) printf %s {shlex.quote(listed)} ;; " \
+        f"*) printf %s {shlex.quote(links)} ;; esac; }}"
     for line in ("plx-devbind why ", "plx-devbind -u ", "plx-devbind bind ", "plx-devbind -b ",
                  "plx-devbind bind vfio-pci --force "):
         offered = bash(line, ls)  # nothing on stderr, too
@@ -224,6 +240,17 @@ def bash_runs_no_name():
         check("RUN" not in offered and not offered & {names[0], "*", "a;b"},
               f"{line}: not quoted: {offered}")
     check(bash("plx-devbind why et", ls) == {"eth0"}, "et")
+    check(bash("plx-devbind why et", ls.replace("ls)", "ls) return ;; no)")) == {"eth0"}, "a link")
+
+
+def bash_wants_a_function():
+    """What the program would refuse isn't offered."""
+    links = {"virtual/net/lo": "", "virtual/block/loop0": "", "pci0000:00/0000:00:01.0/net/e0": "e0",
+             "pci0000:00/10000:e1:1f.7/virtio2/block/vda": "vda",
+             "platform/soc/0000:zz:00.0/net/e1": "", "pci0000:00/usb1/net/e2": ""}
+    text = shlex.quote("".join(f"../../devices/{link}\n" for link in links))
+    only = f"command() {{ case $1 in find) printf %s {text} ;; esac; }}"
+    check(bash("plx-devbind why ", only) == set(filter(None, links.values())), "devices")
 
 
 def zsh_keys():
@@ -241,19 +268,24 @@ def zsh_keys():
         shell.completes("plx-devbind --status-dev ba", "--status-dev baseband ")
         shell.completes("plx-devbind help unb", "help unbind ")
         shell.completes("plx-devbind grant roo", "grant root")
-        shell.completes("plx-devbind why l", "why lo")
-        shell.completes("plx-devbind -u l", "-u lo")
+        behind, others = nodes()
+        for word in ("lo", *behind):    # but for those that others begin as
+            start = f"plx-devbind why {word[:-1]}"
+            if [name for name in behind if name.startswith(word[:-1])] in ([], [word]):
+                shell.becomes(start, start if word in others else f"plx-devbind why {word}")
         drivers = sorted(os.listdir("/sys/bus/pci/drivers"))
         for driver in drivers[:1]:
             shell.completes(f"plx-devbind bind {driver[:-1]}", f"bind {driver}")
             shell.completes(f"plx-devbind bind --force {driver[:-1]}", f"--force {driver}")
-        shell.completes("plx-devbind bind xyz --force l", "--force lo")
+        for word in sorted(behind)[:1]:
+            shell.completes(f"plx-devbind bind xyz --force {word[:-1]}", f"--force {word}")
+            shell.completes(f"plx-devbind -u {word[:-1]}", f"-u {word}")
     finally:
         shell.close()
 
 
 CASES = (same_everywhere, same_of_each, version, bash_commands, bash_options, bash_words, bash_colons,
-         bash_runs_no_name, zsh_keys)
+         bash_runs_no_name, bash_wants_a_function, zsh_keys)
 
 
 def main():
