@@ -131,11 +131,12 @@ static void print_process(FILE *out, const struct machine *machine)
 static void print_modes(FILE *out, const struct machine *machine)
 {
 	struct lack lacks[LACKS_MAX];
-	unsigned mode, i, count;
+	unsigned mode, i, count, usable = 0;
 
 	fprintf(out, "\naccess modes, the best first:\n");
 	for (mode = 0; mode < MODES; mode++) {
 		count = machine_lacks(machine, mode, lacks);
+		usable += !count;
 		fprintf(out, "  %s%s\n", plx_vfio_mode_name(mode),
 			count ? "" : ": has all it needs");
 		for (i = 0; i < count; i++)
@@ -143,6 +144,8 @@ static void print_modes(FILE *out, const struct machine *machine)
 	}
 	fprintf(out, "  %s: needs nothing of the machine, for a process serves the device\n",
 		plx_vfio_mode_name(PLX_VFIO_USER));
+	if (!usable)
+		fprintf(out, "\nno access mode of PCI devices has all that it needs\n");
 }
 
 /* null: there is none. */

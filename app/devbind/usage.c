@@ -22,8 +22,8 @@ static const char rest[] =
 	"  plx-devbind restore\n"
 	"\n"
 	"exit codes: 0 done; 1 failed, and what was begun is taken back (why: a device can't be\n"
-	"used; doctor: none can); 2 usage; 3 refused, because a device is in use or the request\n"
-	"is unsafe\n";
+	"used; doctor: no access mode of PCI devices has all that it needs); 2 usage; 3 refused,\n"
+	"because a device is in use or the request is unsafe\n";
 
 /* Two columns, the second of which is broken at blanks. */
 static void print_row(FILE *out, const char *name, const char *text)

@@ -11,7 +11,7 @@
 /* EXIT_FAILED: a device can't be used in any access mode. */
 enum exit_code why_run(FILE *out, const struct options *options, const struct inventory *inv);
 
-/* EXIT_FAILED: no access mode has all that it needs. */
+/* EXIT_FAILED: no access mode of PCI devices has all that it needs. */
 enum exit_code doctor_run(FILE *out, const struct options *options);
 
 #endif

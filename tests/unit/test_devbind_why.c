@@ -248,7 +248,9 @@ static void a_machine_with_everything(void **state)
 	machine_report(EXIT_FAILED, "doctor", NULL);
 	machine_reports("the memlock limit is 8 MiB (ulimit -l), 128 MiB are to be mapped\n"
 			"      -> echo 'USER - memlock unlimited' > /etc/security/limits.d/");
+	machine_reports("\nno access mode of PCI devices has all that it needs\n");
 	machine_report(EXIT_DONE, "doctor", "--memory=8M", NULL);
+	machine_reports_no("no access mode");
 	/* CAP_IPC_LOCK. */
 	pci_sysfs_file("/proc/self/status", "Name:\tx\nCapEff:\t0000000000004000\n");
 	machine_report(EXIT_DONE, "doctor", NULL);
