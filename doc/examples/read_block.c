@@ -66,7 +66,9 @@ int main(int argc, char **argv)
 
 	if (plx_pci_scan(&argc, argv, &bus))
 		return 2;
-	err = plx_pci_policy(bus, &policy);
+	if (argc > 1)
+		fprintf(stderr, "usage: %s [-a DEVICE]\n", argv[0]);
+	err = argc > 1 ? -1 : plx_pci_policy(bus, &policy);
 	if (!err)
 		err = plx_ioas_create(&policy, &ioas);
 	if (!err)

@@ -548,6 +548,8 @@ def example(programs):
         run = Run([programs.read_block, *ctrl.on.bus(None, ())]).expect(0)
         tap.check_equal(run.out.strip(), data[:16].hex(" "), "the first bytes")
     Run([programs.read_block, *ctrl.on.bus(None, ())]).expect(1, "does not exist")
+    for word in "junk", "--help":
+        Run([programs.read_block, word]).expect(1, "usage: ")
     with controller(programs, "--ns", "ram:16M", "--inject", "status=0x81:2,dnr") as ctrl:
         Run([programs.read_block, *ctrl.on.bus(None, ())]).expect(
             1, "reading: Unrecovered Read Error")
