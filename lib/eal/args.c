@@ -6,9 +6,8 @@
  * follows from the address policy, and memory comes and goes in the same runs (so that it can be
  * mapped and unmapped in the same runs), as descriptors that can be mapped by file. Those that EAL
  * refuses beside an option of the user's are left out. So is the user's --in-memory where there are
- * no hugepages and so no files, but for --no-shconf, which it implies. What EAL counts and finds on
- * its way, and that nobody asked for a socket of old, are no lines for a user; a --log-level of
- * theirs overrides.
+ * no hugepages and so no files, but for --no-shconf, which it implies. And EAL says what is wrong,
+ * not what it finds on its way; a --log-level of the user's overrides that.
  *
  * The user's arguments are read with getopt_long() as EAL reads them, on a copy, so abbreviations
  * and values that look like options are understood as EAL will understand them.
