@@ -40,7 +40,7 @@ EXIT_UNAVAILABLE = 77       # of the lab: this machine lacks something
 CASE = re.compile(r"(not )?ok - (.*)")
 QMP = "qmp "                # how a line to be carried out on the host begins
 CRASHED = re.compile(r"lab: QEMU ended with -\d+\b")
-CRASHES = 3                 # of QEMU in one case, and then it has failed
+CRASHES = 5                 # of QEMU in one case, and then it has failed
 
 
 class Guest:
