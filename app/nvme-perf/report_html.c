@@ -237,8 +237,8 @@ static void table(FILE *out, const struct run *run, const struct figures *total)
 	unsigned w = 0, j = 0;
 	const struct job *job;
 
-	fputs("<table><tr><th>Device</th><th>Namespace</th><th>Core</th><th>IOPS</th><th>MiB/s</th><th>Average, "
-	      "us</th><th>Min</th><th>Max</th><th>Errors</th></tr>\n",
+	fputs("<table><tr><th>Device</th><th>Namespace</th><th>Core</th><th>IOPS</th>"
+	      "<th>MiB/s</th><th>Average, us</th><th>Min</th><th>Max</th><th>Errors</th></tr>\n",
 	      out);
 	while ((job = report_next(run, &w, &j))) {
 		const struct plx_nvme_ctrl_info *info = plx_nvme_ctrl_info(job->ctrl);
