@@ -181,6 +181,17 @@ int plx_sys_read_u64(const char *path, uint64_t *value)
 	return errno || !len || *end ? -EINVAL : 0;
 }
 
+uint64_t plx_sys_status(const char *key, int base)
+{
+	char text[8192];
+	const char *line;
+
+	if (plx_sys_read_text("/proc/self/status", text, sizeof(text)) < 0)
+		return 0;
+	line = strstr(text, key);
+	return line ? strtoull(line + strlen(key), NULL, base) : 0;
+}
+
 int plx_sys_write_text(const char *path, const char *text)
 {
 	int fd = plx_sys->open(path, O_WRONLY | O_TRUNC);

@@ -90,6 +90,9 @@ extern const struct plx_sys *plx_sys;
 int plx_sys_read_text(const char *path, char *buf, size_t len);
 int plx_sys_read_u64(const char *path, uint64_t *value); /* any base; -EINVAL if it is no number */
 
+/* The number behind a key, "\nVmLck:", of this process's status in procfs; 0 if there is none. */
+uint64_t plx_sys_status(const char *key, int base);
+
 /* Writes all of a file of sysfs at once, as sysfs wants it. 0 or -errno. */
 int plx_sys_write_text(const char *path, const char *text);
 

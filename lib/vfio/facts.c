@@ -138,13 +138,7 @@ bool plx_facts_bound(const struct plx_facts *facts)
 
 bool plx_have_capability(unsigned int number)
 {
-	char text[8192];
-	const char *line;
-
-	if (plx_sys_read_text("/proc/self/status", text, sizeof(text)) < 0)
-		return false;
-	line = strstr(text, "\nCapEff:");
-	return line && number < 64 && strtoull(line + 8, NULL, 16) >> number & 1;
+	return number < 64 && plx_sys_status("\nCapEff:", 16) >> number & 1;
 }
 
 bool plx_have_rawio(void)

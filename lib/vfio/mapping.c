@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <linux/capability.h>
@@ -232,12 +231,7 @@ uint64_t plx_memlock_limit(void)
 
 uint64_t plx_memlock_used(void)
 {
-	char text[8192], *line;
-
-	if (plx_sys_read_text("/proc/self/status", text, sizeof(text)) <= 0)
-		return 0;
-	line = strstr(text, "\nVmLck:");
-	return line ? strtoull(line + 7, NULL, 10) << 10 : 0;
+	return plx_sys_status("\nVmLck:", 10) << 10;
 }
 
 /*
